@@ -1,0 +1,213 @@
+"""The frozen configuration of an engine: the one object that crosses every border of the project."""
+
+import enum
+import hashlib
+import math
+from typing import Self
+
+import msgspec
+
+AXI_BYTES = 32
+"""Bytes of one beat of a memory channel (256 bits, the port of a U280 pseudo-channel)."""
+
+
+class Precision(enum.StrEnum):
+    """Arithmetic of a whole engine."""
+
+    FIXED16 = "fixed16"
+    FIXED32 = "fixed32"
+    INT8 = "int8"
+
+    @property
+    def width(self) -> int:
+        """Bits of one element of an activation, a weight or a table row."""
+        return {Precision.FIXED16: 16, Precision.FIXED32: 32, Precision.INT8: 8}[self]
+
+    @property
+    def signed(self) -> bool:
+        """Whether activations are signed. Weights always are, and symmetric: never the most negative value."""
+        return self is not Precision.INT8
+
+    @property
+    def logit_width(self) -> int:
+        """Bits of the integer logit: 8 would tie most of a ranking's head, so int8 ends in 16."""
+        return max(16, self.width)
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of configuration objects: immutable, compared by value, read from and written to JSON."""
+
+    def replace(self, **changes: object) -> Self:
+        """A copy with some fields changed, checked again."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class Feature(Frozen, frozen=True, kw_only=True):
+    """One sparse feature: `lookups` rows of one table, summed, at `position` of the concatenated vector."""
+
+    rows: int
+    dim: int
+    lookups: int = 1
+    position: int
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "dim", "lookups"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"feature {name} must be at least 1, not {getattr(self, name)!r}")
+
+
+class Part(Frozen, frozen=True, kw_only=True):
+    """A rectangle of one feature's table, stored in one source.
+
+    Row r (row_first <= r < row_first + rows), columns column_first .. column_first + columns - 1, lie at byte
+    ``base + ((r - row_first) << stride_log2)`` of the source. Strides are whole beats of 32 bytes.
+    """
+
+    feature: int
+    row_first: int = 0
+    rows: int
+    column_first: int = 0
+    columns: int
+    base: int
+    stride_log2: int
+
+
+class SourceKind(enum.StrEnum):
+    """What a source is made of."""
+
+    HBM = "hbm"
+    DDR = "ddr"
+    ONCHIP = "onchip"
+
+
+class Source(Frozen, frozen=True, kw_only=True):
+    """A memory channel or an on-chip bank: it serves its parts' lookups in the order of `parts`, item by item."""
+
+    kind: SourceKind
+    parts: tuple[Part, ...]
+
+
+class Layer(Frozen, frozen=True, kw_only=True):
+    """One fully connected layer."""
+
+    inputs: int
+    outputs: int
+    relu: bool = True
+
+
+class Array(Frozen, frozen=True, kw_only=True):
+    """A PeArray: `pes` processing elements of `lanes` lanes, computing hidden layers `layers` in turn.
+
+    `drain` outputs leave per cycle: the lanes of whatever consumes them.
+    """
+
+    pes: int
+    lanes: int
+    drain: int
+    layers: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.pes < 2 or self.pes % 2:
+            raise ValueError(f"an array has an even number of PEs (they come in pairs), not {self.pes!r}")
+        if min(self.lanes, self.drain) < 1:
+            raise ValueError(f"lanes and drain must be at least 1, not {self.lanes!r} and {self.drain!r}")
+
+
+class EngineConfig(Frozen, frozen=True, kw_only=True):
+    """Everything the gateware of one engine depends on; weights and table contents are not in it.
+
+    Raises
+    ------
+    ValueError
+        If the layers do not chain, a part leaves its table or a row of a feature is not served exactly once.
+    """
+
+    name: str
+    precision: Precision
+    features: tuple[Feature, ...]
+    dense: int = 0
+    dense_position: int = 0
+    sources: tuple[Source, ...]
+    hidden: tuple[Layer, ...]
+    output: Layer
+    arrays: tuple[Array, ...]
+    sigmoid: bool = True
+    engine_mhz: int = 120
+    memory_mhz: int = 450
+    vector_slots: int = 4
+    """Assembled vectors that may wait for the first layer."""
+    outstanding: int = 16
+    """Reads in flight per memory channel."""
+    watchdog: int = 4096
+    """Memory-side cycles after which the oldest read of a channel is given up."""
+
+    def __post_init__(self) -> None:
+        from microduet_hw.legality import check  # the rules are a page of their own
+
+        check(self)
+
+    @property
+    def vector_elements(self) -> int:
+        """Elements of the concatenated vector."""
+        return sum(feature.dim for feature in self.features) + self.dense
+
+    @property
+    def lookups(self) -> int:
+        """Indices of one item: the columns of `sparse`."""
+        return sum(feature.lookups for feature in self.features)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Hidden layers and the output layer."""
+        return (*self.hidden, self.output)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Indices of the sources that are memory channels with an AXI port."""
+        return tuple(k for k, source in enumerate(self.sources) if source.kind is not SourceKind.ONCHIP)
+
+    @property
+    def elements_per_beat(self) -> int:
+        """Elements that one 32-byte beat holds."""
+        return AXI_BYTES * 8 // self.precision.width
+
+    @property
+    def accumulator_width(self) -> int:
+        """Bits that hold any sum of products and its bias.
+
+        |x w| <= 2^(w-1) (2^(w-1) - 1) because weights are symmetric, so I products stay below 2^(2w - 2 + log2 I);
+        the bias has the same bound. int8 keeps the 32 bits of its definition.
+        """
+        if self.precision is Precision.INT8:
+            return 32
+        widest = max(layer.inputs for layer in self.layers)
+        return 2 * self.precision.width + math.ceil(math.log2(widest))
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of the hidden layers' arrays."""
+        return sum(array.pes * array.lanes for array in self.arrays)
+
+    @property
+    def output_lanes(self) -> int:
+        """Lanes of the output layer's processing element."""
+        return self.arrays[-1].drain if self.arrays else self.input_lanes
+
+    @property
+    def input_lanes(self) -> int:
+        """Elements of one word of the assembled vector."""
+        return self.arrays[0].lanes if self.arrays else 16
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: equal configurations give equal bytes."""
+        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read what `to_json` wrote; raises msgspec.ValidationError on anything else."""
+        return msgspec.json.decode(text, type=cls)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, as hexadecimal text."""
+        return hashlib.sha256(self.to_json()).hexdigest()

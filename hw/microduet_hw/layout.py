@@ -1,0 +1,115 @@
+"""Which output leaves a PeArray when: the order that weights, parameters and the next layer's inputs share.
+
+A round of P outputs leaves an array R at a time. PE ``p = j R + i`` is place j of chain i, so drain step j carries
+PEs j R .. j R + R - 1. The P mod R outputs that do not fill a step (the leftover) are gathered over
+``R // (P mod R)`` rounds into one word, side by side. So a layer of O outputs becomes
+``rounds x (P // R) + ceil(rounds / gathered)`` words, and no word but the leftover ones has holes.
+"""
+
+import math
+
+import numpy as np
+
+from microduet_hw.config import Array, EngineConfig, Frozen
+
+HOLE = -1
+"""Stands for "no output" in an order."""
+
+
+class DrainStep(Frozen, frozen=True, kw_only=True):
+    """One step of a round's drain: PEs `first_pe` .. `first_pe + lanes - 1`; a leftover lands at lane `lane`."""
+
+    first_pe: int
+    lanes: int
+    leftover: bool
+    lane: int
+    emits: bool
+    """Whether a word is complete after this step."""
+
+
+class LayerPlan(Frozen, frozen=True, kw_only=True):
+    """How one hidden layer runs on its array.
+
+    `steps` input words per round, `rounds` rounds; `drains[r]` are the steps in which round r leaves.
+    """
+
+    layer: int
+    steps: int
+    rounds: int
+    drains: tuple[tuple[DrainStep, ...], ...]
+
+    @property
+    def words(self) -> int:
+        """Words of the next layer's input."""
+        return sum(step.emits for drain in self.drains for step in drain)
+
+
+def round_drain(array: Array, *, outputs: int, number: int, last: bool) -> tuple[DrainStep, ...]:
+    """Drain steps of round `number`, which computes `outputs` (1 to P) outputs."""
+    full, leftover = divmod(array.pes, array.drain)
+    gathered = array.drain // leftover if leftover else 1
+    used = min(full, math.ceil(outputs / array.drain))
+    steps = [
+        DrainStep(first_pe=j * array.drain, lanes=array.drain, leftover=False, lane=0, emits=True) for j in range(used)
+    ]
+    place = number % gathered
+    if leftover and (outputs > full * array.drain or (last and place)):
+        emits = last or place == gathered - 1
+        first = used * array.drain
+        steps += [DrainStep(first_pe=first, lanes=leftover, leftover=True, lane=place * leftover, emits=emits)]
+    return tuple(steps)
+
+
+def plan_layer(config: EngineConfig, number: int) -> LayerPlan:
+    """The plan of hidden layer `number`."""
+    array, layer = array_of(config, number), config.hidden[number]
+    rounds = math.ceil(layer.outputs / array.pes)
+    counts = [min(array.pes, layer.outputs - r * array.pes) for r in range(rounds)]
+    drains = tuple(round_drain(array, outputs=count, number=r, last=r == rounds - 1) for r, count in enumerate(counts))
+    return LayerPlan(layer=number, steps=input_words(config, number), rounds=rounds, drains=drains)
+
+
+def input_words(config: EngineConfig, layer: int) -> int:
+    """Words of the input of layer `layer`; the output layer is number ``len(config.hidden)``."""
+    return plan_layer(config, layer - 1).words if layer else math.ceil(config.vector_elements / config.input_lanes)
+
+
+def array_of(config: EngineConfig, layer: int) -> Array:
+    """The array that computes hidden layer `layer`."""
+    return next(array for array in config.arrays if layer in array.layers)
+
+
+def input_order(config: EngineConfig, layer: int) -> np.ndarray:
+    """Which input stands where: int (words, lanes), element (k, i) is the input in lane i of word k, or HOLE."""
+    if layer == 0:
+        lanes = config.input_lanes
+        order = np.full(math.ceil(config.vector_elements / lanes) * lanes, HOLE)
+        order[: config.vector_elements] = np.arange(config.vector_elements)
+        return order.reshape(-1, lanes)
+    array = array_of(config, layer - 1)
+    rows: list[np.ndarray] = []
+    gathered = np.full(array.drain, HOLE)
+    for outputs, steps in drain_order(config, layer - 1):
+        for step, row in zip(steps, outputs, strict=True):
+            if not step.leftover:
+                rows.append(row)
+                continue
+            gathered[step.lane : step.lane + step.lanes] = row[: step.lanes]
+            if step.emits:
+                rows.append(gathered)
+                gathered = np.full(array.drain, HOLE)
+    return np.stack(rows)
+
+
+def drain_order(config: EngineConfig, layer: int) -> list[tuple[np.ndarray, tuple[DrainStep, ...]]]:
+    """Per round of hidden layer `layer`: int (drain steps, R) of output numbers or HOLE, and the steps."""
+    array = array_of(config, layer)
+    result: list[tuple[np.ndarray, tuple[DrainStep, ...]]] = []
+    for number, steps in enumerate(plan_layer(config, layer).drains):
+        outputs = np.full((len(steps), array.drain), HOLE)
+        for k, step in enumerate(steps):
+            first = number * array.pes + step.first_pe
+            numbers = np.arange(first, first + step.lanes)
+            outputs[k, : step.lanes] = np.where(numbers < config.hidden[layer].outputs, numbers, HOLE)
+        result.append((outputs, steps))
+    return result

@@ -1,0 +1,241 @@
+"""Processing elements: L multipliers, an adder tree, an accumulator, and one row of weights per cycle."""
+
+import math
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.config import Array, EngineConfig, Frozen, Precision
+from microduet_hw.layout import plan_layer
+
+PAIR_BITS = 11
+"""Bits of a pair's number."""
+
+
+class PeShape(Frozen, frozen=True, kw_only=True):
+    """Sizes of the processing elements of one array, and the integer reference of what they compute.
+
+    Parameters
+    ----------
+    precision : arithmetic
+    lanes : multipliers per PE
+    rows : rows of weights per PE; the memory has one more, the spare row
+    terms : the most products that one output sums
+    """
+
+    precision: Precision
+    lanes: int
+    rows: int
+    terms: int
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a row of weights."""
+        return self.lanes * self.precision.width
+
+    @property
+    def operand_bits(self) -> int:
+        """Bits of one lane's operand: in fixed32 its high and low limb and their sum (Karatsuba)."""
+        return 50 if self.precision is Precision.FIXED32 else self.precision.width
+
+    @property
+    def address_bits(self) -> int:
+        """Bits of a row number, the spare row included."""
+        return max(1, self.rows.bit_length())
+
+    @property
+    def sum_widths(self) -> tuple[int, ...]:
+        """Bits of the accumulators (signed), lowest first on the chain: the sum, or fixed32's low, middle and high."""
+        growth = math.ceil(math.log2(self.terms)) if self.terms > 1 else 0
+        if self.precision is Precision.FIXED32:
+            # low: below 2^32; middle: (2^16 + 2^15)^2 < 2^34 in magnitude; high: at most 2^30
+            return (33 + growth, 35 + growth, 32 + growth)
+        if self.precision is Precision.INT8:
+            return (32,)
+        return (31 + growth,)
+
+    @property
+    def chain_bits(self) -> int:
+        """Bits of a shadow register."""
+        return sum(self.sum_widths)
+
+    def products(self, x: int, w: int) -> tuple[int, ...]:
+        """The terms that one lane adds to the accumulators for operands `x` and `w`."""
+        if self.precision is not Precision.FIXED32:
+            return (x * w,)
+        (x1, x0), (w1, w0) = divmod(x, 1 << 16), divmod(w, 1 << 16)
+        return (x0 * w0, (x1 + x0) * (w1 + w0), x1 * w1)
+
+    def join(self, sums: tuple[int, ...]) -> int:
+        """The sum of products that the accumulators stand for."""
+        if self.precision is not Precision.FIXED32:
+            return sums[0]
+        low, middle, high = sums
+        return (high << 32) + ((middle - high - low) << 16) + low
+
+    def pack_chain(self, sums: tuple[int, ...]) -> int:
+        """Accumulators as the bits of a shadow register."""
+        value, offset = 0, 0
+        for total, width in zip(sums, self.sum_widths, strict=True):
+            value |= (total & ((1 << width) - 1)) << offset
+            offset += width
+        return value
+
+
+def pe_shape(config: EngineConfig, array: Array) -> PeShape:
+    """Sizes of the PEs of `array`."""
+    plans = [plan_layer(config, number) for number in array.layers]
+    return PeShape(
+        precision=config.precision,
+        lanes=array.lanes,
+        rows=sum(plan.rounds * plan.steps for plan in plans),
+        terms=max(config.hidden[number].inputs for number in array.layers),
+    )
+
+
+def output_shape(config: EngineConfig) -> PeShape:
+    """Sizes of the output layer's PE."""
+    lanes = config.output_lanes
+    last = len(config.hidden)
+    rows = plan_layer(config, last - 1).words if last else math.ceil(config.vector_elements / lanes)
+    return PeShape(precision=config.precision, lanes=lanes, rows=rows, terms=config.output.inputs)
+
+
+def _lane(value: Value, lane: int, width: int, shape: Shape) -> Value:
+    bits = value[lane * width : (lane + 1) * width]
+    return bits.as_signed() if shape.signed else bits
+
+
+def lane_products(shape: PeShape, x: Value, w: Value, lane: int) -> tuple[Value, ...]:
+    """The hardware of `PeShape.products` for one lane of an operand word and a row of weights."""
+    width = shape.precision.width
+    if shape.precision is Precision.FIXED32:
+        operand = x[lane * 50 : (lane + 1) * 50]
+        x1, x0, x_sum = operand[16:32].as_signed(), operand[:16], operand[32:].as_signed()
+        weight = w[lane * 32 : (lane + 1) * 32]
+        w1, w0 = weight[16:].as_signed(), weight[:16]
+        return (x0 * w0, (x_sum * (w1 + w0))[:35].as_signed(), (x1 * w1)[:32].as_signed())
+    product = _lane(x, lane, width, Shape(width, shape.precision.signed)) * _lane(w, lane, width, signed(width))
+    # Symmetric weights keep a product within 2w - 1 bits, so two of them add within 2w: one 32-bit word.
+    return (product[: 2 * width - 1].as_signed() if shape.precision is Precision.FIXED16 else product,)
+
+
+def add_tree(terms: list[Value]) -> Value:
+    """Sum of `terms` as a balanced tree; the result is as wide as it needs to be."""
+    while len(terms) > 1:
+        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + ([terms[-1]] if len(terms) % 2 else [])
+    return terms[0]
+
+
+class PePair(wiring.Component):
+    """Two processing elements that share the operand they are sent.
+
+    Latency: a row read at `i_address` in one cycle meets `i_x` of the next; their products reach the accumulators
+    `SUM_LATENCY` cycles after `i_x`. `i_first`, `i_accumulate`, `i_capture` are given `SUM_LATENCY - 1` cycles after
+    the `i_x` that they are about.
+    Throughput: a row of `lanes` products per PE and cycle.
+    Back-pressure: none; idle when `i_accumulate` is low.
+    Reset: none. The memory's contents and the registers are what they were.
+
+    Parameters
+    ----------
+    shape : sizes of both PEs
+
+    Members
+    -------
+    As in docs/architecture.md. The weight memory reads the old row when the same row is written in the same cycle.
+    """
+
+    SUM_LATENCY = 3
+
+    i_x: Signal
+    i_address: Signal
+    i_first: Signal
+    i_accumulate: Signal
+    i_capture: Signal
+    i_shift: Signal
+    i_load: Signal
+    i_load_pair: Signal
+    i_load_half: Signal
+    i_index: Signal
+    i_chain_0: Signal
+    i_chain_1: Signal
+    o_chain_0: Signal
+    o_chain_1: Signal
+
+    def __init__(self, *, shape: PeShape) -> None:
+        self._shape = shape
+        super().__init__(
+            {
+                "i_x": In(shape.lanes * shape.operand_bits),
+                "i_address": In(shape.address_bits),
+                "i_first": In(1),
+                "i_accumulate": In(1),
+                "i_capture": In(1),
+                "i_shift": In(1),
+                "i_load": In(1),
+                "i_load_pair": In(PAIR_BITS),
+                "i_load_half": In(1),
+                "i_index": In(PAIR_BITS),
+                "i_chain_0": In(shape.chain_bits),
+                "i_chain_1": In(shape.chain_bits),
+                "o_chain_0": Out(shape.chain_bits),
+                "o_chain_1": Out(shape.chain_bits),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._element(m, 0, i_chain=self.i_chain_0, o_chain=self.o_chain_0)
+        self._element(m, 1, i_chain=self.i_chain_1, o_chain=self.o_chain_1)
+        return m
+
+    def _element(self, m: Module, half: int, *, i_chain: Signal, o_chain: Signal) -> None:
+        weights = self._weights(m, half)
+        sums = self._sums(m, weights)
+        shadow = Signal(self._shape.chain_bits, reset_less=True, name=f"shadow_{half}")
+        totals: list[Value] = []
+        for k, (total, width) in enumerate(zip(sums, self._shape.sum_widths, strict=True)):
+            accumulator = Signal(signed(width), reset_less=True, name=f"accumulator_{half}_{k}")
+            following = Signal(signed(width), name=f"following_{half}_{k}")
+            m.d.comb += following.eq(Mux(self.i_first, Const(0, signed(width)), accumulator) + total)
+            with m.If(self.i_accumulate):
+                m.d.sync += accumulator.eq(following)
+            totals.append(following)
+        with m.If(self.i_capture):
+            m.d.sync += shadow.eq(Cat(*totals))
+        with m.Elif(self.i_shift):
+            m.d.sync += shadow.eq(i_chain)
+        m.d.comb += o_chain.eq(shadow)
+
+    def _weights(self, m: Module, half: int) -> Value:
+        shape = self._shape
+        rows = memory.Memory(shape=unsigned(shape.weight_bits), depth=shape.rows + 1, init=[])
+        m.submodules[f"weights_{half}"] = rows
+        write, read = rows.write_port(), rows.read_port()
+        # The address tells the PEs apart, not the write enable: control is then the same in all of them.
+        spare = Const(shape.rows, shape.address_bits)
+        addressed = (self.i_load_pair == self.i_index) & (self.i_load_half == half)
+        m.d.comb += [
+            read.addr.eq(self.i_address),
+            read.en.eq(1),
+            write.addr.eq(Mux(addressed, self.i_address, spare)),
+            write.data.eq(self.i_x[: shape.weight_bits]),
+            write.en.eq(self.i_load),
+        ]
+        return read.data
+
+    def _sums(self, m: Module, weights: Value) -> list[Value]:
+        """The lanes' sums of this step; registered twice, for synthesis to move one register into the multipliers."""
+        terms = [lane_products(self._shape, self.i_x, weights, lane) for lane in range(self._shape.lanes)]
+        totals: list[Value] = []
+        for column in zip(*terms, strict=True):
+            value = add_tree(list(column))
+            first = Signal(value.shape(), reset_less=True)
+            second = Signal(value.shape(), reset_less=True)
+            m.d.sync += [first.eq(value), second.eq(first)]
+            totals.append(second)
+        return totals
+
