@@ -129,23 +129,24 @@ def add_tree(terms: list[Value]) -> Value:
     return terms[0]
 
 
-class PePair(wiring.Component):
-    """Two processing elements that share the operand they are sent.
+class ProcessingElement(wiring.Component):
+    """One processing element: weights, multipliers, adder tree, accumulator, shadow register.
 
-    Latency: a row read at `i_address` in one cycle meets `i_x` of the next; their products reach the accumulators
+    Latency: a row read at `i_address` in one cycle meets `i_x` of the next; their products reach the accumulator
     `SUM_LATENCY` cycles after `i_x`. `i_first`, `i_accumulate`, `i_capture` are given `SUM_LATENCY - 1` cycles after
     the `i_x` that they are about.
-    Throughput: a row of `lanes` products per PE and cycle.
+    Throughput: a row of `lanes` products per cycle.
     Back-pressure: none; idle when `i_accumulate` is low.
     Reset: none. The memory's contents and the registers are what they were.
 
     Parameters
     ----------
-    shape : sizes of both PEs
+    shape : sizes
 
     Members
     -------
-    As in docs/architecture.md. The weight memory reads the old row when the same row is written in the same cycle.
+    As in docs/architecture.md; `i_addressed` says that a load is meant for this element, whose spare row is written
+    otherwise. The weight memory reads the old row when the same row is written in the same cycle.
     """
 
     SUM_LATENCY = 3
@@ -157,13 +158,9 @@ class PePair(wiring.Component):
     i_capture: Signal
     i_shift: Signal
     i_load: Signal
-    i_load_pair: Signal
-    i_load_half: Signal
-    i_index: Signal
-    i_chain_0: Signal
-    i_chain_1: Signal
-    o_chain_0: Signal
-    o_chain_1: Signal
+    i_addressed: Signal
+    i_chain: Signal
+    o_chain: Signal
 
     def __init__(self, *, shape: PeShape) -> None:
         self._shape = shape
@@ -176,30 +173,20 @@ class PePair(wiring.Component):
                 "i_capture": In(1),
                 "i_shift": In(1),
                 "i_load": In(1),
-                "i_load_pair": In(PAIR_BITS),
-                "i_load_half": In(1),
-                "i_index": In(PAIR_BITS),
-                "i_chain_0": In(shape.chain_bits),
-                "i_chain_1": In(shape.chain_bits),
-                "o_chain_0": Out(shape.chain_bits),
-                "o_chain_1": Out(shape.chain_bits),
+                "i_addressed": In(1),
+                "i_chain": In(shape.chain_bits),
+                "o_chain": Out(shape.chain_bits),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._element(m, 0, i_chain=self.i_chain_0, o_chain=self.o_chain_0)
-        self._element(m, 1, i_chain=self.i_chain_1, o_chain=self.o_chain_1)
-        return m
-
-    def _element(self, m: Module, half: int, *, i_chain: Signal, o_chain: Signal) -> None:
-        weights = self._weights(m, half)
-        sums = self._sums(m, weights)
-        shadow = Signal(self._shape.chain_bits, reset_less=True, name=f"shadow_{half}")
+        sums = self._sums(m, self._weights(m))
+        shadow = Signal(self._shape.chain_bits, reset_less=True)
         totals: list[Value] = []
         for k, (total, width) in enumerate(zip(sums, self._shape.sum_widths, strict=True)):
-            accumulator = Signal(signed(width), reset_less=True, name=f"accumulator_{half}_{k}")
-            following = Signal(signed(width), name=f"following_{half}_{k}")
+            accumulator = Signal(signed(width), reset_less=True, name=f"accumulator_{k}")
+            following = Signal(signed(width), name=f"following_{k}")
             m.d.comb += following.eq(Mux(self.i_first, Const(0, signed(width)), accumulator) + total)
             with m.If(self.i_accumulate):
                 m.d.sync += accumulator.eq(following)
@@ -207,21 +194,19 @@ class PePair(wiring.Component):
         with m.If(self.i_capture):
             m.d.sync += shadow.eq(Cat(*totals))
         with m.Elif(self.i_shift):
-            m.d.sync += shadow.eq(i_chain)
-        m.d.comb += o_chain.eq(shadow)
+            m.d.sync += shadow.eq(self.i_chain)
+        m.d.comb += self.o_chain.eq(shadow)
+        return m
 
-    def _weights(self, m: Module, half: int) -> Value:
+    def _weights(self, m: Module) -> Value:
         shape = self._shape
-        rows = memory.Memory(shape=unsigned(shape.weight_bits), depth=shape.rows + 1, init=[])
-        m.submodules[f"weights_{half}"] = rows
+        m.submodules.weights = rows = memory.Memory(shape=unsigned(shape.weight_bits), depth=shape.rows + 1, init=[])
         write, read = rows.write_port(), rows.read_port()
-        # The address tells the PEs apart, not the write enable: control is then the same in all of them.
-        spare = Const(shape.rows, shape.address_bits)
-        addressed = (self.i_load_pair == self.i_index) & (self.i_load_half == half)
         m.d.comb += [
             read.addr.eq(self.i_address),
             read.en.eq(1),
-            write.addr.eq(Mux(addressed, self.i_address, spare)),
+            # The address tells the PEs apart, not the write enable: control is then the same in all of them.
+            write.addr.eq(Mux(self.i_addressed, self.i_address, Const(shape.rows, shape.address_bits))),
             write.data.eq(self.i_x[: shape.weight_bits]),
             write.en.eq(self.i_load),
         ]
@@ -239,3 +224,55 @@ class PePair(wiring.Component):
             totals.append(second)
         return totals
 
+
+class PePair(wiring.Component):
+    """Two processing elements that share the operand and the control they are sent.
+
+    Latency, Throughput, Back-pressure, Reset: as `ProcessingElement`.
+
+    Parameters
+    ----------
+    shape : sizes of both elements
+
+    Members
+    -------
+    As in docs/architecture.md.
+    """
+
+    i_x: Signal
+    i_address: Signal
+    i_first: Signal
+    i_accumulate: Signal
+    i_capture: Signal
+    i_shift: Signal
+    i_load: Signal
+    i_load_pair: Signal
+    i_load_half: Signal
+    i_index: Signal
+    i_chain_0: Signal
+    i_chain_1: Signal
+    o_chain_0: Signal
+    o_chain_1: Signal
+
+    SHARED = ("i_x", "i_address", "i_first", "i_accumulate", "i_capture", "i_shift", "i_load")
+
+    def __init__(self, *, shape: PeShape) -> None:
+        self._elements = [ProcessingElement(shape=shape) for _ in range(2)]
+        element = self._elements[0].signature.members
+        members = {name: element[name] for name in self.SHARED}
+        members |= {"i_load_pair": In(PAIR_BITS), "i_load_half": In(1), "i_index": In(PAIR_BITS)}
+        for half in range(2):
+            members |= {f"i_chain_{half}": element["i_chain"], f"o_chain_{half}": element["o_chain"]}
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for half, element in enumerate(self._elements):
+            m.submodules[f"pe_{half}"] = element
+            m.d.comb += [getattr(element, name).eq(getattr(self, name)) for name in self.SHARED]
+            m.d.comb += [
+                element.i_addressed.eq((self.i_load_pair == self.i_index) & (self.i_load_half == half)),
+                element.i_chain.eq(getattr(self, f"i_chain_{half}")),
+                getattr(self, f"o_chain_{half}").eq(element.o_chain),
+            ]
+        return m
