@@ -1,0 +1,43 @@
+# Thin covers over pip, pytest and the command line. `make run` and `make test` are all a newcomer needs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: setup setup-system run test lint cocotb nightly clean
+.DEFAULT_GOAL := run
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "microduet needs Python 3.11 or newer; set PYTHON=... to one" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup-system:
+	bash scripts/setup-system
+
+run: setup
+	$(BIN)/microduet run microrec-small
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --warnings
+	$(BIN)/lint-imports
+
+# DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator.
+cocotb: setup
+	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
+
+nightly: setup
+	$(BIN)/python -m pytest -m "nightly or not nightly" --durations=20
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

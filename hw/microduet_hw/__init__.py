@@ -1,0 +1,1 @@
+"""Gateware: Amaranth components, their integer-exact references, the frozen configurations."""

@@ -1,0 +1,1 @@
+"""Simulation: the Verilator build and its cache, the runtime that clocks the model, the memory behind its ports."""
