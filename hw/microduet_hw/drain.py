@@ -1,0 +1,185 @@
+"""Empties an array's shadow registers: requantises a round of outputs and sends it as the next layer's words."""
+
+from amaranth.hdl import Array as SignalArray
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.activation import word_layout
+from microduet_hw.config import Frozen
+from microduet_hw.layout import LayerPlan
+from microduet_hw.requantiser import Requantiser, RequantiserShape
+
+
+class DrainShape(Frozen, frozen=True, kw_only=True):
+    """What a drain empties: the plans of its array's layers and its requantisers."""
+
+    plans: tuple[LayerPlan, ...]
+    requantiser: RequantiserShape
+    pes: int
+
+    @property
+    def leftover(self) -> int:
+        """Outputs of a round that do not fill a step."""
+        return self.pes % self.requantiser.lanes
+
+    @property
+    def gathered(self) -> int:
+        """Rounds whose leftovers make one word."""
+        return self.requantiser.lanes // self.leftover if self.leftover else 1
+
+    @property
+    def parameter_rows(self) -> int:
+        """Rows of parameters: one per drain step of one item, in the order of the steps."""
+        return sum(len(drain) for plan in self.plans for drain in plan.drains)
+
+    @property
+    def tag(self) -> data.StructLayout:
+        """What the drain remembers of a step while it is requantised."""
+        return data.StructLayout(
+            {
+                "plan": unsigned(max(1, (len(self.plans) - 1).bit_length())),
+                "leftover": 1,
+                "place": unsigned(max(1, (self.gathered - 1).bit_length())),
+                "emits": 1,
+                "last": 1,
+            }
+        )
+
+
+class Drain(wiring.Component):
+    """Shifts a captured round out of the array, R outputs per cycle, and sends it on as words.
+
+    Latency: the first word is sent ``1 + requantiser latency`` cycles after `i_capture`.
+    Throughput: a step per cycle; captures may follow each other at the distance of a round's steps.
+    Back-pressure: none; the words' consumer has reserved a place.
+    Reset: nothing in flight, parameters start again at row 0.
+
+    Parameters
+    ----------
+    shape : plans and requantiser
+
+    Members
+    -------
+    i_capture : stream of {plan, last}: round of layer `plan`, the layer's last round; in the cycle of PEs' `i_capture`
+    i_tail : shadow registers of PEs 0 .. R-1
+    o_shift : the PEs' `i_shift`
+    o_words_K : words of layer K of this array, always taken
+    i_load, i_load_row, i_load_data : write a row of parameters
+    """
+
+    i_capture: stream.Interface
+    i_tail: Signal
+    o_shift: Signal
+    i_load: Signal
+    i_load_row: Signal
+    i_load_data: Signal
+
+    def __init__(self, *, shape: DrainShape) -> None:
+        self._shape = shape
+        requantiser = shape.requantiser
+        capture = data.StructLayout({"plan": shape.tag["plan"].shape, "last": 1})
+        words = word_layout(requantiser.width * requantiser.lanes)
+        super().__init__(
+            {
+                "i_capture": In(stream.Signature(capture, always_ready=True)),
+                "i_tail": In(requantiser.lanes * requantiser.pe.chain_bits),
+                "o_shift": Out(1),
+                "i_load": In(1),
+                "i_load_row": In(range(max(2, shape.parameter_rows))),
+                "i_load_data": In(requantiser.parameters.size),
+            }
+            | {f"o_words_{k}": Out(stream.Signature(words, always_ready=True)) for k in range(len(shape.plans))}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.requantiser = requantiser = Requantiser(shape=self._shape.requantiser)
+        tag, active, advance = self._steps(m)
+        m.d.comb += [
+            self.o_shift.eq(active),
+            requantiser.i.valid.eq(active),
+            requantiser.i.p.sums.eq(self.i_tail),
+            requantiser.i.p.parameters.eq(self._parameters(m, advance)),
+        ]
+        enables = active
+        for stage in range(self._shape.requantiser.latency):
+            following = Signal(self._shape.tag, reset_less=True, name=f"tag_{stage}")
+            valid = Signal(name=f"valid_{stage}")
+            m.d.sync += valid.eq(enables)
+            with m.If(enables):
+                m.d.sync += following.eq(tag)
+            tag, enables = following, valid
+        self._send(m, requantiser, tag)
+        return m
+
+    def _steps(self, m: Module) -> tuple[data.View, Signal, Value]:
+        """The steps of a round: their tags, whether one is on, and whether the next row of parameters is wanted."""
+        shape = self._shape
+        plan, last = Signal.like(self.i_capture.p.plan), Signal()
+        active, number = Signal(), Signal(range(max(2, *(len(d) for p in shape.plans for d in p.drains), 0)))
+        place = Signal(shape.tag["place"].shape)
+        ends, leftovers = [], []
+        for each in shape.plans:
+            for drain in (each.drains[0], each.drains[-1]):
+                ends.append(len(drain) - 1)
+                leftovers.append(drain[-1].leftover)
+        kind = Cat(last, plan)
+        final = number == SignalArray(ends)[kind]
+        leftover = final & SignalArray(leftovers)[kind]
+        tag = Signal(shape.tag)
+        m.d.comb += [
+            tag.plan.eq(plan),
+            tag.leftover.eq(leftover),
+            tag.place.eq(place),
+            tag.emits.eq(~leftover | last | (place == shape.gathered - 1)),
+            tag.last.eq(final & last),
+        ]
+        with m.If(active):
+            m.d.sync += [number.eq(number + 1), active.eq(~final)]
+            with m.If(final & last):
+                m.d.sync += place.eq(0)
+            with m.Elif(leftover):
+                m.d.sync += place.eq(Mux(place == shape.gathered - 1, 0, place + 1))
+        with m.If(self.i_capture.valid):
+            m.d.sync += [active.eq(1), number.eq(0), plan.eq(self.i_capture.p.plan), last.eq(self.i_capture.p.last)]
+        return tag, active, self.i_capture.valid | (active & ~final)
+
+    def _parameters(self, m: Module, advance: Value) -> Value:
+        """The row of parameters of the step that is on: read one cycle before, in the order of the steps."""
+        shape = self._shape
+        m.submodules.parameters = rows = memory.Memory(
+            shape=unsigned(shape.requantiser.parameters.size), depth=shape.parameter_rows, init=[]
+        )
+        write, read = rows.write_port(), rows.read_port()
+        row = Signal(range(max(2, shape.parameter_rows)))
+        with m.If(advance):
+            m.d.sync += row.eq(Mux(row == shape.parameter_rows - 1, 0, row + 1))
+        m.d.comb += [
+            read.addr.eq(row),
+            read.en.eq(1),
+            write.addr.eq(self.i_load_row),
+            write.data.eq(self.i_load_data),
+            write.en.eq(self.i_load),
+        ]
+        return read.data
+
+    def _send(self, m: Module, requantiser: Requantiser, tag: data.View) -> None:
+        shape = self._shape
+        lanes = [Value.cast(requantiser.o.p[k]) for k in range(shape.requantiser.lanes)]
+        word = Cat(*lanes)
+        if shape.leftover:
+            kept = [Signal(len(lane), reset_less=True, name=f"kept_{k}") for k, lane in enumerate(lanes)]
+            merged = [
+                Mux(tag.place == k // shape.leftover, lanes[k % shape.leftover], kept[k]) for k in range(len(lanes))
+            ]
+            with m.If(requantiser.o.valid & tag.leftover):
+                m.d.sync += [old.eq(new) for old, new in zip(kept, merged, strict=True)]
+            word = Mux(tag.leftover, Cat(*merged), word)
+        for k in range(len(shape.plans)):
+            words = getattr(self, f"o_words_{k}")
+            m.d.comb += [
+                words.valid.eq(requantiser.o.valid & tag.emits & (tag.plan == k)),
+                words.p.data.eq(word),
+                words.p.last.eq(tag.last),
+            ]

@@ -1,0 +1,220 @@
+"""The engine: lookup, arrays, output layer, result, control. These components only connect."""
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
+from microduet_hw.config import EngineConfig
+from microduet_hw.loader import BEAT as LOAD_BEAT
+from microduet_hw.loader import Loader, Target
+from microduet_hw.lookup.unit import ITEM_BITS, LookupUnit, port_name
+from microduet_hw.output_layer import OutputLayer, output_layer_shape
+from microduet_hw.pe import PAIR_BITS
+from microduet_hw.pe_array import PairControl, PeArray, PeArrayShape, pe_array_shape
+from microduet_hw.registers import ADDRESS_BITS, ControlRegisters
+from microduet_hw.result import BEAT as RESULT_BEAT
+from microduet_hw.result import ResultStage
+
+
+def outside(config: EngineConfig) -> dict[str, wiring.Member]:
+    """Members that an engine shows to the world, whatever is inside."""
+    return {
+        "s_axi_control": In(LiteMaster(address_bits=ADDRESS_BITS)),
+        "s_axis_items": In(StreamMaster(bits=ITEM_BITS)),
+        "s_axis_load": In(StreamMaster(bits=LOAD_BEAT.size)),
+        "m_axis_results": Out(StreamMaster(bits=RESULT_BEAT.size)),
+        **{port_name(source): Out(ReadMaster()) for source in config.channels},
+        "interrupt": Out(1),
+        "probe_vector": Out(1),
+    }
+
+
+class EngineCore(Component):
+    """The whole engine but its processing elements.
+
+    Domains: `sync` for control, loads, arrays and results; `mem` for item packets and memory channels.
+
+    Parameters
+    ----------
+    config : the engine's configuration
+
+    Members
+    -------
+    As in docs/architecture.md: those of `outside`, and `array_K` (`PairControl`) per array.
+    """
+
+    interrupt: Signal
+    probe_vector: Signal
+
+    def __init__(self, *, config: EngineConfig) -> None:
+        self._config = config
+        self._arrays = [pe_array_shape(config, array) for array in config.arrays]
+        self._output = output_layer_shape(config)
+        pairs = {f"array_{k}": Out(_pairs(shape)) for k, shape in enumerate(self._arrays)}
+        super().__init__(outside(config) | pairs)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.lookup = lookup = LookupUnit(config=self._config)
+        arrays = [PeArray(shape=shape) for shape in self._arrays]
+        for k, array in enumerate(arrays):
+            m.submodules[f"array_{k}"] = array
+            connect(m, array.pairs, flipped(getattr(self, f"array_{k}")))
+        m.submodules.output = output = OutputLayer(shape=self._output)
+        m.submodules.result = result = ResultStage(logit_bits=self._config.precision.logit_width)
+        m.submodules.registers = registers = ControlRegisters(config=self._config)
+        m.submodules.loader = loader = Loader(word_bits=self._word_bits())
+
+        connect(m, lookup.o_header, result.i_headers)
+        connect(m, output.o_results, result.i_results)
+        m.d.comb += output.i_return.eq(result.o_return)
+        self._chain(m, lookup, arrays, output)
+        self._ports(m, lookup, result, registers, loader)
+        self._control(m, lookup, arrays, result, registers)
+        self._loads(m, loader, registers, lookup, arrays, output)
+        return m
+
+    def _word_bits(self) -> int:
+        output = self._output
+        words = [256, output.pe.weight_bits, output.requantiser.parameters.size]
+        for shape in self._arrays:
+            words += [shape.pe.weight_bits, shape.drain.requantiser.parameters.size]
+        return max(words)
+
+    def _chain(self, m: Module, lookup: LookupUnit, arrays: list[PeArray], output: OutputLayer) -> None:
+        """Vectors from the lookup through the arrays to the output layer."""
+        producer: LookupUnit | PeArray = lookup
+        for consumer in (*arrays, output):
+            connect(m, producer.o_words, consumer.i_words)
+            m.d.comb += [consumer.i_reserve.eq(producer.o_reserve), producer.i_space.eq(consumer.o_space)]
+            if isinstance(consumer, PeArray):
+                producer = consumer
+
+    def _ports(
+        self, m: Module, lookup: LookupUnit, result: ResultStage, registers: ControlRegisters, loader: Loader
+    ) -> None:
+        connect(m, flipped(self.s_axis_items), lookup.s_axis_items)
+        connect(m, flipped(self.s_axis_load), loader.s_axis_load)
+        connect(m, flipped(self.s_axi_control), registers.s_axi_control)
+        connect(m, result.m_axis_results, flipped(self.m_axis_results))
+        for source in self._config.channels:
+            connect(m, getattr(lookup, port_name(source)), flipped(getattr(self, port_name(source))))
+        m.d.comb += [self.interrupt.eq(registers.interrupt), self.probe_vector.eq(lookup.o_complete)]
+
+    def _control(
+        self,
+        m: Module,
+        lookup: LookupUnit,
+        arrays: list[PeArray],
+        result: ResultStage,
+        registers: ControlRegisters,
+    ) -> None:
+        m.submodules.run_sync = FFSynchronizer(registers.o_run, lookup.i_run, o_domain="mem")
+        events: list[Value] = [Const(1), lookup.o_reserve, result.o_return]
+        events.append(result.m_axis_results.tvalid & ~result.m_axis_results.tready)
+        for array in arrays:
+            events += [array.o_busy, array.o_starved, array.o_blocked]
+        m.d.comb += [
+            lookup.i_limit.eq(registers.o_items),
+            registers.i_result.eq(result.o_return),
+            registers.i_events.eq(Cat(*events)),
+            registers.i_reads.eq(lookup.o_reads),
+            registers.i_stalls.eq(lookup.o_stalls),
+        ]
+
+    def _loads(
+        self,
+        m: Module,
+        loader: Loader,
+        registers: ControlRegisters,
+        lookup: LookupUnit,
+        arrays: list[PeArray],
+        output: OutputLayer,
+    ) -> None:
+        valid, unit, row, data = loader.o_valid, loader.o_unit, loader.o_row, loader.o_data
+        m.d.comb += [
+            loader.i_idle.eq(~registers.o_run),
+            lookup.write_valid.eq(valid[Target.ONCHIP]),
+            lookup.write_source.eq(unit),
+            lookup.write_row.eq(row),
+            lookup.write_data.eq(data),
+            output.load_weights.eq(valid[Target.OUTPUT_WEIGHTS]),
+            output.load_parameters.eq(valid[Target.OUTPUT_PARAMETERS]),
+            output.load_sigmoid.eq(valid[Target.SIGMOID]),
+            output.load_row.eq(row),
+            output.load_data.eq(data),
+        ]
+        for k, array in enumerate(arrays):
+            m.d.comb += [
+                array.load.valid.eq(valid[Target.WEIGHTS] & (unit[PAIR_BITS + 1 :] == k)),
+                array.load.pair.eq(unit[:PAIR_BITS]),
+                array.load.half.eq(unit[PAIR_BITS]),
+                array.load.row.eq(row),
+                array.load.data.eq(data),
+                array.load_parameters.eq(valid[Target.PARAMETERS] & (unit == k)),
+                array.load_parameters_row.eq(row),
+                array.load_parameters_data.eq(data),
+            ]
+
+
+def _pairs(shape: PeArrayShape) -> PairControl:
+    return PairControl(shape.pe, shape.drain.requantiser.lanes)
+
+
+def pair_module(number: int) -> str:
+    """Name of the module of array `number`'s pairs."""
+    return f"pe_pair_{number}"
+
+
+class Engine(Component):
+    """An `EngineCore` and its pairs, both as instances of modules emitted once.
+
+    Parameters
+    ----------
+    config : the engine's configuration
+
+    Members
+    -------
+    Those of `outside`.
+    """
+
+    def __init__(self, *, config: EngineConfig) -> None:
+        self._config = config
+        super().__init__(outside(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        clocks = {f"i_{name}": signal for name, signal in (("clk", ClockSignal()), ("rst", ResetSignal()))}
+        memory_clocks = {"i_mem_clk": ClockSignal("mem"), "i_mem_rst": ResetSignal("mem")}
+        ports: dict[str, Value] = {}
+        for path, member, value in self.signature.flatten(self):
+            ports[f"{'o' if member.flow is Out else 'i'}_{'__'.join(map(str, path))}"] = Value.cast(value)
+        for k, array in enumerate(self._config.arrays):
+            ports |= self._pairs(m, k, pe_array_shape(self._config, array), array.pes)
+        m.submodules.core = Instance("engine_core", **clocks, **memory_clocks, **ports)
+        return m
+
+    def _pairs(self, m: Module, number: int, shape: PeArrayShape, pes: int) -> dict[str, Value]:
+        """Instantiate the pairs of an array; the result are the core's ports towards them."""
+        control = _pairs(shape).create()
+        bits, drain = shape.pe.chain_bits, shape.drain.requantiser.lanes
+        chains = [Signal(bits, name=f"chain_{number}_{p}") for p in range(pes)]
+        zero = Const(0, bits)
+        clocks = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        told = ("x", "address", "first", "accumulate", "capture", "shift", "load", "load_pair", "load_half")
+        for k in range(pes // 2):
+            places = (k, k + pes // 2)
+            m.submodules[f"pair_{number}_{k}"] = Instance(
+                pair_module(number),
+                **clocks,
+                **{f"i_i_{name}": getattr(control, name) for name in told},
+                i_i_index=Const(k, PAIR_BITS),
+                **{f"i_i_chain_{h}": chains[p + drain] if p + drain < pes else zero for h, p in enumerate(places)},
+                **{f"o_o_chain_{h}": chains[p] for h, p in enumerate(places)},
+            )
+        tail = [chains[p] if p < pes else zero for p in range(drain)]
+        m.d.comb += control.tail.eq(Cat(*tail))
+        core = {f"o_array_{number}__{name}": getattr(control, name) for name in told}
+        return core | {f"i_array_{number}__tail": control.tail}

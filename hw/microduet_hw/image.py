@@ -1,0 +1,161 @@
+"""Load beats: quantised weights, parameters and tables, packed as the gateware keeps them."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.config import EngineConfig, Part, SourceKind
+from microduet_hw.layout import HOLE, drain_order, input_order
+from microduet_hw.loader import DATA_BITS, Target
+from microduet_hw.output_layer import output_layer_shape
+from microduet_hw.pe import PAIR_BITS
+from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.quantised import QuantisedLayer, QuantisedModel
+from microduet_hw.requantiser import MANTISSA_BITS, RequantiserShape
+from microduet_hw.sigmoid import sigmoid_entries
+
+Beats = npt.NDArray[np.uint32]
+"""uint32 (beats, 16): 512 bits each, lowest word first."""
+
+TableRows = Callable[[int, int, int], npt.NDArray[np.int64]]
+"""``rows_of(feature, first, count)``: quantised rows of a feature's table, int64 (count, dim)."""
+
+CHUNK_BYTES = DATA_BITS // 8
+
+
+def pack_words(words: npt.NDArray[np.uint8], *, target: Target, unit: npt.ArrayLike, row: npt.ArrayLike) -> Beats:
+    """Beats that load `words` (uint8 (n, bytes)) into rows `row` of units `unit` (both broadcast to n)."""
+    count, size = words.shape
+    chunks = math.ceil(size / CHUNK_BYTES)
+    data = np.zeros((count, chunks * CHUNK_BYTES), np.uint8)
+    data[:, :size] = words
+    beats = np.zeros((count, chunks, 64), np.uint8)
+    beats[:, :, :CHUNK_BYTES] = data.reshape(count, chunks, CHUNK_BYTES)
+    header = beats[:, :, CHUNK_BYTES:]
+    rows = np.broadcast_to(np.asarray(row, np.uint32), count)
+    units = np.broadcast_to(np.asarray(unit, np.uint16), count)
+    header[:, :, 0:3] = _bytes(rows, "<u4")[:, None, :3]
+    header[:, :, 3:5] = _bytes(units, "<u2")[:, None, :]
+    header[:, :, 5] = np.arange(chunks)
+    header[:, :, 6] = target
+    header[:, -1, 7] = 1
+    return beats.reshape(-1, 64).view("<u4")
+
+
+def _bytes(values: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.uint8]:
+    """Little-endian bytes of the last axis: (..., n) -> (..., n x size); of a vector: (n, size)."""
+    flat = np.ascontiguousarray(values.astype(dtype))
+    size = flat.dtype.itemsize
+    shape = (flat.shape[0], size) if flat.ndim == 1 else (*flat.shape[:-1], flat.shape[-1] * size)
+    return flat.view(np.uint8).reshape(shape)
+
+
+def _permuted(config: EngineConfig, number: int, layer: QuantisedLayer) -> npt.NDArray[np.int64]:
+    """Weights in the order in which inputs come: (outputs, words, lanes), zero where nothing does."""
+    order = input_order(config, number)
+    padded = np.pad(layer.weights, ((0, 0), (0, 1)))
+    return padded[:, np.where(order == HOLE, layer.weights.shape[1], order)]
+
+
+def weight_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
+    """Weights of all arrays and of the output layer."""
+    dtype = f"<i{config.precision.width // 8}"
+    result: list[Beats] = []
+    for unit, array in enumerate(config.arrays):
+        rows: list[npt.NDArray[np.int64]] = []
+        for number in array.layers:
+            weights = _permuted(config, number, model.layers[number])
+            rounds = math.ceil(len(weights) / array.pes)
+            weights = np.pad(weights, ((0, rounds * array.pes - len(weights)), (0, 0), (0, 0)))
+            by_pe = weights.reshape(rounds, array.pes, *weights.shape[1:]).transpose(1, 0, 2, 3)
+            rows.append(by_pe.reshape(array.pes, -1, array.lanes))
+        words = np.concatenate(rows, axis=1)
+        pe = np.arange(array.pes)
+        units = unit << PAIR_BITS + 1 | (pe >= array.pes // 2) << PAIR_BITS | pe % (array.pes // 2)
+        result.append(
+            pack_words(
+                _bytes(words, dtype).reshape(array.pes * words.shape[1], -1),
+                target=Target.WEIGHTS,
+                unit=np.repeat(units, words.shape[1]),
+                row=np.tile(np.arange(words.shape[1]), array.pes),
+            )
+        )
+    (output,) = _permuted(config, len(config.hidden), model.layers[-1])
+    result.append(pack_words(_bytes(output, dtype), target=Target.OUTPUT_WEIGHTS, unit=0, row=np.arange(len(output))))
+    return np.concatenate(result)
+
+
+def _parameter_word(shape: RequantiserShape, layer: QuantisedLayer, outputs: npt.NDArray[np.int64]) -> bytes:
+    """Parameters of one drain step whose lanes carry `outputs` (HOLE: any)."""
+    lanes: list[dict[str, int]] = []
+    for output in outputs.tolist():
+        lane = {"bias": 0}
+        if output != HOLE:
+            lane["bias"] = int(layer.bias[output])
+            if layer.multiplier is not None:
+                lane["bias"] -= layer.input_zero_point * int(layer.weights[output].sum())
+                lane["mantissa"], lane["exponent"] = split_multiplier(layer.multiplier[output])
+        lanes.append(lane)
+    word = shape.parameters.const(
+        {"lanes": lanes, "shift": layer.shift, "zero_point": layer.output_zero_point, "relu": int(layer.relu)}
+    )
+    return word.as_bits().to_bytes(math.ceil(shape.parameters.size / 8), "little")
+
+
+def split_multiplier(multiplier: np.float32) -> tuple[int, int]:
+    """A float32 multiplier as (mantissa, exponent): mantissa x 2^-exponent, the mantissa of exactly 24 bits."""
+    fraction, exponent = np.frexp(multiplier)
+    return int(fraction * (1 << MANTISSA_BITS)), MANTISSA_BITS - int(exponent)
+
+
+def parameter_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
+    """Biases and scales of all layers, and the sigmoid's table."""
+    result: list[Beats] = []
+    for unit, array in enumerate(config.arrays):
+        shape = pe_array_shape(config, array).drain.requantiser
+        words = [
+            _parameter_word(shape, model.layers[number], outputs)
+            for number in array.layers
+            for steps, _ in drain_order(config, number)
+            for outputs in steps
+        ]
+        data = np.frombuffer(b"".join(words), np.uint8).reshape(len(words), -1)
+        result.append(pack_words(data, target=Target.PARAMETERS, unit=unit, row=np.arange(len(words))))
+    output = _parameter_word(output_layer_shape(config).requantiser, model.layers[-1], np.zeros(1, np.int64))
+    data = np.frombuffer(output, np.uint8)[None]
+    result.append(pack_words(data, target=Target.OUTPUT_PARAMETERS, unit=0, row=0))
+    if config.sigmoid:
+        entries = sigmoid_entries(model.logit_fraction - (config.precision.logit_width - 16))
+        data = _bytes(entries, "<u4")
+        result.append(pack_words(data, target=Target.SIGMOID, unit=0, row=np.arange(len(entries))))
+    return np.concatenate(result)
+
+
+def row_bytes(config: EngineConfig, rows: npt.NDArray[np.int64], part: Part) -> npt.NDArray[np.uint8]:
+    """Rows of a table as memory keeps them for `part`: uint8 (rows, stride)."""
+    kept = rows[:, part.column_first : part.column_first + part.columns]
+    kind = "i" if config.precision.signed else "u"
+    data = _bytes(kept, f"<{kind}{config.precision.width // 8}")
+    return np.pad(data, ((0, 0), (0, (1 << part.stride_log2) - data.shape[1])))
+
+
+def onchip_beats(config: EngineConfig, rows_of: TableRows) -> Beats:
+    """Contents of all on-chip banks, a word of 32 bytes per beat."""
+    result = [np.zeros((0, 16), np.uint32)]
+    for number, source in enumerate(config.sources):
+        if source.kind is not SourceKind.ONCHIP:
+            continue
+        for part in source.parts:
+            words = row_bytes(config, rows_of(part.feature, part.row_first, part.rows), part).reshape(-1, 32)
+            row = (part.base >> 5) + np.arange(len(words))
+            result.append(pack_words(words, target=Target.ONCHIP, unit=number, row=row))
+    return np.concatenate(result)
+
+
+def load_beats(config: EngineConfig, model: QuantisedModel, rows_of: TableRows) -> Beats:
+    """Everything that a fresh engine needs before its first item."""
+    return np.concatenate(
+        [weight_beats(config, model), parameter_beats(config, model), onchip_beats(config, rows_of)]
+    )

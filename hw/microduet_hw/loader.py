@@ -1,0 +1,96 @@
+"""Takes weights, parameters and on-chip tables in, beat by beat, and writes them where they belong."""
+
+import enum
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.axi import StreamMaster
+
+DATA_BITS = 448
+
+BEAT = data.StructLayout(
+    {
+        "data": unsigned(DATA_BITS),
+        "row": unsigned(24),
+        "unit": unsigned(16),
+        "chunk": unsigned(8),
+        "target": unsigned(8),
+        "commit": unsigned(1),
+        "reserved": unsigned(7),
+    }
+)
+"""One beat of `s_axis_load`, lowest field first."""
+
+
+class Target(enum.IntEnum):
+    """Kinds of memories that are loaded."""
+
+    WEIGHTS = 0
+    PARAMETERS = 1
+    OUTPUT_WEIGHTS = 2
+    OUTPUT_PARAMETERS = 3
+    SIGMOID = 4
+    ONCHIP = 5
+
+
+class Loader(wiring.Component):
+    """Gathers a word's chunks and hands the word out.
+
+    Latency: one cycle from the beat that commits to `o_valid`.
+    Throughput: a beat per cycle.
+    Back-pressure: beats wait until `i_idle`.
+    Reset: no word begun.
+
+    Parameters
+    ----------
+    word_bits : bits of the widest word
+
+    Members
+    -------
+    s_axis_load : AXI4-Stream of `BEAT`s
+    i_idle : no item is in the engine
+    o_valid : one bit per `Target`, at most one set: write this word now
+    o_unit, o_row, o_data : where, and what
+    """
+
+    i_idle: Signal
+    o_valid: Signal
+    o_unit: Signal
+    o_row: Signal
+    o_data: Signal
+
+    def __init__(self, *, word_bits: int) -> None:
+        self._chunks = -(-word_bits // DATA_BITS)
+        if not 1 <= self._chunks <= 256:
+            raise ValueError(f"word_bits must be 1 to {256 * DATA_BITS}, not {word_bits!r}")
+        super().__init__(
+            {
+                "s_axis_load": In(StreamMaster(bits=BEAT.size)),
+                "i_idle": In(1),
+                "o_valid": Out(len(Target)),
+                "o_unit": Out(16),
+                "o_row": Out(24),
+                "o_data": Out(word_bits),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        beat = data.View(BEAT, self.s_axis_load.tdata)
+        chunks = [Signal(DATA_BITS, reset_less=True, name=f"chunk_{k}") for k in range(self._chunks)]
+        m.d.comb += self.s_axis_load.tready.eq(self.i_idle)
+        taken = self.s_axis_load.tvalid & self.s_axis_load.tready
+        m.d.sync += self.o_valid.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                self.o_unit.eq(beat.unit),
+                self.o_row.eq(beat.row),
+                self.o_valid.eq(beat.commit << beat.target[:3]),
+            ]
+            for k, chunk in enumerate(chunks):
+                with m.If(beat.chunk == k):
+                    m.d.sync += chunk.eq(beat.data)
+        m.d.comb += self.o_data.eq(Cat(*chunks))
+        return m

@@ -1,0 +1,159 @@
+"""The last layer: one dot product per item, taken from the words as they leave the array before it."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.activation import word_layout
+from microduet_hw.config import EngineConfig, Frozen
+from microduet_hw.pe import PeShape, ProcessingElement, output_shape
+from microduet_hw.pe_array import operands
+from microduet_hw.requantiser import Requantiser, RequantiserShape
+from microduet_hw.sigmoid import SCORE_BITS, Sigmoid
+
+RESULTS = 8
+"""Results that wait for the output port before the last layer stops taking vectors."""
+
+
+def result_layout(logit_bits: int) -> data.StructLayout:
+    """Payload of a stream of results."""
+    return data.StructLayout({"logit": signed(logit_bits), "score": unsigned(SCORE_BITS)})
+
+
+class OutputLayerShape(Frozen, frozen=True, kw_only=True):
+    """Sizes of an output layer."""
+
+    pe: PeShape
+    requantiser: RequantiserShape
+    sigmoid: bool
+
+
+def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
+    """Sizes of the output layer of `config`."""
+    pe = output_shape(config)
+    requantiser = RequantiserShape(
+        pe=pe, lanes=1, bias_bits=config.accumulator_width, width=config.precision.logit_width, signed=True
+    )
+    return OutputLayerShape(pe=pe, requantiser=requantiser, sigmoid=config.sigmoid)
+
+
+class OutputLayer(wiring.Component):
+    """Turns a vector of words into a logit and a score.
+
+    Latency: `SUM_LATENCY` + 2 cycles from a vector's last word to the sum, then the requantiser's and the sigmoid's.
+    Throughput: a word per cycle.
+    Back-pressure: a producer reserves a result's place (`i_reserve` while `o_space`) before it sends a vector.
+    Reset: nothing in flight.
+
+    Parameters
+    ----------
+    shape : sizes
+
+    Members
+    -------
+    i_words, i_reserve, o_space : as `ActivationBuffer`
+    o_results : stream of {logit, score}, always taken; whoever takes one gives its place back by `i_return`
+    load_weights, load_parameters, load_sigmoid, load_row, load_data : write a row of one of the memories
+    """
+
+    i_words: stream.Interface
+    i_reserve: Signal
+    o_space: Signal
+    o_results: stream.Interface
+    i_return: Signal
+    load_weights: Signal
+    load_parameters: Signal
+    load_sigmoid: Signal
+    load_row: Signal
+    load_data: Signal
+
+    def __init__(self, *, shape: OutputLayerShape) -> None:
+        self._shape = shape
+        pe, requantiser = shape.pe, shape.requantiser
+        super().__init__(
+            {
+                "i_words": In(stream.Signature(word_layout(pe.lanes * pe.precision.width), always_ready=True)),
+                "i_reserve": In(1),
+                "o_space": Out(1),
+                "o_results": Out(stream.Signature(result_layout(requantiser.width), always_ready=True)),
+                "i_return": In(1),
+                "load_weights": In(1),
+                "load_parameters": In(1),
+                "load_sigmoid": In(1),
+                "load_row": In(max(pe.address_bits, 12)),
+                "load_data": In(max(pe.weight_bits, requantiser.parameters.size)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        places = Signal(range(RESULTS + 1), init=RESULTS)
+        m.d.sync += places.eq(places + self.i_return - self.i_reserve)
+        m.d.comb += self.o_space.eq(places != 0)
+        sums_valid, sums = self._dot_product(m)
+        m.submodules.requantiser = requantiser = Requantiser(shape=self._shape.requantiser)
+        m.d.comb += [
+            requantiser.i.valid.eq(sums_valid),
+            requantiser.i.p.sums.eq(sums),
+            requantiser.i.p.parameters.eq(self._parameters(m)),
+        ]
+        self._score(m, requantiser)
+        return m
+
+    def _dot_product(self, m: Module) -> tuple[Value, Value]:
+        pe = self._shape.pe
+        m.submodules.pe = element = ProcessingElement(shape=pe)
+        row, first = Signal(pe.address_bits), Signal(init=1)
+        final = self.i_words.valid & self.i_words.p.last
+        with m.If(self.i_words.valid):
+            m.d.sync += [row.eq(Mux(self.i_words.p.last, 0, row + 1)), first.eq(self.i_words.p.last)]
+        operand = Signal(pe.lanes * pe.operand_bits, reset_less=True)
+        with m.If(self.i_words.valid):
+            m.d.sync += operand.eq(operands(pe, self.i_words.p.data))
+        flags: Value = Cat(self.i_words.valid, first, final)
+        for stage in range(ProcessingElement.SUM_LATENCY):
+            following = Signal(3, name=f"flags_{stage}")
+            m.d.sync += following.eq(flags)
+            flags = following
+        summed = Signal()
+        m.d.sync += summed.eq(flags[2])
+        m.d.comb += [
+            element.i_x.eq(Mux(self.load_weights, self.load_data, operand)),
+            element.i_address.eq(Mux(self.load_weights, self.load_row, row)),
+            element.i_load.eq(self.load_weights),
+            element.i_addressed.eq(1),
+            element.i_accumulate.eq(flags[0]),
+            element.i_first.eq(flags[1]),
+            element.i_capture.eq(flags[2]),
+        ]
+        return summed, element.o_chain
+
+    def _parameters(self, m: Module) -> Value:
+        """The only row of parameters: registers."""
+        row = Signal(self._shape.requantiser.parameters.size, reset_less=True)
+        with m.If(self.load_parameters):
+            m.d.sync += row.eq(self.load_data)
+        return row
+
+    def _score(self, m: Module, requantiser: Requantiser) -> None:
+        logit = Value.cast(requantiser.o.p[0]).as_signed()
+        if not self._shape.sigmoid:
+            m.d.comb += [self.o_results.valid.eq(requantiser.o.valid), self.o_results.p.logit.eq(logit)]
+            return
+        m.submodules.sigmoid = sigmoid = Sigmoid()
+        m.d.comb += [
+            sigmoid.i.valid.eq(requantiser.o.valid),
+            sigmoid.i.payload.eq(logit[-16:].as_signed()),
+            sigmoid.i_load.eq(self.load_sigmoid),
+            sigmoid.i_load_row.eq(self.load_row),
+            sigmoid.i_load_data.eq(self.load_data),
+        ]
+        for stage in range(Sigmoid.LATENCY):
+            following = Signal(signed(len(logit)), reset_less=True, name=f"logit_{stage}")
+            m.d.sync += following.eq(logit)
+            logit = following
+        m.d.comb += [
+            self.o_results.valid.eq(sigmoid.o.valid),
+            self.o_results.p.logit.eq(logit),
+            self.o_results.p.score.eq(sigmoid.o.payload),
+        ]

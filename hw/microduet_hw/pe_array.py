@@ -1,0 +1,226 @@
+"""A PeArray without its PEs: input buffers, sequencer and drain. The pairs hang on its registered outputs."""
+
+from amaranth.hdl import Array as SignalArray
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import Component, In, Out, connect
+
+from microduet_hw.activation import ActivationBuffer, word_layout
+from microduet_hw.config import Array, EngineConfig, Frozen, Precision
+from microduet_hw.drain import Drain, DrainShape
+from microduet_hw.layout import plan_layer
+from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape
+from microduet_hw.requantiser import RequantiserShape
+from microduet_hw.sequencer import Sequencer, SequencerShape
+
+
+class PairControl(wiring.Signature):
+    """What the pairs of an array are told and what they tell: every `Out` member is a register."""
+
+    def __init__(self, pe: PeShape, drain: int) -> None:
+        super().__init__(
+            {
+                "x": Out(pe.lanes * pe.operand_bits),
+                "address": Out(pe.address_bits),
+                "first": Out(1),
+                "accumulate": Out(1),
+                "capture": Out(1),
+                "shift": Out(1),
+                "load": Out(1),
+                "load_pair": Out(PAIR_BITS),
+                "load_half": Out(1),
+                "tail": In(drain * pe.chain_bits),
+            }
+        )
+
+
+class PairLoad(wiring.Signature):
+    """A row of weights to load: `row` of PE `half`, `pair` becomes `data`."""
+
+    def __init__(self, pe: PeShape) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "pair": Out(PAIR_BITS),
+                "half": Out(1),
+                "row": Out(pe.address_bits),
+                "data": Out(pe.weight_bits),
+            }
+        )
+
+
+class PeArrayShape(Frozen, frozen=True, kw_only=True):
+    """Everything an array's control depends on."""
+
+    pe: PeShape
+    sequencer: SequencerShape
+    drain: DrainShape
+
+
+def pe_array_shape(config: EngineConfig, array: Array) -> PeArrayShape:
+    """Sizes of the control of `array`."""
+    plans = tuple(plan_layer(config, number) for number in array.layers)
+    pe = pe_shape(config, array)
+    requantiser = RequantiserShape(
+        pe=pe,
+        lanes=array.drain,
+        bias_bits=config.accumulator_width,
+        width=config.precision.width,
+        signed=config.precision.signed,
+    )
+    drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes)
+    return PeArrayShape(pe=pe, sequencer=SequencerShape(plans=plans), drain=drain)
+
+
+class PeArray(Component):
+    """Computes its layers' outputs, item after item.
+
+    Latency: a word that has come is the pairs' operand two cycles later; a round's first outputs are words
+    ``ISSUE_TO_CAPTURE + 2 + requantiser latency`` cycles after its last step went out.
+    Throughput: a step (one word, all PEs) per cycle.
+    Back-pressure: a layer starts when its consumer has a place (`i_spaces`); after that nothing stalls.
+    Reset: empty, at the first step of an item.
+
+    Parameters
+    ----------
+    shape : sizes
+
+    Members
+    -------
+    i_words, i_reserve, o_space : input of the first layer, as `ActivationBuffer`
+    o_words, o_reserve, i_space : output of the last layer, towards its consumer
+    pairs : `PairControl`
+    load : `PairLoad`
+    load_parameters, load_parameters_row, load_parameters_data : as `Drain`
+    o_busy, o_starved, o_blocked : this cycle a step went out; a word was missing; a place was
+    """
+
+    ISSUE_TO_CAPTURE = 2 + ProcessingElement.SUM_LATENCY - 1
+    """Cycles from a step to the pairs' `capture` for it: buffer, operand register, sums."""
+
+    def __init__(self, *, shape: PeArrayShape) -> None:
+        self._shape = shape
+        requantiser = shape.drain.requantiser
+        inputs = word_layout(shape.pe.lanes * shape.pe.precision.width)
+        outputs = word_layout(requantiser.lanes * requantiser.width)
+        super().__init__(
+            {
+                "i_words": In(stream.Signature(inputs, always_ready=True)),
+                "i_reserve": In(1),
+                "o_space": Out(1),
+                "o_words": Out(stream.Signature(outputs, always_ready=True)),
+                "o_reserve": Out(1),
+                "i_space": In(1),
+                "pairs": Out(PairControl(shape.pe, requantiser.lanes)),
+                "load": In(PairLoad(shape.pe)),
+                "load_parameters": In(1),
+                "load_parameters_row": In(range(max(2, shape.drain.parameter_rows))),
+                "load_parameters_data": In(requantiser.parameters.size),
+                "o_busy": Out(1),
+                "o_starved": Out(1),
+                "o_blocked": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape = self._shape
+        m.submodules.sequencer = sequencer = Sequencer(shape=shape.sequencer)
+        m.submodules.drain = drain = Drain(shape=shape.drain)
+        buffers = self._buffers(m, sequencer, drain)
+        self._operands(m, sequencer, buffers)
+        self._control(m, sequencer, drain)
+        m.d.comb += [
+            drain.i_tail.eq(self.pairs.tail),
+            self.pairs.shift.eq(drain.o_shift),
+            drain.i_load.eq(self.load_parameters),
+            drain.i_load_row.eq(self.load_parameters_row),
+            drain.i_load_data.eq(self.load_parameters_data),
+            sequencer.i_hold.eq(self.load.valid),
+            self.o_busy.eq(sequencer.o_step.valid),
+            self.o_starved.eq(sequencer.o_starved),
+            self.o_blocked.eq(sequencer.o_blocked),
+        ]
+        return m
+
+    def _buffers(self, m: Module, sequencer: Sequencer, drain: Drain) -> list[ActivationBuffer]:
+        """One input buffer per layer, each fed by the layer before it."""
+        plans = self._shape.sequencer.plans
+        bits = len(self.i_words.p.data)
+        buffers = [ActivationBuffer(words=plan.steps, bits=bits) for plan in plans]
+        for k, buffer in enumerate(buffers):
+            m.submodules[f"input_{k}"] = buffer
+            m.d.comb += [
+                buffer.i_address.eq(sequencer.o_step.p.word),
+                buffer.i_release.eq(sequencer.o_release[k]),
+                sequencer.i_counts[k].eq(buffer.o_count),
+            ]
+            if k:
+                connect(m, getattr(drain, f"o_words_{k - 1}"), buffer.i_words)
+                m.d.comb += buffer.i_reserve.eq(sequencer.o_reserve[k - 1])
+                m.d.comb += sequencer.i_spaces[k - 1].eq(buffer.o_space)
+        m.d.comb += [
+            buffers[0].i_words.valid.eq(self.i_words.valid),
+            buffers[0].i_words.p.eq(self.i_words.p),
+            buffers[0].i_reserve.eq(self.i_reserve),
+            self.o_space.eq(buffers[0].o_space),
+            sequencer.i_spaces[-1].eq(self.i_space),
+            self.o_reserve.eq(sequencer.o_reserve[-1]),
+        ]
+        last = getattr(drain, f"o_words_{len(plans) - 1}")
+        m.d.comb += [self.o_words.valid.eq(last.valid), self.o_words.p.eq(last.p)]
+        return buffers
+
+    def _operands(self, m: Module, sequencer: Sequencer, buffers: list[ActivationBuffer]) -> None:
+        """Rows and operands to the pairs: the row one cycle after the step, the operand two."""
+        step = sequencer.o_step
+        valid, plan = Signal(), Signal.like(step.p.plan)
+        m.d.sync += [valid.eq(step.valid), plan.eq(step.p.plan)]
+        word = SignalArray(buffer.o_data for buffer in buffers)[plan]
+        with m.If(valid):
+            m.d.sync += self.pairs.x.eq(operands(self._shape.pe, word))
+        m.d.sync += self.pairs.load.eq(self.load.valid)
+        with m.If(self.load.valid):
+            m.d.sync += [
+                self.pairs.x.eq(self.load.data),
+                self.pairs.address.eq(self.load.row),
+                self.pairs.load_pair.eq(self.load.pair),
+                self.pairs.load_half.eq(self.load.half),
+            ]
+        with m.Elif(step.valid):
+            m.d.sync += self.pairs.address.eq(step.p.row)
+
+    def _control(self, m: Module, sequencer: Sequencer, drain: Drain) -> None:
+        """A step's flags, moved along until its products reach the accumulators."""
+        step = sequencer.o_step
+        flags = data.StructLayout({"first": 1, "last": 1, "vector_last": 1, "plan": step.p.plan.shape()})
+        now = Signal(flags)
+        m.d.comb += [now[name].eq(step.p[name]) for name in ("first", "last", "vector_last", "plan")]
+        valid: Value = step.valid
+        for stage in range(self.ISSUE_TO_CAPTURE):
+            following, following_valid = Signal(flags, name=f"flags_{stage}"), Signal(name=f"flags_valid_{stage}")
+            final = stage == self.ISSUE_TO_CAPTURE - 1
+            m.d.sync += following_valid.eq(valid)
+            if final:
+                m.d.sync += self.pairs.capture.eq(valid & now.last)
+            with m.If(valid):
+                m.d.sync += following.eq(now)
+            now, valid = following, following_valid
+        m.d.comb += [
+            self.pairs.accumulate.eq(valid),
+            self.pairs.first.eq(now.first),
+            drain.i_capture.valid.eq(self.pairs.capture),
+            drain.i_capture.p.plan.eq(now.plan),
+            drain.i_capture.p.last.eq(now.vector_last),
+        ]
+
+
+def operands(pe: PeShape, word: Value) -> Value:
+    """Operands of a word of activations: itself, or in fixed32 each lane's limbs and their sum."""
+    if pe.precision is not Precision.FIXED32:
+        return word
+    lanes: list[Value] = []
+    for lane in range(pe.lanes):
+        value = word[lane * 32 : (lane + 1) * 32]
+        lanes += [value, (value[16:].as_signed() + value[:16])[:18]]
+    return Cat(*lanes)

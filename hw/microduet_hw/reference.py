@@ -1,0 +1,45 @@
+"""The engine in plain integers: slow, exact, and sharing nothing with the golden model."""
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.image import split_multiplier
+from microduet_hw.output_layer import output_layer_shape
+from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.quantised import QuantisedLayer, QuantisedModel
+from microduet_hw.requantiser import RequantiserShape
+from microduet_hw.sigmoid import sigmoid_reference
+
+
+def layer_outputs(
+    shape: RequantiserShape, layer: QuantisedLayer, inputs: npt.NDArray[np.object_]
+) -> npt.NDArray[np.object_]:
+    """Outputs of one layer: integers of any size (items, outputs) from (items, inputs)."""
+    totals = (inputs - layer.input_zero_point) @ layer.weights.astype(object).T + layer.bias.astype(object)
+    result = np.empty_like(totals)
+    for output in range(totals.shape[1]):
+        mantissa, shift = (0, layer.shift) if layer.multiplier is None else split_multiplier(layer.multiplier[output])
+        result[:, output] = [
+            shape.compute(
+                int(total), shift=shift, relu=layer.relu, mantissa=mantissa, zero_point=layer.output_zero_point
+            )
+            for total in totals[:, output]
+        ]
+    return result
+
+
+def scores(
+    config: EngineConfig, model: QuantisedModel, vectors: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Logits and scores (fractions of 2^16) of assembled vectors, int64 (items, elements) in the model's order."""
+    values = vectors.astype(object)
+    for array in config.arrays:
+        shape = pe_array_shape(config, array).drain.requantiser
+        for number in array.layers:
+            values = layer_outputs(shape, model.layers[number], values)
+    logits = layer_outputs(output_layer_shape(config).requantiser, model.layers[-1], values)[:, 0]
+    extra = config.precision.logit_width - Precision.FIXED16.width
+    fraction = model.logit_fraction - extra
+    result = [sigmoid_reference(int(logit) >> extra, fraction) if config.sigmoid else 0 for logit in logits]
+    return logits.astype(np.int64), np.array(result, np.int64)

@@ -1,0 +1,180 @@
+"""The register map: start, done, interrupts as Vitis kernels have them, then counters."""
+
+import enum
+from collections.abc import Mapping
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.axi import LiteMaster
+from microduet_hw.config import EngineConfig
+
+ADDRESS_BITS = 12
+COUNTER_BASE = 0x40
+CHANNEL_BASE = 0x400
+
+
+class Register(enum.IntEnum):
+    """Byte addresses of the registers that are not counters."""
+
+    CONTROL = 0x00
+    """Bit 0 ap_start (set to start, clears itself), 1 ap_done (cleared by reading), 2 ap_idle, 3 ap_ready."""
+    GLOBAL_INTERRUPT = 0x04
+    """Bit 0: interrupts are on."""
+    INTERRUPT_ENABLE = 0x08
+    """Bit 0: on ap_done, bit 1: on ap_ready."""
+    INTERRUPT_STATUS = 0x0C
+    """As the enable bits; writing a one toggles it."""
+    ITEMS = 0x10
+    """Items of the next run, at least 1."""
+    DIGEST = 0x18
+    """First 32 bits of the configuration's SHA-256 (read only): does a bundle fit this engine?"""
+
+
+def counter_names(config: EngineConfig) -> tuple[str, ...]:
+    """Events that are counted while a run is on, 64 bits each, from `COUNTER_BASE` on, 8 bytes apart."""
+    per_array = [f"array_{k}_{event}" for k in range(len(config.arrays)) for event in ("busy", "starved", "blocked")]
+    return ("cycles", "vectors", "results", "result_stalls", *per_array)
+
+
+def register_map(config: EngineConfig) -> dict[str, int]:
+    """Byte address of every register by name; counters have a low word and, 4 bytes on, a high one."""
+    registers = {register.name.lower(): int(register) for register in Register}
+    registers |= {name: COUNTER_BASE + 8 * k for k, name in enumerate(counter_names(config))}
+    for k, source in enumerate(config.channels):
+        registers |= {
+            f"channel_{source:02}_reads": CHANNEL_BASE + 8 * k,
+            f"channel_{source:02}_stalls": CHANNEL_BASE + 8 * k + 4,
+        }
+    return registers
+
+
+class ControlRegisters(wiring.Component):
+    """AXI4-Lite slave with the layout of a Vitis kernel (ap_ctrl_hs) and the engine's counters.
+
+    Latency: a read answers one cycle after its address, a write one cycle after address and data.
+    Throughput: a read and a write every other cycle.
+    Back-pressure: one answer of each kind is kept until it is taken.
+    Reset: idle, counters zero. Starting a run clears the counters.
+    Unmapped addresses read zero, and writing them changes nothing.
+
+    Parameters
+    ----------
+    config : names the counters
+
+    Members
+    -------
+    s_axi_control : AXI4-Lite
+    interrupt : level, as enabled
+    o_run, o_items : a run is on; how many items it takes
+    i_result : an item has left
+    i_events : one bit per counter of `counter_names`; "cycles" is ignored, it counts every cycle of a run
+    i_reads, i_stalls : per memory channel; another clock's, so they may be read only when the engine is idle
+    """
+
+    interrupt: Signal
+    o_run: Signal
+    o_items: Signal
+    i_result: Signal
+    i_events: Signal
+    i_reads: data.View
+    i_stalls: data.View
+
+    def __init__(self, *, config: EngineConfig) -> None:
+        self._config = config
+        channel = data.ArrayLayout(unsigned(32), len(config.channels))
+        super().__init__(
+            {
+                "s_axi_control": In(LiteMaster(address_bits=ADDRESS_BITS)),
+                "interrupt": Out(1),
+                "o_run": Out(1),
+                "o_items": Out(32, init=1),
+                "i_result": In(1),
+                "i_events": In(len(counter_names(config))),
+                "i_reads": In(channel),
+                "i_stalls": In(channel),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        done, left = Signal(), Signal(32)
+        start = Signal()
+        control = Cat(self.o_run, done, ~self.o_run, done)
+        enable, status, on = Signal(2), Signal(2), Signal()
+        m.d.comb += self.interrupt.eq(on & (enable & status).any())
+        read_control = self._read(
+            m,
+            {
+                Register.CONTROL: control,
+                Register.GLOBAL_INTERRUPT: on,
+                Register.INTERRUPT_ENABLE: enable,
+                Register.INTERRUPT_STATUS: status,
+                Register.ITEMS: self.o_items,
+                Register.DIGEST: Value.cast(int(self._config.digest[:8], 16)),
+                **self._counters(m, start),
+            },
+        )
+        address, word, write = self._write(m)
+        with m.If(read_control):
+            m.d.sync += done.eq(0)
+        with m.If(write):
+            with m.Switch(address):
+                with m.Case(Register.CONTROL):
+                    m.d.comb += start.eq(word[0] & ~self.o_run)
+                with m.Case(Register.GLOBAL_INTERRUPT):
+                    m.d.sync += on.eq(word[0])
+                with m.Case(Register.INTERRUPT_ENABLE):
+                    m.d.sync += enable.eq(word[:2])
+                with m.Case(Register.INTERRUPT_STATUS):
+                    m.d.sync += status.eq(status ^ word[:2])
+                with m.Case(Register.ITEMS):
+                    m.d.sync += self.o_items.eq(Mux(word == 0, 1, word))
+        with m.If(self.i_result & self.o_run):
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 1):
+                m.d.sync += [self.o_run.eq(0), done.eq(1), status.eq(status | enable)]
+        with m.If(start):
+            m.d.sync += [self.o_run.eq(1), left.eq(self.o_items), done.eq(0)]
+        return m
+
+    def _counters(self, m: Module, start: Signal) -> dict[int, Value]:
+        values: dict[int, Value] = {}
+        for k, name in enumerate(counter_names(self._config)):
+            counter = Signal(64, name=name)
+            event = self.o_run if name == "cycles" else self.i_events[k] & self.o_run
+            with m.If(start):
+                m.d.sync += counter.eq(0)
+            with m.Elif(event):
+                m.d.sync += counter.eq(counter + 1)
+            values |= {COUNTER_BASE + 8 * k: counter[:32], COUNTER_BASE + 8 * k + 4: counter[32:]}
+        for k in range(len(self._config.channels)):
+            values |= {CHANNEL_BASE + 8 * k: self.i_reads[k], CHANNEL_BASE + 8 * k + 4: self.i_stalls[k]}
+        return values
+
+    def _read(self, m: Module, values: Mapping[int, Value]) -> Value:
+        """Answer reads; the result is high when the control register is read."""
+        bus = self.s_axi_control
+        m.d.comb += bus.arready.eq(~bus.rvalid)
+        taken = bus.arvalid & bus.arready
+        with m.If(bus.rvalid & bus.rready):
+            m.d.sync += bus.rvalid.eq(0)
+        with m.If(taken):
+            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(0)]
+            with m.Switch(bus.araddr):
+                for address, value in values.items():
+                    with m.Case(int(address)):
+                        m.d.sync += bus.rdata.eq(value)
+        return taken & (bus.araddr == Register.CONTROL)
+
+    def _write(self, m: Module) -> tuple[Value, Value, Value]:
+        """Take writes when address and data are there: (address, data, now)."""
+        bus = self.s_axi_control
+        taken = bus.awvalid & bus.wvalid & ~bus.bvalid
+        m.d.comb += [bus.awready.eq(taken), bus.wready.eq(taken)]
+        with m.If(bus.bvalid & bus.bready):
+            m.d.sync += bus.bvalid.eq(0)
+        with m.If(taken):
+            m.d.sync += bus.bvalid.eq(1)
+        return bus.awaddr, bus.wdata, taken & bus.wstrb.all()

@@ -1,0 +1,117 @@
+"""Decides, cycle by cycle, which word of which layer an array works on."""
+
+from amaranth.hdl import Array as SignalArray
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.config import Frozen
+from microduet_hw.layout import LayerPlan
+
+
+class SequencerShape(Frozen, frozen=True, kw_only=True):
+    """What a sequencer walks through: the plans of its array's layers, in order."""
+
+    plans: tuple[LayerPlan, ...]
+
+    @property
+    def drain(self) -> int:
+        """Steps of the longest drain of a round."""
+        return max(len(drain) for plan in self.plans for drain in plan.drains)
+
+    @property
+    def rows(self) -> int:
+        """Rows of weights that one item uses, in the order it uses them."""
+        return sum(plan.rounds * plan.steps for plan in self.plans)
+
+    @property
+    def step(self) -> data.StructLayout:
+        """One step that goes out: of `plan`, at word `word` with weights `row`, first or last of its round."""
+        return data.StructLayout(
+            {
+                "plan": range(max(2, len(self.plans))),
+                "word": range(max(2, *(plan.steps for plan in self.plans), 0)),
+                "row": range(max(2, self.rows)),
+                "first": 1,
+                "last": 1,
+                "vector_last": 1,
+            }
+        )
+
+
+class Sequencer(wiring.Component):
+    """Issues the steps of an array's layers, item after item: layer by layer, round by round, word by word.
+
+    A step goes out when its word has come; the first of a layer when the layer's consumer has a place for the result
+    (which is then reserved); the last of a round when the drain before it will be over.
+
+    Latency: none from a word's arrival in `i_counts` to its step.
+    Throughput: a step per cycle.
+    Back-pressure: `i_hold` stops it; otherwise only missing words and places do.
+    Reset: at the first step of an item.
+
+    Parameters
+    ----------
+    shape : the layers' plans
+
+    Members
+    -------
+    i_counts, i_spaces : per layer, words that have come, and whether its consumer has a place
+    o_step : stream of steps, always taken
+    o_reserve, o_release : per layer, pulses to its consumer and its input buffer
+    o_starved, o_blocked : a word is missing; a place or the drain is
+    """
+
+    def __init__(self, *, shape: SequencerShape) -> None:
+        self._shape = shape
+        layers = len(shape.plans)
+        super().__init__(
+            {
+                "i_counts": In(data.ArrayLayout(range(max(plan.steps for plan in shape.plans) + 1), layers)),
+                "i_spaces": In(layers),
+                "i_hold": In(1),
+                "o_step": Out(stream.Signature(shape.step, always_ready=True)),
+                "o_reserve": Out(layers),
+                "o_release": Out(layers),
+                "o_starved": Out(1),
+                "o_blocked": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape, step = self._shape, self.o_step.p
+        plan, word, row = Signal.like(step.plan), Signal.like(step.word), Signal.like(step.row)
+        turn = Signal(range(max(2, *(p.rounds for p in shape.plans), 0)))
+        draining = Signal(range(shape.drain + 1))
+        last_word = SignalArray(p.steps - 1 for p in shape.plans)[plan]
+        last_turn = SignalArray(p.rounds - 1 for p in shape.plans)[plan]
+        starting = (word == 0) & (turn == 0)
+        came = SignalArray(self.i_counts[k] for k in range(len(shape.plans)))[plan] > word
+        placed = ~starting | self.i_spaces.bit_select(plan, 1)
+        drained = ~step.last | (draining <= 1)
+        m.d.comb += [
+            step.plan.eq(plan),
+            step.word.eq(word),
+            step.row.eq(row),
+            step.first.eq(word == 0),
+            step.last.eq(word == last_word),
+            step.vector_last.eq(step.last & (turn == last_turn)),
+            self.o_starved.eq(~came),
+            self.o_blocked.eq(came & ~(placed & drained)),
+            self.o_step.valid.eq(came & placed & drained & ~self.i_hold),
+        ]
+        with m.If(draining != 0):
+            m.d.sync += draining.eq(draining - 1)
+        with m.If(self.o_step.valid):
+            m.d.comb += self.o_reserve.eq(starting << plan)
+            m.d.comb += self.o_release.eq(step.vector_last << plan)
+            m.d.sync += [word.eq(Mux(step.last, 0, word + 1)), row.eq(row + 1)]
+            with m.If(step.last):
+                m.d.sync += [draining.eq(shape.drain), turn.eq(Mux(step.vector_last, 0, turn + 1))]
+            with m.If(step.vector_last):
+                final = plan == len(shape.plans) - 1
+                m.d.sync += plan.eq(Mux(final, 0, plan + 1))
+                with m.If(final):
+                    m.d.sync += row.eq(0)
+        return m
