@@ -1,0 +1,36 @@
+"""microduet: recommendation models compiled to gateware, simulated and driven from Python.
+
+Attributes load on first use, so that ``import microduet`` needs neither torch nor a simulator.
+"""
+
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from microduet import models as models
+    from microduet.bundle import Bundle as Bundle
+    from microduet.compiler import compile as compile
+    from microduet.device import open as open
+    from microduet.errors import MicroduetError as MicroduetError
+    from microduet.presets import compile_config as compile_config
+
+_HOMES = {
+    "Bundle": "microduet.bundle",
+    "MicroduetError": "microduet.errors",
+    "compile": "microduet.compiler",
+    "compile_config": "microduet.presets",
+    "open": "microduet.device",
+}
+__all__ = ["Bundle", "MicroduetError", "compile", "compile_config", "models", "open"]
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name == "models":
+        return importlib.import_module("microduet.models")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'microduet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

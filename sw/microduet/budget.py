@@ -1,0 +1,92 @@
+"""What a card has for the matrix engine, and what an arrangement of arrays takes of it."""
+
+import dataclasses
+import math
+
+from microduet.boards import Board
+from microduet_hw.config import Array, Layer, Precision
+
+WEIGHT_SHARE = 0.75
+"""Part of the card's BRAM36 and URAM that weights may take; the rest is for tables and buffers."""
+MULTIPLIERS = {Precision.FIXED16: 4608, Precision.FIXED32: 2304, Precision.INT8: 4608}
+"""Multipliers of the MicroRec paper's engines, the budget of every search."""
+DSP_PER_MULTIPLIER = {Precision.FIXED16: 1, Precision.FIXED32: 3, Precision.INT8: 1}
+"""DSP48E2 slices: a 32 x 32 bit product is three of at most 18 x 18 bits (Karatsuba)."""
+DSP_PER_REQUANTISER = {Precision.FIXED16: 0, Precision.FIXED32: 0, Precision.INT8: 2}
+"""DSP48E2 slices of one drain lane: 24 x 24 bits in int8, only shifts otherwise."""
+OUTPUT_LANES = 32
+"""Multipliers that the output layer may use beyond the budget."""
+MEMORY_BITS, BRAM_ROWS, URAM_ROWS = 72, 512, 4096
+"""Width of a BRAM36 and of a URAM at these depths."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resources:
+    """DSP slices and memories of an arrangement of arrays."""
+
+    multipliers: int
+    dsp: int
+    requantiser_dsp: int
+    """Included in `dsp`."""
+    output_multipliers: int
+    """Lanes of the output layer, beyond `multipliers`."""
+    bram36: int
+    uram: int
+
+    def fit(self, board: Board) -> bool:
+        """Whether `board` has as much for weights."""
+        return (
+            self.dsp <= board.dsp
+            and self.bram36 <= board.bram36 * WEIGHT_SHARE
+            and self.uram <= board.uram * WEIGHT_SHARE
+        )
+
+
+def resources(arrays: tuple[Array, ...], rows: tuple[int, ...], *, precision: Precision, board: Board) -> Resources:
+    """What `arrays`, with `rows` words of weights in each PE, take of `board`.
+
+    Every PE of an array splits its word alike: columns of 72 bits lie in BRAM while there is room, then in URAM
+    (Vivado's ``ram_style = "mixed"`` does the same).
+    """
+    bram, uram = 0, 0
+    for array, depth in zip(arrays, rows, strict=True):
+        columns = math.ceil(array.lanes * precision.width / MEMORY_BITS)
+        per_column = array.pes * math.ceil((depth + 1) / BRAM_ROWS)  # one spare row takes the writes of idle loads
+        in_bram = min(columns, int(board.bram36 * WEIGHT_SHARE - bram) // per_column)
+        bram += in_bram * per_column
+        uram += (columns - in_bram) * array.pes * math.ceil((depth + 1) / URAM_ROWS)
+    multipliers = sum(array.pes * array.lanes for array in arrays)
+    output = arrays[-1].drain if arrays else 16
+    requantisers = (sum(array.drain for array in arrays) + 1) * DSP_PER_REQUANTISER[precision]
+    return Resources(
+        multipliers=multipliers,
+        dsp=(multipliers + output) * DSP_PER_MULTIPLIER[precision] + requantisers,
+        requantiser_dsp=requantisers,
+        output_multipliers=output,
+        bram36=bram,
+        uram=uram,
+    )
+
+
+def words_out(layer: Layer, *, pes: int, drain: int) -> int:
+    """Words of `drain` lanes in which a layer's outputs leave an array; `layout` has the order."""
+    rounds, (full, leftover) = math.ceil(layer.outputs / pes), divmod(pes, drain)
+    last = layer.outputs - (rounds - 1) * pes
+    words = (rounds - 1) * full + min(full, math.ceil(last / drain))
+    if leftover:
+        gathering = rounds if last > full * drain else rounds - 1
+        words += math.ceil(gathering / (drain // leftover))
+    return words
+
+
+def schedule(layers: tuple[Layer, ...], words: int, *, pes: int, drain: int) -> tuple[int, int, int, int]:
+    """Cycles, rows of weights, fewest steps of a round and words out of `layers` in turn on one array.
+
+    `words` is how many words the first layer's input has. Cycles and rows are equal: one row per cycle.
+    """
+    cycles, fewest = 0, words
+    for layer in layers:
+        fewest = min(fewest, words)
+        cycles += math.ceil(layer.outputs / pes) * words
+        words = words_out(layer, pes=pes, drain=drain)
+    return cycles, cycles, fewest, words

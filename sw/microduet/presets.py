@@ -1,0 +1,90 @@
+"""Named arrangements of arrays, and what stands between a shape and a whole configuration."""
+
+from microduet import boards, placement, search
+from microduet.errors import SearchError
+from microduet.shape import ModelShape
+from microduet_hw.config import Array, EngineConfig, Precision
+
+PAPER = "microrec-paper"
+NAMES = ("default", PAPER)
+PAPER_PES = (128, 128, 32)
+PAPER_LANES = {Precision.FIXED16: 16, Precision.FIXED32: 8, Precision.INT8: 16}
+"""Multipliers of one of the paper's PEs."""
+PAPER_DRAIN = 16
+"""Lanes of the output layer behind the paper's arrays."""
+
+
+def paper_arrays(shape: ModelShape, precision: Precision) -> tuple[Array, ...]:
+    """MicroRec's own arrangement: one array per hidden layer, of 128, 128 and 32 PEs."""
+    if len(shape.hidden) != len(PAPER_PES):
+        raise SearchError(f"{PAPER} has {len(PAPER_PES)} hidden layers, {shape.name} has {len(shape.hidden)}")
+    lanes = PAPER_LANES[precision]
+    drains = (lanes, lanes, PAPER_DRAIN)
+    return tuple(
+        Array(pes=pes, lanes=lanes, drain=drain, layers=(number,))
+        for number, (pes, drain) in enumerate(zip(PAPER_PES, drains, strict=True))
+    )
+
+
+def choose(shape: ModelShape, *, precision: Precision, board: boards.Board, name: str | None) -> search.SearchResult:
+    """The arrangement called `name` (None or "default": the search's)."""
+    if name in (None, "default"):
+        return search.search(shape, precision=precision, board=board)
+    if name != PAPER:
+        raise SearchError(f"config must be {' or '.join(NAMES)}, not {name!r}")
+    arrangement = search.weigh(shape, paper_arrays(shape, precision), precision=precision, board=board)
+    budget = arrangement.resources.multipliers
+    return search.SearchResult(best=(arrangement,), limit=shape.macs / budget, budget=budget)
+
+
+def engine_config(
+    shape: ModelShape,
+    *,
+    precision: Precision,
+    arrays: tuple[Array, ...],
+    plan: placement.Plan,
+    name: str | None = None,
+) -> EngineConfig:
+    """The configuration of `shape` computed by `arrays` with tables placed by `plan`."""
+    return EngineConfig(
+        name=name or f"{shape.name}-{precision}",
+        precision=precision,
+        features=shape.features,
+        dense=shape.dense,
+        dense_position=shape.dense_position,
+        sources=plan.sources,
+        hidden=shape.hidden,
+        output=shape.output,
+        arrays=arrays,
+        sigmoid=shape.sigmoid,
+    )
+
+
+def compile_config(
+    shape: ModelShape,
+    *,
+    board: str = "u280",
+    precision: Precision | str = Precision.FIXED16,
+    config: str | None = None,
+) -> EngineConfig:
+    """Place the tables of `shape` and choose its arrays: the configuration, before any weight is known.
+
+    Parameters
+    ----------
+    shape : of a zoo model (``zoo.find(name).shape``) or of a traced one
+    board : "u280" or "u55c"
+    config : None for the search's choice, or the name of a preset
+
+    Raises
+    ------
+    PlacementError, SearchError
+        If a table or the weights do not fit the card.
+    """
+    precision = Precision(precision)
+    card = boards.find(board)
+    plan = placement.place(shape, precision=precision, board=card)
+    chosen = choose(shape, precision=precision, board=card, name=config).chosen
+    suffix = "" if config in (None, "default") else f"-{config}"
+    return engine_config(
+        shape, precision=precision, arrays=chosen.arrays, plan=plan, name=f"{shape.name}-{precision}{suffix}"
+    )
