@@ -166,7 +166,8 @@ class Drain(wiring.Component):
 
     def _send(self, m: Module, requantiser: Requantiser, tag: data.View) -> None:
         shape = self._shape
-        lanes = [Value.cast(requantiser.o.p[k]) for k in range(shape.requantiser.lanes)]
+        # As bits: a choice between a signed and an unsigned value would be one bit wider.
+        lanes = [Value.cast(requantiser.o.p[k]).as_unsigned() for k in range(shape.requantiser.lanes)]
         word = Cat(*lanes)
         if shape.leftover:
             kept = [Signal(len(lane), reset_less=True, name=f"kept_{k}") for k, lane in enumerate(lanes)]
