@@ -1,0 +1,165 @@
+"""Runs cocotb benches against Amaranth components inside ordinary pytest functions.
+
+A test file holds both halves: coroutines decorated with ``@cocotb.test()``, which the simulator's process runs, and
+pytest functions that call `run_bench`. Name the coroutines by their scenario and without ``test_``, so that pytest
+leaves them alone.
+
+Environment: ``SIM`` (verilator, icarus), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run).
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from amaranth.lib import wiring
+
+from tests.support.bench_build import TOP, build, runner_of
+from tests.support.environment import changed_environment, output_folder
+
+PARAMETERS = "MICRODUET_BENCH_PARAMETERS"
+
+
+class BenchError(AssertionError):
+    """A bench failed. The message names the failed scenarios, the seed and the waves."""
+
+
+def bench_parameters() -> dict[str, Any]:
+    """What `run_bench` was given as `parameters`; to be called in the simulator's process."""
+    return json.loads(os.environ.get(PARAMETERS, "{}"))
+
+
+def chosen_simulator() -> str:
+    """The simulator that SIM names: verilator (the default) or icarus."""
+    name = os.environ.get("SIM") or "verilator"
+    if name not in ("verilator", "icarus"):
+        raise ValueError(f"SIM must be verilator or icarus, not {name!r}")
+    return name
+
+
+def _failures(results: Path, *, scenarios: Sequence[str]) -> list[str]:
+    """One line per scenario that failed, or was asked for and did not run."""
+    if not results.is_file():
+        return ["the simulation ended without results"]
+    cases = list(ElementTree.parse(results).getroot().iter("testcase"))
+    lines: list[str] = []
+    for case in cases:
+        fault = case.find("failure")
+        fault = case.find("error") if fault is None else fault
+        if fault is not None:
+            said = fault.get("error_msg") or fault.get("message") or fault.text or ""
+            lines.append(f"{case.get('name')}: {said.strip()}")
+    ran = {case.get("name", "").split("/")[0] for case in cases if case.find("skipped") is None}
+    lines += [f"{name}: did not run" for name in scenarios if name not in ran]
+    return lines if cases else ["no scenario ran"]
+
+
+def _failed_assertions(said: str) -> list[str]:
+    """One line per assertion of the hardware that failed: Icarus says so and goes on, Verilator stops."""
+    places = dict.fromkeys(re.findall(r"^(?:ERROR: |.*%Error: ).*?(\w+\.v:\d+):", said, re.MULTILINE))
+    return [f"an assertion of the hardware failed at {place}" for place in places]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """One bench with one seed, run with or without waves."""
+
+    component: wiring.Component
+    module: str
+    scenarios: Sequence[str]
+    parameters: Mapping[str, object]
+    seed: int
+    simulator: str
+    folder: Path
+
+    @property
+    def waves(self) -> Path:
+        return self.folder / ("top.fst" if self.simulator == "icarus" else "dump.vcd")
+
+    def failures(self, *, waves: bool) -> list[str]:
+        """Run it; one line per scenario that failed."""
+        runner = runner_of(self.simulator)
+        folder = build(runner, self.component, simulator=self.simulator, waves=waves)
+        names = "|".join(re.escape(name) for name in self.scenarios)
+        results, log = self.folder / "results.xml", self.folder / "simulation.log"
+        # The runner raises one or the other if a scenario failed; the results say which. It prefers the environment's
+        # WAVES to what it is told.
+        with changed_environment({"WAVES": str(int(waves))}), contextlib.suppress(SystemExit, RuntimeError):
+            runner.test(
+                test_module=self.module,
+                hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
+                test_filter=rf"\.({names})(/|$)" if names else None,
+                seed=self.seed,
+                extra_env={PARAMETERS: json.dumps(self.parameters)},
+                plusargs=[f"+dumpfile_path={self.waves}"] if self.simulator == "icarus" else [],
+                build_dir=folder,
+                test_dir=self.folder,
+                results_xml=str(results),
+                log_file=log,
+                waves=waves,
+            )
+        said = log.read_text(errors="replace") if log.is_file() else ""
+        print(said)
+        return _failures(results, scenarios=self.scenarios) + _failed_assertions(said)
+
+
+def run_bench(
+    component: wiring.Component,
+    *,
+    module: str,
+    scenarios: Sequence[str] = (),
+    parameters: Mapping[str, object] | None = None,
+    seed: int | None = None,
+    waves_on_failure: bool = True,
+) -> None:
+    """Simulate `component` and run the cocotb scenarios of `module` against it.
+
+    Ports are named as Amaranth names them: ``i__valid``, ``i__payload``; clocks ``clk``, ``mem_clk``, resets ``rst``,
+    ``mem_rst``. A bench that failed is run again with the same seed to keep its waves.
+
+    Parameters
+    ----------
+    component : what to simulate, as the top level
+    module : the module that holds the scenarios; a test file passes ``__name__``
+    scenarios : names of the coroutines to run; all of the module's if empty
+    parameters : anything that JSON can hold, read in the simulator's process by `bench_parameters`
+    seed : of the scenarios' random numbers; COCOTB_RANDOM_SEED, or a new one, if None
+    waves_on_failure : whether a failed bench is run again for its waves
+
+    Raises
+    ------
+    BenchError
+        if a scenario fails, an assertion of the hardware fails, or nothing ran
+    BuildError
+        if the component does not build without warnings
+    """
+    if seed is None:
+        seed = int(os.environ.get("COCOTB_RANDOM_SEED") or secrets.randbits(31))
+    test = os.environ.get("PYTEST_CURRENT_TEST", module).split("::", 1)[-1].split(" ")[0]
+    bench = _Bench(
+        component=component,
+        module=module,
+        scenarios=scenarios,
+        parameters=parameters or {},
+        seed=seed,
+        simulator=chosen_simulator(),
+        folder=output_folder(f"benches/{module}/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}"),
+    )
+    waves = os.environ.get("WAVES", "") not in ("", "0")
+    print(f"seed {seed}; repeat with COCOTB_RANDOM_SEED={seed}")
+    failures = bench.failures(waves=waves)
+    if failures and waves_on_failure and not waves:
+        waves = True
+        bench.failures(waves=True)
+    if failures:
+        kept = f"waves in {bench.waves}" if waves and bench.waves.is_file() else "no waves kept"
+        raise BenchError("\n".join([*failures, f"seed {seed}; {kept}; repeat with COCOTB_RANDOM_SEED={seed}"]))
+    if waves:
+        print(f"waves in {bench.waves}")
