@@ -1,0 +1,95 @@
+"""What leaves for synthesis: Verilog, a map of it for programs, and constraints to start from."""
+
+import hashlib
+import json
+import re
+
+from amaranth.lib.wiring import In
+
+from microduet_hw.config import EngineConfig
+from microduet_hw.generate import convert, generate
+from microduet_hw.kernel import CLOCKS, RESETS, Kernel, bits_of, engine_ports, kernel_name
+from microduet_hw.layout import plan_layer
+from microduet_hw.lookup.unit import port_name
+from microduet_hw.output_layer import output_layer_shape
+from microduet_hw.pe import ProcessingElement
+from microduet_hw.pe_array import PeArray, pe_array_shape
+from microduet_hw.registers import register_map
+from microduet_hw.sigmoid import Sigmoid
+
+
+def module_name(config: EngineConfig) -> str:
+    """Name of the kernel's module: the configuration's name as an identifier."""
+    return "microduet_" + re.sub(r"\W+", "_", config.name)
+
+
+def export(config: EngineConfig) -> dict[str, str]:
+    """Files of a kernel by name: Verilog, ``map.json`` and a starting ``.xdc``. Equal configurations, equal bytes."""
+    name = module_name(config)
+    files = generate(config) | {f"{name}.v": convert(Kernel(config=config), name)}
+    files[f"{name}.xdc"] = constraints(config)
+    files["map.json"] = json.dumps(describe(config, files), indent=1) + "\n"
+    return files
+
+
+def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
+    """The map: ports, registers, clocks, resets, parameters, latencies, hashes."""
+    ports = {
+        kernel_name(port): {"direction": "input" if member.flow is In else "output", "bits": bits_of(member)}
+        for port, member in engine_ports(config).items()
+    }
+    megahertz = {"sync": config.engine_mhz, "mem": config.memory_mhz}
+    return {
+        "module": module_name(config),
+        "digest": config.digest,
+        "precision": config.precision,
+        "clocks": {CLOCKS[domain]: {"domain": domain, "mhz": mhz} for domain, mhz in megahertz.items()},
+        "resets": {RESETS[domain]: {"domain": domain, "active": "low"} for domain in megahertz},
+        "interfaces": {
+            "axi4_lite": {"s_axi_control": "sync"},
+            "axi4_stream": {"s_axis_items": "mem", "s_axis_load": "sync", "m_axis_results": "sync"},
+            "axi4_read": {port_name(source): "mem" for source in config.channels},
+        },
+        "ports": ports,
+        "registers": register_map(config),
+        "parameters": {
+            "arrays": [
+                {"pes": a.pes, "lanes": a.lanes, "drain": a.drain, "layers": list(a.layers)} for a in config.arrays
+            ],
+            "layers": [{"inputs": layer.inputs, "outputs": layer.outputs} for layer in config.layers],
+            "lookups": config.lookups,
+            "dense": config.dense,
+            "outstanding": config.outstanding,
+            "watchdog": config.watchdog,
+        },
+        "latencies": latencies(config),
+        "files": {file: hashlib.sha256(text.encode()).hexdigest() for file, text in sorted(files.items())},
+    }
+
+
+def latencies(config: EngineConfig) -> dict[str, int]:
+    """Fixed latencies of the engine's parts, in engine cycles."""
+    output = output_layer_shape(config)
+    result = {
+        f"layer_{number}_steps": plan.rounds * plan.steps
+        for number, plan in ((n, plan_layer(config, n)) for n in range(len(config.hidden)))
+    }
+    for k, array in enumerate(config.arrays):
+        requantiser = pe_array_shape(config, array).drain.requantiser.latency
+        result[f"array_{k}_step_to_word"] = PeArray.ISSUE_TO_CAPTURE + 1 + requantiser
+    result["output_word_to_logit"] = ProcessingElement.SUM_LATENCY + 1 + output.requantiser.latency
+    result["sigmoid"] = Sigmoid.LATENCY
+    return result
+
+
+def constraints(config: EngineConfig) -> str:
+    """Clocks and crossings. The crossings hold data still while a flag goes through two flip-flops."""
+    engine, memory = 1000 / config.engine_mhz, 1000 / config.memory_mhz
+    return f"""# Starting constraints of {module_name(config)}; clocks as in map.json.
+create_clock -name {CLOCKS["sync"]} -period {engine:.3f} [get_ports {CLOCKS["sync"]}]
+create_clock -name {CLOCKS["mem"]} -period {memory:.3f} [get_ports {CLOCKS["mem"]}]
+# Vectors stand still while their flag crosses, so only their skew is bounded, by one period of the faster clock.
+set_max_delay -datapath_only -from [get_clocks {CLOCKS["mem"]}] -to [get_clocks {CLOCKS["sync"]}] {memory:.3f}
+set_max_delay -datapath_only -from [get_clocks {CLOCKS["sync"]}] -to [get_clocks {CLOCKS["mem"]}] {memory:.3f}
+set_false_path -from [get_ports {{{RESETS["sync"]} {RESETS["mem"]}}}]
+"""

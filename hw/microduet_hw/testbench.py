@@ -1,0 +1,151 @@
+"""A self-checking testbench in plain Verilog: items in, every read and every result compared."""
+
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.config import EngineConfig
+from microduet_hw.export import module_name
+from microduet_hw.image import Beats, TableRows, row_bytes
+from microduet_hw.kernel import bits_of, engine_ports, kernel_name
+from microduet_hw.lookup.unit import port_name
+from microduet_hw.registers import Register
+from microduet_hw.result import BEAT
+
+TOP = "testbench"
+RESET_PS = 200_000
+
+
+def channel_reads(
+    config: EngineConfig, sparse: npt.NDArray[np.int64], rows_of: TableRows
+) -> dict[int, list[tuple[int, npt.NDArray[np.uint8]]]]:
+    """Reads that items with indices `sparse` (items, lookups), all in range, cause on each memory channel, in order.
+
+    A read is its byte address and its beats: uint8 (beats, 32).
+    """
+    firsts = np.cumsum([0, *(feature.lookups for feature in config.features)])
+    reads: dict[int, list[tuple[int, npt.NDArray[np.uint8]]]] = {source: [] for source in config.channels}
+    for item in sparse:
+        for source in config.channels:
+            for part in config.sources[source].parts:
+                size = part.columns * config.precision.width // 8
+                beats = -(-size // 32)
+                for index in item[firsts[part.feature] : firsts[part.feature + 1]].tolist():
+                    if part.row_first <= index < part.row_first + part.rows:
+                        row = row_bytes(config, rows_of(part.feature, index, 1), part)[0, : beats * 32]
+                        address = part.base + ((index - part.row_first) << part.stride_log2)
+                        reads[source].append((address, row.reshape(beats, 32)))
+    return reads
+
+
+def testbench(
+    config: EngineConfig,
+    *,
+    load: Beats,
+    packets: npt.NDArray[np.uint32],
+    reads: dict[int, list[tuple[int, npt.NDArray[np.uint8]]]],
+    results: list[dict[str, int]],
+) -> dict[str, str]:
+    """Files of a testbench by name; run it where they lie, the hex files are opened by name.
+
+    Parameters
+    ----------
+    load : everything to load, in order
+    packets : uint32 (items, 16 x beats)
+    reads : as `channel_reads`
+    results : one dict of `result.BEAT` fields per item
+    """
+    per_item = packets.shape[1] // 16
+    items = packets.reshape(-1, 16)
+    last = np.arange(len(items)) % per_item == per_item - 1
+    files = {
+        "load.hex": _hex(load, last=np.zeros(len(load), bool)),
+        "items.hex": _hex(items, last=last),
+        "results.hex": "".join(f"{BEAT.const(result).as_bits():032x}\n" for result in results),
+        "writes.hex": f"{Register.ITEMS:03x}{len(packets):08x}\n{Register.CONTROL:03x}{1:08x}\n",
+        "models.v": (resources.files("microduet_hw") / "verilog" / "models.v").read_text(),
+    }
+    for source, asked in reads.items():
+        lines = [f"{(len(beats) - 1) << 34 | address:011x}\n" for address, beats in asked]
+        files[f"{port_name(source)}_ar.hex"] = "".join(lines)
+        answers = [f"{bytes(beat[::-1]).hex()}\n" for _, beats in asked for beat in beats]
+        files[f"{port_name(source)}_r.hex"] = "".join(answers)
+    counts = {"load": len(load), "items": len(items), "results": len(results)}
+    files[f"{TOP}.v"] = _top(config, counts, {s: (len(r), sum(len(b) for _, b in r)) for s, r in reads.items()})
+    return files
+
+
+def _hex(beats: Beats, *, last: npt.NDArray[np.bool_]) -> str:
+    rows = np.ascontiguousarray(beats).view(np.uint8).reshape(-1, 64)[:, ::-1]
+    return "".join(f"{int(end)}{row.tobytes().hex()}\n" for row, end in zip(rows, last, strict=True))
+
+
+def _connections(prefix: str, names: tuple[str, ...], *, model: str = "") -> str:
+    return ", ".join(f".{model}{name}({prefix}{name})" for name in names)
+
+
+READ = ("arvalid", "arready", "araddr", "arid", "arlen", "rvalid", "rready", "rdata", "rid", "rresp", "rlast")
+
+
+def _top(config: EngineConfig, counts: dict[str, int], reads: dict[int, tuple[int, int]]) -> str:
+    ports = {kernel_name(name): member for name, member in engine_ports(config).items()}
+    kernel = module_name(config)
+    widths = {name: bits_of(member) for name, member in ports.items()}
+    wires = "\n".join(f"  wire [{bits - 1}:0] {name};" for name, bits in widths.items())
+    channels = "\n".join(_channel(source, count, beats) for source, (count, beats) in reads.items())
+    faults = " + ".join(["result_faults", *(f"faults_{source}" for source in reads)])
+    connections = ",\n    ".join(f".{name}({name})" for name in ports)
+    return f"""// Self-checking testbench of {kernel}. Ends with PASSED or FAILED.
+`timescale 1ps / 1ps
+module {TOP};
+  reg ap_clk = 0, ap_clk_2 = 0, ap_rst_n = 0;
+  always #{500_000 // config.engine_mhz} ap_clk = ~ap_clk;
+  always #{500_000 // config.memory_mhz} ap_clk_2 = ~ap_clk_2;
+  initial #{RESET_PS} ap_rst_n = 1;
+  reg ready = 0;
+  always @(posedge ap_clk) ready <= ap_rst_n;
+{wires}
+  wire loaded, started, sent, finished;
+  wire [31:0] result_faults;
+  axis_source #(.FILE("load.hex"), .BEATS({counts["load"]})) load (
+    .clk(ap_clk), .enable(ready), {_connections("s_axis_load_", ("tvalid", "tready", "tdata", "tlast"))}, .done(loaded));
+  lite_writer #(.FILE("writes.hex"), .WRITES(2)) control (
+    .clk(ap_clk), .enable(loaded), .valid(s_axi_control_awvalid), .awready(s_axi_control_awready),
+    .awaddr(s_axi_control_awaddr), .wdata(s_axi_control_wdata), .done(started));
+  assign s_axi_control_wvalid = s_axi_control_awvalid;
+  assign s_axi_control_wstrb = 4'hF;
+  assign s_axi_control_bready = 1;
+  assign s_axi_control_arvalid = 0;
+  assign s_axi_control_araddr = 0;
+  assign s_axi_control_rready = 1;
+  axis_source #(.FILE("items.hex"), .BEATS({counts["items"]})) items (
+    .clk(ap_clk_2), .enable(started), {_connections("s_axis_items_", ("tvalid", "tready", "tdata", "tlast"))}, .done(sent));
+  axis_checker #(.FILE("results.hex"), .BEATS({counts["results"]})) results (
+    .clk(ap_clk), {_connections("m_axis_results_", ("tvalid", "tready", "tdata"))}, .done(finished), .faults(result_faults));
+{channels}
+  wire [31:0] faults = {faults};
+  {kernel} kernel (
+    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), .ap_clk_2(ap_clk_2), .ap_rst_n_2(ap_rst_n),
+    {connections});
+  initial begin
+    wait (finished);
+    repeat (20) @(posedge ap_clk);
+    if (faults == 0) $display("PASSED: {counts["results"]} results"); else $display("FAILED: %0d faults", faults);
+    $finish;
+  end
+  initial begin
+    wait (started);
+    repeat ({counts["results"]} * 20_000 + 100_000) @(posedge ap_clk);
+    $display("FAILED: timeout");
+    $finish;
+  end
+endmodule
+"""
+
+
+def _channel(source: int, count: int, beats: int) -> str:
+    name = port_name(source)
+    return f"""  wire [31:0] faults_{source};
+  axi_read_memory #(.READS("{name}_ar.hex"), .READ_COUNT({count}), .BEATS("{name}_r.hex"), .BEAT_COUNT({beats}),
+    .NAME("{name}")) memory_{source} (.clk(ap_clk_2), {_connections(f"{name}_", READ)}, .faults(faults_{source}));"""
