@@ -48,13 +48,14 @@ class Crossing(wiring.Component):
     Parameters
     ----------
     width : bits of a payload
+    fault : "unregistered" passes a signal across without the queue, so that it changes at the wrong clock
     """
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, *, width: int = 8) -> None:
-        self._width = width
+    def __init__(self, *, width: int = 8, fault: str | None = None) -> None:
+        self._width, self._fault = width, fault
         super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))})
 
     def elaborate(self, platform: object) -> Module:
@@ -65,7 +66,7 @@ class Crossing(wiring.Component):
             queue.w_en.eq(self.i.valid),
             self.i.ready.eq(queue.w_rdy),
             self.o.valid.eq(queue.r_rdy),
-            self.o.payload.eq(queue.r_data),
+            self.o.payload.eq(self.i.payload if self._fault == "unregistered" else queue.r_data),
             queue.r_en.eq(self.o.ready),
         ]
         return m
