@@ -109,7 +109,8 @@ module {TOP};
   wire loaded, started, sent, finished;
   wire [31:0] result_faults;
   axis_source #(.FILE("load.hex"), .BEATS({counts["load"]})) load (
-    .clk(ap_clk), .enable(ready), {_connections("s_axis_load_", ("tvalid", "tready", "tdata", "tlast"))}, .done(loaded));
+    .clk(ap_clk), .enable(ready), .done(loaded),
+    {_connections("s_axis_load_", ("tvalid", "tready", "tdata", "tlast"))});
   lite_writer #(.FILE("writes.hex"), .WRITES(2)) control (
     .clk(ap_clk), .enable(loaded), .valid(s_axi_control_awvalid), .awready(s_axi_control_awready),
     .awaddr(s_axi_control_awaddr), .wdata(s_axi_control_wdata), .done(started));
@@ -120,9 +121,11 @@ module {TOP};
   assign s_axi_control_araddr = 0;
   assign s_axi_control_rready = 1;
   axis_source #(.FILE("items.hex"), .BEATS({counts["items"]})) items (
-    .clk(ap_clk_2), .enable(started), {_connections("s_axis_items_", ("tvalid", "tready", "tdata", "tlast"))}, .done(sent));
+    .clk(ap_clk_2), .enable(started), .done(sent),
+    {_connections("s_axis_items_", ("tvalid", "tready", "tdata", "tlast"))});
   axis_checker #(.FILE("results.hex"), .BEATS({counts["results"]})) results (
-    .clk(ap_clk), {_connections("m_axis_results_", ("tvalid", "tready", "tdata"))}, .done(finished), .faults(result_faults));
+    .clk(ap_clk), .done(finished), .faults(result_faults),
+    {_connections("m_axis_results_", ("tvalid", "tready", "tdata"))});
 {channels}
   wire [31:0] faults = {faults};
   {kernel} kernel (
