@@ -22,14 +22,15 @@ setup-system:
 run: setup
 	$(BIN)/microduet run microrec-small
 
-test: setup lint
-	$(BIN)/python -m pytest
+# Both run even if the first fails, so that one run shows all there is to mend.
+test: setup
+	@status=0; $(MAKE) --no-print-directory lint || status=1; $(BIN)/python -m pytest || status=1; exit $$status
 
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --warnings
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 # DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator.
 cocotb: setup
