@@ -88,7 +88,7 @@ class Sequencer(wiring.Component):
         last_turn = SignalArray(p.rounds - 1 for p in shape.plans)[plan]
         starting = (word == 0) & (turn == 0)
         came = SignalArray(self.i_counts[k] for k in range(len(shape.plans)))[plan] > word
-        placed = ~starting | self.i_spaces.bit_select(plan, 1)
+        placed = ~starting | SignalArray(self.i_spaces)[plan]
         drained = ~step.last | (draining <= 1)
         m.d.comb += [
             step.plan.eq(plan),
