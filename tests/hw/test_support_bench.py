@@ -1,13 +1,31 @@
 """The bench runner and the stream helpers: they carry data, and they fail when they must."""
 
 import random
+import re
+from pathlib import Path
 
 import cocotb
 import pytest
+from amaranth.hdl import Instance, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
 from tests.support.bench import BenchError, bench_parameters, run_bench
+from tests.support.bench_build import BuildError
 from tests.support.demo import Crossing, Queue
-from tests.support.streams import StreamSink, StreamSource, start_clocks
+from tests.support.streams import StreamSink, StreamSource, chance, start_clocks
+
+
+class Unbuildable(wiring.Component):
+    """Instantiates a module that does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.cell = Instance("no_such_cell", i_a=self.i)
+        return m
 
 
 @cocotb.test()
@@ -64,3 +82,33 @@ def test_fails_on_a_broken_component(fault, message):
             waves_on_failure=False,
         )
     assert "seed 7" in str(failure.value)
+
+
+def test_failure_names_waves_of_the_same_seed(monkeypatch):
+    monkeypatch.delenv("WAVES", raising=False)
+    with pytest.raises(BenchError) as failure:
+        run_bench(
+            Queue(fault="swaps_bits"),
+            module=__name__,
+            scenarios=["keeps_order"],
+            parameters={"wait": 0, "stall": 0},
+            seed=11,
+        )
+    waves = Path(re.search(r"seed 11; waves in (\S+);", str(failure.value)).group(1))
+    assert waves.stat().st_size > 0
+
+
+def test_unknown_scenario_is_a_failure():
+    with pytest.raises(BenchError, match=r"did not run|no scenario ran|without results"):
+        run_bench(Queue(), module=__name__, scenarios=["no_such_scenario"], waves_on_failure=False)
+
+
+def test_component_that_does_not_build_says_why():
+    with pytest.raises(BuildError, match="no_such_cell"):
+        run_bench(Unbuildable(), module=__name__, scenarios=["keeps_order"])
+
+
+@pytest.mark.parametrize("wait", [-0.1, 1])
+def test_refuses_a_wait_that_never_ends(wait):
+    with pytest.raises(ValueError, match=r"wait must be .*, not"):
+        chance(wait, name="wait")
