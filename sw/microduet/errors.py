@@ -25,3 +25,7 @@ class SearchError(MicroduetError):
 
 class BundleError(MicroduetError):
     """A bundle that is missing, damaged or of another format."""
+
+
+class DeviceError(MicroduetError):
+    """A device that is closed, of another configuration, or does not answer."""
