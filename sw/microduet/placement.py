@@ -7,6 +7,7 @@ shortest time; of equals, to the one with the fewest bytes.
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from microduet.boards import Board, Channel
 from microduet.errors import PlacementError
 from microduet.shape import ModelShape
-from microduet_hw.config import AXI_BYTES, Feature, Frozen, Part, Precision, Source, SourceKind
+from microduet_hw.config import AXI_BYTES, EngineConfig, Feature, Frozen, Part, Precision, Source, SourceKind
 
 ONCHIP_ROWS = 3000
 """Largest table that goes on chip."""
@@ -97,6 +98,23 @@ def place(shape: ModelShape, *, precision: Precision, board: Board) -> Plan:
                 raise _misfit(shape, number, precision=precision, board=board, free=max(b.free for b in bins))
     planned = tuple(used.planned() for used in (*bins, *banks) if used.parts)
     return Plan(model=shape.name, board=board.name, precision=precision, planned=planned)
+
+
+def plan_of(config: EngineConfig, *, model: str, board: Board) -> Plan:
+    """The plan that a configuration made by hand already contains; its channels are those of `board` in turn."""
+    names: dict[SourceKind, Iterator[str]] = {
+        kind: iter([channel.name for channel in board.channels if channel.kind is kind]) for kind in SourceKind
+    }
+    planned: list[PlannedSource] = []
+    for number, source in enumerate(config.sources):
+        beats, size = 0.0, 0
+        for part in source.parts:
+            feature = config.features[part.feature]
+            beats += feature.lookups * _row_beats(part.columns, config.precision) * part.rows / feature.rows
+            size = max(size, part.base + (part.rows << part.stride_log2))
+        channel = next(names[source.kind], f"{source.kind}-{number}")
+        planned.append(PlannedSource(channel=channel, source=source, beats=beats, size=size))
+    return Plan(model=model, board=board.name, precision=config.precision, planned=tuple(planned))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

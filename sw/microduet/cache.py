@@ -1,0 +1,38 @@
+"""Where compiled models are kept, and the keys they are kept under."""
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+import microduet_hw
+
+ROOT_VARIABLE = "MICRODUET_CACHE"
+
+
+def cache_root() -> Path:
+    """``$MICRODUET_CACHE``, else ``microduet`` in the user's cache folder."""
+    if root := os.environ.get(ROOT_VARIABLE):
+        return Path(root)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "microduet"
+
+
+def bundle_path(name: str, *parts: bytes) -> Path:
+    """Where the bundle that depends on `parts`, and on this software, is kept."""
+    digest = hashlib.sha256(source_digest())
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return cache_root() / "bundles" / f"{name}-{digest.hexdigest()[:20]}"
+
+
+@functools.cache
+def source_digest() -> bytes:
+    """Hash of the sources that decide what a bundle contains."""
+    here, hardware = Path(__file__).parent, Path(str(microduet_hw.__file__)).parent
+    files = [*here.glob("*.py"), *here.glob("models/*.py")]
+    files += [hardware / f"{name}.py" for name in ("config", "layout", "legality", "quantised")]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.digest()

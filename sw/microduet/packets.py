@@ -1,0 +1,44 @@
+"""Item packets: what a batch looks like on the engine's input stream."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.config import EngineConfig
+
+BEAT_WORDS = 16
+"""Words of 32 bits in a beat of 512 bits."""
+
+
+def packet_beats(config: EngineConfig) -> int:
+    """Beats of one item: tag and indices, then the dense elements on fresh beats."""
+    dense_bits = config.dense * config.precision.width
+    return math.ceil((1 + config.lookups) / BEAT_WORDS) + math.ceil(dense_bits / (BEAT_WORDS * 32))
+
+
+def pack_items(
+    config: EngineConfig,
+    *,
+    sparse: npt.NDArray[np.int64],
+    dense: npt.NDArray[np.int64] | None = None,
+    tags: npt.NDArray[np.integer] | None = None,
+) -> npt.NDArray[np.uint32]:
+    """Packets of a batch: uint32 (items, beats * 16), the first beat's lowest word first.
+
+    Parameters
+    ----------
+    sparse : ids, int64 (items, lookups), already checked
+    dense : quantised integers, int64 (items, D)
+    tags : unsigned, (items,); by default 0, 1, 2, ...
+    """
+    items = len(sparse)
+    words = np.zeros((items, packet_beats(config) * BEAT_WORDS), np.uint32)
+    words[:, 0] = np.arange(items) if tags is None else tags
+    words[:, 1 : 1 + config.lookups] = sparse
+    if config.dense and dense is not None:
+        first = math.ceil((1 + config.lookups) / BEAT_WORDS) * BEAT_WORDS
+        kind = "i" if config.precision.signed else "u"
+        packed = np.ascontiguousarray(dense.astype(f"<{kind}{config.precision.width // 8}")).view(np.uint8)
+        words.view(np.uint8)[:, first * 4 : first * 4 + packed.shape[1]] = packed
+    return words
