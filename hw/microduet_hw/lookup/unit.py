@@ -4,21 +4,18 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from microduet_hw.activation import word_layout
 from microduet_hw.axi import ReadMaster, StreamMaster
 from microduet_hw.config import AXI_BYTES, EngineConfig
-
-ITEM_BITS = 512
-"""Width of a beat of an item packet."""
-
-
-def word_layout(config: EngineConfig) -> data.StructLayout:
-    """One word of an assembled vector: `config.input_lanes` elements, the first in the lowest bits."""
-    return data.StructLayout({"data": config.input_lanes * config.precision.width, "last": 1})
-
-
-def header_layout() -> data.StructLayout:
-    """What goes with a vector round the arithmetic: the item's tag and its status flags."""
-    return data.StructLayout({"tag": 32, "status": 8})
+from microduet_hw.lookup.assembler import Assembler
+from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats, index_beats, source_plan
+from microduet_hw.lookup.intake import PacketIntake
+from microduet_hw.lookup.layouts import header_layout
+from microduet_hw.lookup.onchip import OnChipBank
+from microduet_hw.lookup.pooling import PoolingAdder
+from microduet_hw.lookup.reader import ChannelReader
+from microduet_hw.lookup.router import Router
+from microduet_hw.lookup.write_crossing import WriteCrossing
 
 
 def port_name(source: int) -> str:
@@ -82,7 +79,9 @@ class LookupUnit(wiring.Component):
                 "write_source": In(8),
                 "write_row": In(24),
                 "write_data": In(8 * AXI_BYTES),
-                "o_words": Out(stream.Signature(word_layout(config), always_ready=True)),
+                "o_words": Out(
+                    stream.Signature(word_layout(config.input_lanes * config.precision.width), always_ready=True)
+                ),
                 "o_header": Out(stream.Signature(header_layout())),
                 "i_space": In(1),
                 "o_reserve": Out(1),
@@ -93,4 +92,68 @@ class LookupUnit(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        return Module()
+        m = Module()
+        config = self._config
+        used = [number for number, source in enumerate(config.sources) if source.parts]
+        plans = tuple(source_plan(config, number) for number in used)
+        m.submodules.intake = intake = PacketIntake(beats=index_beats(config) + dense_beats(config))
+        m.submodules.router = router = Router(config=config, plans=plans)
+        m.submodules.assembler = assembler = Assembler(config=config, plans=plans)
+        wiring.connect(m, wiring.flipped(self.s_axis_items), intake.s_axis_items)
+        wiring.connect(m, intake.o_beats, router.i)
+        wiring.connect(m, intake.o_packet, assembler.i_packet)
+        wiring.connect(m, router.o_dense, assembler.i_dense)
+        wiring.connect(m, assembler.o_words, wiring.flipped(self.o_words))
+        wiring.connect(m, assembler.o_header, wiring.flipped(self.o_header))
+        m.d.comb += [
+            intake.i_run.eq(self.i_run),
+            intake.i_limit.eq(self.i_limit),
+            intake.i_free.eq(assembler.o_free),
+            intake.i_dealt.eq(router.o_dealt),
+            assembler.i_start.eq(intake.o_start),
+            assembler.i_space.eq(self.i_space),
+            self.o_reserve.eq(assembler.o_reserve),
+            self.o_complete.eq(assembler.o_complete),
+        ]
+        writes = self._writes(m)
+        for number, plan in enumerate(plans):
+            source = self._source(m, plan, writes)
+            m.submodules[f"pooling_{plan.source:02}"] = pooling = PoolingAdder(config=config, plan=plan)
+            lookups, rows = router.o_lookups[number], getattr(assembler, f"i_rows_{number}")
+            m.d.comb += [
+                source.lookups.valid.eq(lookups.valid),
+                source.lookups.payload.eq(lookups.payload),
+                router.i_room[number].eq(source.o_room),
+            ]
+            wiring.connect(m, source.rows, pooling.i)
+            wiring.connect(m, pooling.o, rows)
+        return m
+
+    def _source(self, m: Module, plan: SourcePlan, writes: stream.Interface | None) -> ChannelReader | OnChipBank:
+        number = plan.source
+        if number not in self._config.channels:
+            m.submodules[f"bank_{number:02}"] = bank = OnChipBank(config=self._config, source=number)
+            assert writes is not None
+            m.d.comb += [
+                bank.i_write.valid.eq(writes.valid & (writes.p.source == number)),
+                bank.i_write.payload.eq(writes.p.word),
+            ]
+            return bank
+        m.submodules[f"reader_{number:02}"] = reader = ChannelReader(config=self._config, source=number)
+        wiring.connect(m, reader.m_axi, wiring.flipped(getattr(self, port_name(number))))
+        place = self._config.channels.index(number)
+        m.d.comb += [self.o_reads[place].eq(reader.o_reads), self.o_stalls[place].eq(reader.o_stalls)]
+        return reader
+
+    def _writes(self, m: Module) -> stream.Interface | None:
+        """The writes to the on-chip banks in their clock, if there are any banks."""
+        if len(self._config.channels) == len(self._config.sources):
+            return None
+        m.submodules.writes = crossing = WriteCrossing()
+        m.d.comb += [
+            crossing.i.valid.eq(self.write_valid),
+            crossing.i.p.source.eq(self.write_source),
+            crossing.i.p.word.row.eq(self.write_row),
+            crossing.i.p.word.data.eq(self.write_data),
+        ]
+        return crossing.o

@@ -1,0 +1,185 @@
+"""What is fixed about lookups before any index comes: who serves them, where rows lie, when indices are dealt out."""
+
+import math
+
+from microduet_hw.axi import ADDRESS_BITS, PAGE_BYTES
+from microduet_hw.config import AXI_BYTES, EngineConfig, Frozen, Part, SourceKind
+
+WORD_BITS = 32
+"""Bits of an index in an item packet."""
+ITEM_BITS = 512
+"""Width of a beat of an item packet."""
+ITEM_WORDS = ITEM_BITS // WORD_BITS
+WINDOW = 2
+"""Beats of an item that indices are dealt from at a time."""
+
+
+class PartPlan(Frozen, frozen=True, kw_only=True):
+    """One part of a source as its reader sees it."""
+
+    part: Part
+    lookups: int
+    """Rows per item."""
+    table_rows: int
+    """Rows of the whole table: an index beyond is an error, not just elsewhere."""
+    elements: int
+    """Elements of a full beat."""
+    element_bits: int
+
+    @property
+    def beats(self) -> int:
+        """Beats of a row."""
+        return math.ceil(self.part.columns / self.elements)
+
+    @property
+    def row_end(self) -> int:
+        """The first row behind the part."""
+        return self.part.row_first + self.part.rows
+
+    @property
+    def split(self) -> bool:
+        """Whether other sources hold other rows of the same columns."""
+        return self.part.rows != self.table_rows
+
+    @property
+    def origin(self) -> int:
+        """Where row 0 of the table would lie, modulo the address space: row r is at ``origin + (r << stride)``."""
+        return (self.part.base - (self.part.row_first << self.part.stride_log2)) % (1 << ADDRESS_BITS)
+
+    def address(self, index: int) -> int:
+        """Byte address of row `index`."""
+        return (self.origin + (index << self.part.stride_log2)) % (1 << ADDRESS_BITS)
+
+    def beat_elements(self, beat: int) -> int:
+        """Elements in beat `beat` of a row."""
+        return min(self.elements, self.part.columns - beat * self.elements)
+
+
+class SourcePlan(Frozen, frozen=True, kw_only=True):
+    """One source's parts in the order in which it serves them: by feature, that is as indices come."""
+
+    source: int
+    parts: tuple[PartPlan, ...]
+
+    @property
+    def width(self) -> int:
+        """Bits of the widest beat."""
+        return max(plan.beat_elements(0) * plan.element_bits for plan in self.parts)
+
+    @property
+    def beats(self) -> int:
+        """Beats of the longest row."""
+        return max(plan.beats for plan in self.parts)
+
+    @property
+    def lookups(self) -> int:
+        """The most rows that one feature sums."""
+        return max(plan.lookups for plan in self.parts)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether any feature sums several rows."""
+        return self.lookups > 1
+
+    @property
+    def words(self) -> int:
+        """Words of 32 bytes of the address space in use."""
+        return max(plan.part.base + (plan.part.rows << plan.part.stride_log2) for plan in self.parts) // AXI_BYTES
+
+
+class Step(Frozen, frozen=True, kw_only=True):
+    """One cycle of dealing out an item."""
+
+    beat: int
+    """The newest beat of the window."""
+    takes: bool
+    """Whether this step is the first to see that beat."""
+    words: dict[int, int]
+    """For a source: the word it is given, 0-15 in the newest beat, 16-31 in the one before."""
+    dense: int | None
+    """Number of the beat of dense elements that this step hands on."""
+
+
+def source_plan(config: EngineConfig, source: int) -> SourcePlan:
+    """The parts of `source`, checked.
+
+    Raises
+    ------
+    ValueError
+        If a row is longer than 4 KiB, may cross a 4 KiB boundary or leaves the channel; if the stride is not whole
+        beats; if two parts are of one pooled feature.
+    """
+    plans = tuple(
+        PartPlan(
+            part=part,
+            lookups=config.features[part.feature].lookups,
+            table_rows=config.features[part.feature].rows,
+            elements=config.elements_per_beat,
+            element_bits=config.precision.width,
+        )
+        for part in sorted(config.sources[source].parts, key=lambda part: part.feature)
+    )
+    for plan in plans:
+        _check(plan, onchip=config.sources[source].kind is SourceKind.ONCHIP, name=f"source {source}")
+    pooled = [plan.part.feature for plan in plans if plan.lookups > 1]
+    if len(set(pooled)) != len(pooled):
+        raise ValueError(f"source {source}: a pooled feature must have one part per source, not several")
+    return SourcePlan(source=source, parts=plans)
+
+
+def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
+    part, size = plan.part, plan.beats * AXI_BYTES
+    stride = 1 << part.stride_log2
+    where = f"{name}, feature {part.feature}"
+    if stride > PAGE_BYTES or size > stride:
+        raise ValueError(f"{where}: a row must lie within its stride, of at most 4096 bytes, not {size} in {stride}")
+    if stride < AXI_BYTES or part.base % AXI_BYTES:
+        raise ValueError(f"{where}: base and stride must be whole beats of 32 bytes, not {part.base} and {stride}")
+    if not onchip and part.base % stride + size > stride:
+        raise ValueError(f"{where}: base must be a multiple of the stride {stride}, not {part.base}")
+    if part.base + (part.rows << part.stride_log2) > 1 << ADDRESS_BITS:
+        raise ValueError(f"{where}: rows must end within 2^{ADDRESS_BITS} bytes")
+
+
+def index_beats(config: EngineConfig) -> int:
+    """Beats of an item packet that hold the tag and the indices."""
+    return math.ceil((1 + config.lookups) / ITEM_WORDS)
+
+
+def dense_beats(config: EngineConfig) -> int:
+    """Beats of an item packet that hold dense elements."""
+    return math.ceil(config.dense * config.precision.width / ITEM_BITS)
+
+
+def packet_positions(config: EngineConfig, plan: SourcePlan) -> list[int]:
+    """For every lookup of the source, in the order of service: its word in the item packet."""
+    starts: list[int] = []
+    word = 1
+    for feature in config.features:
+        starts.append(word)
+        word += feature.lookups
+    return [starts[p.part.feature] + lookup for p in plan.parts for lookup in range(p.lookups)]
+
+
+def schedule(config: EngineConfig, plans: tuple[SourcePlan, ...]) -> tuple[Step, ...]:
+    """The steps of dealing out an item: a source is given at most one index per step, its own in order.
+
+    A beat stays in sight for as long as any source still waits for a word of it; with two beats in sight, a source that
+    is given several words of one beat catches up during the next.
+    """
+    waiting = {plan.source: packet_positions(config, plan) for plan in plans}
+    indices, total = index_beats(config), index_beats(config) + dense_beats(config)
+    steps: list[Step] = []
+    beat = -1
+    while beat < total - 1 or any(waiting.values()):
+        kept = (beat + 2 - WINDOW) * ITEM_WORDS
+        takes = beat < total - 1 and all(not words or words[0] >= kept for words in waiting.values())
+        beat += takes
+        given: dict[int, int] = {}
+        for source, words in waiting.items():
+            if words and words[0] < (beat + 1) * ITEM_WORDS:
+                age, word = beat - words[0] // ITEM_WORDS, words.pop(0) % ITEM_WORDS
+                given[source] = age * ITEM_WORDS + word
+        dense = beat - indices if takes and beat >= indices else None
+        steps.append(Step(beat=beat, takes=takes, words=given, dense=dense))
+    return tuple(steps)

@@ -1,0 +1,123 @@
+"""Takes item packets: as many beats per item as it should have, whatever the packet's length."""
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.axi import StreamMaster
+from microduet_hw.lookup.geometry import ITEM_BITS
+from microduet_hw.lookup.layouts import beat_layout, packet_layout
+
+
+class PacketIntake(wiring.Component):
+    """Turns packets into items of `beats` beats: early ends are filled with `bad` beats, excess beats are dropped.
+
+    Latency: none; a beat goes through in the cycle in which it is taken.
+    Throughput: a beat per cycle; an item begins at the earliest two cycles after the one before was dealt out.
+    Back-pressure: takes an item only while `i_run`, `i_free` and the limit allow it.
+    Reset: between items.
+
+    Parameters
+    ----------
+    beats : beats of a right packet
+
+    Members
+    -------
+    s_axis_items : item packets (docs/architecture.md)
+    i_run, i_limit : items are taken while `i_run`; at most `i_limit` since its rising edge, 0 for no limit
+    i_free : there is a slot for one more item
+    o_beats : stream of the items' beats
+    o_start : an item begins; its first beat is on `o_beats`
+    i_dealt : all that `o_beats` brought for this item has been used
+    o_packet : one transfer per item, once it is dealt out and all of its packet has come
+
+    Raises
+    ------
+    ValueError
+        If `beats` is less than 1.
+    """
+
+    s_axis_items: wiring.PureInterface
+    i_run: Signal
+    i_limit: Signal
+    i_free: Signal
+    o_beats: stream.Interface
+    o_start: Signal
+    i_dealt: Signal
+    o_packet: stream.Interface
+
+    def __init__(self, *, beats: int) -> None:
+        if beats < 1:
+            raise ValueError(f"beats must be at least 1, not {beats!r}")
+        self._beats = beats
+        super().__init__(
+            {
+                "s_axis_items": In(StreamMaster(bits=ITEM_BITS)),
+                "i_run": In(1),
+                "i_limit": In(32),
+                "i_free": In(1),
+                "o_beats": Out(stream.Signature(beat_layout())),
+                "o_start": Out(1),
+                "i_dealt": In(1),
+                "o_packet": Out(stream.Signature(packet_layout(), always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        port, beats = self.s_axis_items, self.o_beats
+        ended, dealt = Signal(), Signal()
+        number = Signal(range(max(2, self._beats)))
+        packet = Signal(packet_layout(), reset_less=True)
+        passed = Signal()
+        m.d.comb += [
+            beats.p.data.eq(port.tdata),
+            passed.eq(beats.valid & beats.ready),
+            self.o_packet.payload.eq(packet),
+        ]
+        with m.If(port.tvalid & port.tready):
+            m.d.mem += ended.eq(port.tlast)
+        with m.If(self.i_dealt):
+            m.d.mem += dealt.eq(1)
+        with m.If(passed):
+            m.d.mem += number.eq(number + 1)
+        following = "beats" if self._beats > 1 else "close"
+        with m.FSM(domain="mem"):
+            with m.State("idle"):
+                may = self._open(m)
+                m.d.comb += [beats.valid.eq(port.tvalid & may), port.tready.eq(beats.ready & may)]
+                with m.If(passed):
+                    m.d.comb += self.o_start.eq(1)
+                    m.d.mem += [packet.tag.eq(port.tdata[:32]), packet.flags.eq(0)]
+                    m.next = following
+            with m.State("beats"):
+                m.d.comb += [
+                    beats.valid.eq(port.tvalid | ended),
+                    beats.p.bad.eq(ended),
+                    port.tready.eq(beats.ready & ~ended),
+                ]
+                with m.If(passed):
+                    m.d.mem += packet.flags[0].eq(ended)
+                    with m.If(number == self._beats - 1):
+                        m.next = "close"
+            with m.State("close"):
+                m.d.comb += [port.tready.eq(~ended), self.o_packet.valid.eq(ended & dealt)]
+                with m.If(port.tvalid & port.tready):
+                    m.d.mem += packet.flags[1].eq(1)
+                with m.If(self.o_packet.valid):
+                    m.d.mem += [number.eq(0), dealt.eq(0)]
+                    m.next = "idle"
+        return m
+
+    def _open(self, m: Module) -> Value:
+        """Whether an item may begin. The limit is compared a cycle late: items are further apart than that."""
+        running, exhausted = Signal(), Signal()
+        count = Signal(32)
+        m.d.mem += running.eq(self.i_run)
+        with m.If(self.i_run & ~running):
+            m.d.mem += [count.eq(0), exhausted.eq(0)]
+        with m.Else():
+            with m.If(self.o_start):
+                m.d.mem += count.eq(count + 1)
+            m.d.mem += exhausted.eq((count == self.i_limit) & (self.i_limit != 0))
+        return self.i_run & running & ~exhausted & self.i_free

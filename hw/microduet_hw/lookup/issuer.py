@@ -1,0 +1,170 @@
+"""Turns the lookups of a memory channel into reads."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.axi import ADDRESS_BITS
+from microduet_hw.config import EngineConfig
+from microduet_hw.lookup.geometry import SourcePlan
+from microduet_hw.lookup.layouts import (
+    INDEX_RANGE,
+    TIMEOUT,
+    id_layout,
+    lookup_layout,
+    order_layout,
+    request_layout,
+)
+from microduet_hw.lookup.progress import Progress, constant, count_lookups
+
+
+class Placed:
+    """Whether and where a source holds the row of a lookup: the address part that every kind of source shares.
+
+    Parameters
+    ----------
+    m, plan, progress : the stage that looks rows up
+    index : the row's index
+    """
+
+    def __init__(self, m: Module, plan: SourcePlan, progress: Progress, index: Value) -> None:
+        parts = plan.parts
+        table_rows = constant(m, progress, [p.table_rows for p in parts], name="table_rows")
+        self.in_table = index < table_rows
+        self.here: Value = self.in_table
+        if any(p.split for p in parts):
+            row_first = constant(m, progress, [p.part.row_first for p in parts], name="row_first")
+            row_end = constant(m, progress, [p.row_end for p in parts], name="row_end")
+            self.here = (index >= row_first) & (index < row_end)
+        origin = constant(m, progress, [p.origin for p in parts], name="origin")
+        strides = sorted({p.part.stride_log2 for p in parts})
+        stride = constant(m, progress, [strides.index(p.part.stride_log2) for p in parts], name="stride")
+        offset = Signal(ADDRESS_BITS)
+        with m.Switch(stride):
+            for number, log2 in enumerate(strides):
+                with m.Case(number) if number < len(strides) - 1 else m.Default():
+                    m.d.comb += offset.eq((index << log2)[:ADDRESS_BITS])
+        self.address = (origin + offset)[:ADDRESS_BITS]
+
+
+class ReadIssuer(wiring.Component):
+    """Issues a read for every lookup whose row the channel holds, each with an ID of its own.
+
+    Latency: `LATENCY` cycle from lookup to request.
+    Throughput: one lookup per cycle.
+    Back-pressure: waits for a free ID, for `o_requests` and for `o_order`. A lookup that has waited for the first two
+    `watchdog` cycles with no other in flight is given up: TIMEOUT.
+    Reset: no ID is in use.
+
+    IDs are used in turn, so the next is the one that has been in use longest; lost ones are passed over.
+
+    Parameters
+    ----------
+    config : for the number of IDs and the watchdog
+    plan : the source
+
+    Members
+    -------
+    i : stream of lookups
+    o_requests : stream of reads
+    o_order : stream that says of every lookup what became of it
+    i_idle : no lookup is in flight behind `o_order`
+    i_released : IDs whose reads are over
+    i_lost : IDs whose reads were given up
+    i_returned : lost IDs whose reads have ended after all
+    o_stalled : a lookup waits
+    """
+
+    LATENCY = 1
+
+    i: stream.Interface
+    o_requests: stream.Interface
+    o_order: stream.Interface
+    i_idle: Signal
+    i_released: stream.Interface
+    i_lost: stream.Interface
+    i_returned: stream.Interface
+    o_stalled: Signal
+
+    def __init__(self, *, config: EngineConfig, plan: SourcePlan) -> None:
+        self._ids = config.outstanding
+        self._watchdog = config.watchdog
+        self._plan = plan
+        ids = In(stream.Signature(id_layout(self._ids), always_ready=True))
+        super().__init__(
+            {
+                "i": In(stream.Signature(lookup_layout())),
+                "o_requests": Out(stream.Signature(request_layout(self._ids))),
+                "o_order": Out(stream.Signature(order_layout(self._ids))),
+                "i_idle": In(1),
+                "i_released": ids,
+                "i_lost": ids,
+                "i_returned": ids,
+                "o_stalled": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lookup, order, request = self.i.p, self.o_order, self.o_requests
+        progress = count_lookups(m, self._plan, self.i.valid & self.i.ready, name="issue")
+        placed = Placed(m, self._plan, progress, lookup.index)
+        reads, can_read, give_up, issue = Signal(), Signal(), Signal(), Signal()
+        number, free = self._ids_in_turn(m, issue)
+        m.d.comb += [
+            reads.eq(placed.here & ~lookup.bad),
+            can_read.eq(free & (~request.valid | request.ready)),
+            order.valid.eq(self.i.valid & (~reads | can_read | give_up)),
+            self.i.ready.eq(order.ready & (~reads | can_read | give_up)),
+            order.p.read.eq(reads & can_read),
+            order.p.id.eq(number),
+            order.p.absent.eq(~reads & ~lookup.bad & placed.in_table),
+            order.p.flags.eq(Mux(reads, 1 << TIMEOUT, Mux(lookup.bad | placed.in_table, 0, 1 << INDEX_RANGE))),
+            issue.eq(order.valid & order.ready & order.p.read),
+            self.o_stalled.eq(self.i.valid & ~self.i.ready),
+        ]
+        self._give_up(m, give_up, waiting=self.i.valid & reads & ~can_read & self.i_idle)
+        valid = Signal()
+        payload = Signal(request.p.shape(), reset_less=True)
+        lengths = constant(m, progress, [p.beats - 1 for p in self._plan.parts], name="length")
+        m.d.comb += [request.valid.eq(valid), request.payload.eq(payload)]
+        with m.If(issue):
+            m.d.mem += [
+                valid.eq(1),
+                payload.address.eq(placed.address),
+                payload.id.eq(number),
+                payload.length.eq(lengths),
+            ]
+        with m.Elif(request.ready):
+            m.d.mem += valid.eq(0)
+        return m
+
+    def _ids_in_turn(self, m: Module, issue: Signal) -> tuple[Signal, Value]:
+        """The ID whose turn it is, and whether it is free."""
+        number = Signal(range(max(2, self._ids)))
+        busy, lost = Signal(self._ids), Signal(self._ids)
+        free = ~busy.bit_select(number, 1)
+        with m.If(issue | lost.bit_select(number, 1)):
+            m.d.mem += number.eq(number + 1)
+            with m.If(number == self._ids - 1):
+                m.d.mem += number.eq(0)
+        with m.If(issue):
+            m.d.mem += busy.bit_select(number, 1).eq(1)
+        with m.If(self.i_released.valid):
+            m.d.mem += busy.bit_select(self.i_released.p.id, 1).eq(0)
+        with m.If(self.i_lost.valid):
+            m.d.mem += lost.bit_select(self.i_lost.p.id, 1).eq(1)
+        with m.If(self.i_returned.valid):
+            m.d.mem += [
+                busy.bit_select(self.i_returned.p.id, 1).eq(0),
+                lost.bit_select(self.i_returned.p.id, 1).eq(0),
+            ]
+        return number, free
+
+    def _give_up(self, m: Module, give_up: Signal, *, waiting: Value) -> None:
+        waited = Signal(range(max(2, self._watchdog)))
+        m.d.comb += give_up.eq(waiting & (waited == self._watchdog - 1))
+        with m.If(waiting & ~give_up):
+            m.d.mem += waited.eq(waited + 1)
+        with m.Else():
+            m.d.mem += waited.eq(0)

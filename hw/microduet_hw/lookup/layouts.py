@@ -1,0 +1,93 @@
+"""Payloads of the streams inside the memory side."""
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data
+
+from microduet_hw.axi import ADDRESS_BITS
+from microduet_hw.config import AXI_BYTES, EngineConfig
+from microduet_hw.lookup.geometry import ITEM_BITS, WORD_BITS, SourcePlan, dense_beats
+
+INDEX_RANGE, AXI_ERROR, TIMEOUT, SHORT_PACKET, LONG_PACKET = range(5)
+"""Bits of an item's status."""
+LOOKUP_FLAGS = 3
+"""The lowest bits of a status are those that a source sets, the next two the router's."""
+PACKET_FLAGS = 2
+
+
+def lookup_layout() -> data.StructLayout:
+    """One lookup: the row's index; `bad` if the packet ended before it."""
+    return data.StructLayout({"index": WORD_BITS, "bad": 1})
+
+
+def order_layout(ids: int) -> data.StructLayout:
+    """What became of a lookup, in their order: a read with this ID, or zeros with these flags.
+
+    `absent` zeros belong to a row that another source holds; others stand for the value zero.
+    """
+    return data.StructLayout({"read": 1, "id": range(max(2, ids)), "absent": 1, "flags": LOOKUP_FLAGS})
+
+
+def request_layout(ids: int) -> data.StructLayout:
+    """One read of a memory channel: `length` is the number of beats less one."""
+    return data.StructLayout({"address": ADDRESS_BITS, "id": range(max(2, ids)), "length": 8})
+
+
+def response_layout(ids: int, width: int) -> data.StructLayout:
+    """One beat of the response to a read."""
+    return data.StructLayout({"data": width, "id": range(max(2, ids)), "error": 1, "last": 1})
+
+
+def id_layout(ids: int) -> data.StructLayout:
+    """An ID of a read."""
+    return data.StructLayout({"id": range(max(2, ids))})
+
+
+def bank_write_layout() -> data.StructLayout:
+    """One word to write into an on-chip bank; rows count words of 32 bytes."""
+    return data.StructLayout({"row": 24, "data": 8 * AXI_BYTES})
+
+
+def sourced_write_layout() -> data.StructLayout:
+    """A word to write, and the source whose bank it is for."""
+    return data.StructLayout({"source": 8, "word": bank_write_layout()})
+
+
+def row_layout(plan: SourcePlan) -> data.StructLayout:
+    """One beat of a row, or of a sum of rows.
+
+    part, beat : which part of the source (in the order of service), which beat of the row
+    first, last : the beat belongs to the first, to the last row of a sum
+    end : the item's last beat of this source
+    flags : what went wrong; with the last beat of a row, or of a source's item once rows are summed
+    """
+    return data.StructLayout(
+        {
+            "data": plan.width,
+            "part": unsigned(max(1, (len(plan.parts) - 1).bit_length())),
+            "beat": unsigned(max(1, (plan.beats - 1).bit_length())),
+            "first": 1,
+            "last": 1,
+            "end": 1,
+            "flags": LOOKUP_FLAGS,
+        }
+    )
+
+
+def beat_layout() -> data.StructLayout:
+    """One beat of an item; `bad` if its packet ended before it."""
+    return data.StructLayout({"data": ITEM_BITS, "bad": 1})
+
+
+def dense_layout(config: EngineConfig) -> data.StructLayout:
+    """One beat of dense elements; `bad` if the packet ended before it."""
+    return data.StructLayout({"data": ITEM_BITS, "number": range(max(2, dense_beats(config))), "bad": 1})
+
+
+def packet_layout() -> data.StructLayout:
+    """The end of an item packet: its tag, and SHORT_PACKET and LONG_PACKET as bits 0 and 1."""
+    return data.StructLayout({"tag": 32, "flags": PACKET_FLAGS})
+
+
+def header_layout() -> data.StructLayout:
+    """What goes with a vector round the arithmetic: the item's tag and its status flags."""
+    return data.StructLayout({"tag": 32, "status": 8})

@@ -1,0 +1,118 @@
+"""Sums the rows of pooled features."""
+
+import math
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.lookup.geometry import SourcePlan
+from microduet_hw.lookup.layouts import LOOKUP_FLAGS, row_layout
+
+
+def pooled(rows: np.ndarray, *, precision: Precision) -> np.ndarray:
+    """The integer reference: the sum of `rows` (lookups, elements), exact, saturated once."""
+    zero = 0 if precision.signed else 128
+    low = -(1 << (precision.width - 1)) if precision.signed else 0
+    total = (rows.astype(np.int64) - zero).sum(axis=0) + zero
+    return np.clip(total, low, low + (1 << precision.width) - 1)
+
+
+class PoolingAdder(wiring.Component):
+    """Sums the rows of a source's pooled features as they arrive; features of one row pass.
+
+    The sum is exact and saturated once, after its last row: ``y = saturate(sum(q - z) + z)``, with the zero point z of
+    int8 (128), 0 in fixed point.
+
+    Latency: `latency` cycles from the last row's beat to the sum's: none if no feature of the source is pooled.
+    Throughput: one beat per cycle.
+    Back-pressure: none.
+    Reset: before an item. Sums begin with their first row, whatever was there before.
+
+    Parameters
+    ----------
+    config : for the precision
+    plan : the source
+
+    Members
+    -------
+    i : stream of rows, always ready
+    o : stream of rows and sums, one per part; flags come with the item's last beat, for all of its rows
+
+    The memory of sums is read and written at one beat in one cycle: the read gives what was there before.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, *, config: EngineConfig, plan: SourcePlan) -> None:
+        self._precision = config.precision
+        self._plan = plan
+        rows = stream.Signature(row_layout(plan), always_ready=True)
+        super().__init__({"i": In(rows), "o": Out(rows)})
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a beat to what it becomes."""
+        return int(self._plan.pooled)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        flags, seen = Signal(LOOKUP_FLAGS), Signal(LOOKUP_FLAGS)
+        m.d.comb += flags.eq(seen | self.i.p.flags)
+        with m.If(self.i.valid):
+            m.d.mem += seen.eq(Mux(self.i.p.end, 0, flags))
+        if not self._plan.pooled:
+            m.d.comb += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload), self.o.p.flags.eq(flags)]
+            return m
+        valid = Signal()
+        payload = Signal(self.i.p.shape(), reset_less=True)
+        sums = self._sums(m)
+        m.d.mem += valid.eq(self.i.valid & self.i.p.last)
+        with m.If(self.i.valid):
+            m.d.mem += [payload.eq(self.i.payload), payload.flags.eq(flags)]
+        m.d.comb += [
+            self.o.valid.eq(valid),
+            self.o.payload.eq(payload),
+            self.o.p.data.eq(Cat(self._saturated(total) for total in sums)),
+        ]
+        return m
+
+    def _sums(self, m: Module) -> list[Value]:
+        """Registers with the sum of the last beat that came and all before it."""
+        width, lanes = self._precision.width, self._plan.width // self._precision.width
+        wide = width + max(1, math.ceil(math.log2(self._plan.lookups)))
+        old: Value
+        new = Signal(lanes * wide, reset_less=True)
+        if self._plan.beats > 1:
+            m.submodules.sums = rows = memory.Memory(
+                shape=unsigned(lanes * wide), depth=1 << len(self.i.p.beat), init=[]
+            )
+            write, read = rows.write_port(domain="mem"), rows.read_port(domain="comb")
+            old = read.data
+            m.d.comb += [read.addr.eq(self.i.p.beat), write.addr.eq(self.i.p.beat), write.en.eq(self.i.valid)]
+        else:
+            write, old = None, new
+        totals: list[Value] = []
+        for lane in range(lanes):
+            element = self.i.p.data.word_select(lane, width)
+            # Flipping the top bit takes the zero point 128 off an int8 element.
+            term = element.as_signed() if self._precision.signed else (element ^ 128).as_signed()
+            before = old.word_select(lane, wide).as_signed()
+            total = Signal(signed(wide), name=f"total_{lane}")
+            m.d.comb += total.eq(Mux(self.i.p.first, 0, before) + term)
+            totals.append(total)
+        if write is not None:
+            m.d.comb += write.data.eq(Cat(totals))
+        with m.If(self.i.valid):
+            m.d.mem += new.eq(Cat(totals))
+        return [new.word_select(lane, wide).as_signed() for lane in range(lanes)]
+
+    def _saturated(self, total: Value) -> Value:
+        width = self._precision.width
+        sign = total[-1]
+        fits = total[width - 1 :].all() | ~total[width - 1 :].any()
+        bits = Mux(fits, total[:width], Cat((~sign).replicate(width - 1), sign))
+        return bits if self._precision.signed else bits ^ 128

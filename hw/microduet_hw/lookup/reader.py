@@ -1,0 +1,111 @@
+"""The reader of one memory channel: lookups in, rows out, an AXI read port."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.axi import BURST_INCR, SIZE_32_BYTES, ReadMaster
+from microduet_hw.config import EngineConfig
+from microduet_hw.lookup.collector import ReadCollector
+from microduet_hw.lookup.geometry import source_plan
+from microduet_hw.lookup.issuer import ReadIssuer
+from microduet_hw.lookup.layouts import lookup_layout, order_layout, row_layout
+from microduet_hw.lookup.queue import Queue
+
+QUEUE_DEPTH = 16
+"""Indices that may wait in front of a source."""
+
+
+class ChannelReader(wiring.Component):
+    """Looks rows up in one memory channel; many reads in flight, rows delivered in the order of the lookups.
+
+    Latency: `REQUEST_LATENCY` cycles from a lookup to ARVALID, `RESPONSE_LATENCY` from RVALID to the row's beat.
+    Throughput: one read and one beat per cycle.
+    Back-pressure: a lookup waits for a free ID; RREADY is always high.
+    Reset: nothing in flight.
+
+    An index outside the rows that the channel holds is not read: zeros are delivered, with INDEX_RANGE if the table has
+    no such row. An error response delivers zeros and AXI_ERROR. A read that is not answered within `config.watchdog`
+    cycles of being the oldest delivers zeros and TIMEOUT; its ID is used again once the answer has come after all.
+
+    Parameters
+    ----------
+    config : the engine's configuration
+    source : number of the channel's source
+
+    Members
+    -------
+    lookups : stream of lookups, parts in the order of their features, item by item
+    o_room : two more lookups fit
+    m_axi : AXI4 read port
+    rows : stream of the rows' beats, always ready
+    o_reads, o_stalls : reads issued; cycles in which a lookup waited
+
+    Raises
+    ------
+    ValueError
+        As `geometry.source_plan`.
+    """
+
+    REQUEST_LATENCY = Queue.LATENCY + ReadIssuer.LATENCY
+    RESPONSE_LATENCY = ReadCollector.LATENCY
+
+    lookups: stream.Interface
+    o_room: Signal
+    m_axi: wiring.PureInterface
+    rows: stream.Interface
+    o_reads: Signal
+    o_stalls: Signal
+
+    def __init__(self, *, config: EngineConfig, source: int) -> None:
+        self._config = config
+        self._plan = source_plan(config, source)
+        super().__init__(
+            {
+                "lookups": In(stream.Signature(lookup_layout())),
+                "o_room": Out(1),
+                "m_axi": Out(ReadMaster()),
+                "rows": Out(stream.Signature(row_layout(self._plan), always_ready=True)),
+                "o_reads": Out(32),
+                "o_stalls": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, plan, axi = self._config, self._plan, self.m_axi
+        order_depth = max(4, 1 << (config.outstanding - 1).bit_length())
+        m.submodules.waiting = waiting = Queue(shape=lookup_layout(), depth=QUEUE_DEPTH)
+        m.submodules.issuer = issuer = ReadIssuer(config=config, plan=plan)
+        m.submodules.order = order = Queue(shape=order_layout(config.outstanding), depth=order_depth)
+        m.submodules.collector = collector = ReadCollector(config=config, plan=plan)
+        wiring.connect(m, wiring.flipped(self.lookups), waiting.i)
+        wiring.connect(m, waiting.o, issuer.i)
+        wiring.connect(m, issuer.o_order, order.i)
+        wiring.connect(m, order.o, collector.i_order)
+        wiring.connect(m, collector.o, wiring.flipped(self.rows))
+        for name in ("released", "lost", "returned"):
+            wiring.connect(m, getattr(collector, f"o_{name}"), getattr(issuer, f"i_{name}"))
+        request, response = issuer.o_requests, collector.i_responses
+        m.d.comb += [
+            self.o_room.eq(waiting.o_room),
+            issuer.i_idle.eq(~order.o.valid),
+            axi.arvalid.eq(request.valid),
+            request.ready.eq(axi.arready),
+            axi.araddr.eq(request.p.address),
+            axi.arid.eq(request.p.id),
+            axi.arlen.eq(request.p.length),
+            axi.arsize.eq(SIZE_32_BYTES),
+            axi.arburst.eq(BURST_INCR),
+            axi.rready.eq(1),
+            response.valid.eq(axi.rvalid),
+            response.p.data.eq(axi.rdata[: plan.width]),
+            response.p.id.eq(axi.rid),
+            response.p.error.eq(axi.rresp[1]),
+            response.p.last.eq(axi.rlast),
+        ]
+        with m.If(axi.arvalid & axi.arready):
+            m.d.mem += self.o_reads.eq(self.o_reads + 1)
+        with m.If(issuer.o_stalled):
+            m.d.mem += self.o_stalls.eq(self.o_stalls + 1)
+        return m

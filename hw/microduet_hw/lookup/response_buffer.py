@@ -1,0 +1,129 @@
+"""Keeps the responses of a memory channel until their turn comes."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.lookup.layouts import id_layout, response_layout
+
+
+class ResponseBuffer(wiring.Component):
+    """Keeps the beats of the reads in flight, in any order of IDs, and says what has come of one of them.
+
+    Latency: `o_complete`, `o_failed`, `o_received` count a beat in the cycle after it came; `o_data` follows
+    `i_beat` by `READ_LATENCY` cycle.
+    Throughput: one beat in and one out per cycle.
+    Back-pressure: none: every ID has a place for each of its beats.
+    Reset: no ID has had any response; no read may be in flight.
+
+    A beat is read at least one cycle after it was written, never in the same one.
+
+    Parameters
+    ----------
+    ids : IDs
+    beats : the most beats of a read
+    width : bits kept of a beat
+
+    Members
+    -------
+    i : stream of the beats of responses
+    i_id : the ID that the following are about
+    o_complete, o_failed : its last beat has come; one of them was an error
+    o_received : its beats that have come, unless it is complete
+    o_arriving : one of its beats comes in this cycle
+    i_read, i_beat, o_data : read a beat
+    i_released : IDs that begin anew
+    i_lost : IDs whose responses are to be dropped
+    o_returned : lost IDs whose last beat has come
+    """
+
+    READ_LATENCY = 1
+
+    i: stream.Interface
+    i_id: Signal
+    o_complete: Signal
+    o_failed: Signal
+    o_received: Signal
+    o_arriving: Signal
+    i_read: Signal
+    i_beat: Signal
+    o_data: Signal
+    i_released: stream.Interface
+    i_lost: stream.Interface
+    o_returned: stream.Interface
+
+    def __init__(self, *, ids: int, beats: int, width: int) -> None:
+        self._ids = ids
+        self._beats = beats
+        id_stream = stream.Signature(id_layout(ids), always_ready=True)
+        super().__init__(
+            {
+                "i": In(stream.Signature(response_layout(ids, width), always_ready=True)),
+                "i_id": In(range(max(2, ids))),
+                "o_complete": Out(1),
+                "o_failed": Out(1),
+                "o_received": Out(range(max(2, beats))),
+                "o_arriving": Out(1),
+                "i_read": In(1),
+                "i_beat": In(range(max(2, beats))),
+                "o_data": Out(width),
+                "i_released": In(id_stream),
+                "i_lost": In(id_stream),
+                "o_returned": Out(id_stream),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        response, valid = self.i.p, self.i.valid
+        complete, failed, lost = Signal(self._ids), Signal(self._ids), Signal(self._ids)
+        dropped = lost.bit_select(response.id, 1)
+        m.d.comb += [
+            self.o_complete.eq(complete.bit_select(self.i_id, 1)),
+            self.o_failed.eq(failed.bit_select(self.i_id, 1)),
+            self.o_arriving.eq(valid & (response.id == self.i_id)),
+            self.o_returned.valid.eq(valid & response.last & dropped),
+            self.o_returned.p.id.eq(response.id),
+        ]
+        for ended in (self.i_released, self.i_lost):
+            with m.If(ended.valid):
+                m.d.mem += [complete.bit_select(ended.p.id, 1).eq(0), failed.bit_select(ended.p.id, 1).eq(0)]
+        with m.If(self.i_lost.valid):
+            m.d.mem += lost.bit_select(self.i_lost.p.id, 1).eq(1)
+        with m.If(valid & dropped & response.last):
+            m.d.mem += lost.bit_select(response.id, 1).eq(0)
+        with m.If(valid & ~dropped):
+            with m.If(response.last):
+                m.d.mem += complete.bit_select(response.id, 1).eq(1)
+            with m.If(response.error):
+                m.d.mem += failed.bit_select(response.id, 1).eq(1)
+        self._beats_of_rows(m, self._count(m) if self._beats > 1 else None)
+        return m
+
+    def _count(self, m: Module) -> Value:
+        """Number of the beat that comes: counters of their own for every ID, back at 0 after its last beat."""
+        m.submodules.counts = counts = memory.Memory(shape=unsigned(len(self.o_received)), depth=self._ids, init=[])
+        write = counts.write_port(domain="mem")
+        coming, awaited = counts.read_port(domain="comb"), counts.read_port(domain="comb")
+        m.d.comb += [
+            coming.addr.eq(self.i.p.id),
+            awaited.addr.eq(self.i_id),
+            self.o_received.eq(awaited.data),
+            write.en.eq(self.i.valid),
+            write.addr.eq(self.i.p.id),
+            write.data.eq(Mux(self.i.p.last, 0, coming.data + 1)),
+        ]
+        return coming.data
+
+    def _beats_of_rows(self, m: Module, number: Value | None) -> None:
+        span = len(self.i_beat) if self._beats > 1 else 0
+        m.submodules.rows = rows = memory.Memory(shape=unsigned(len(self.o_data)), depth=self._ids << span, init=[])
+        write, read = rows.write_port(domain="mem"), rows.read_port(domain="mem")
+        m.d.comb += [
+            write.en.eq(self.i.valid),
+            write.addr.eq(Cat(number if number is not None else Const(0, 0), self.i.p.id)),
+            write.data.eq(self.i.p.data),
+            read.en.eq(self.i_read),
+            read.addr.eq(Cat(self.i_beat[:span], self.i_id)),
+            self.o_data.eq(read.data),
+        ]

@@ -1,0 +1,56 @@
+"""Brings words for the on-chip banks from the engine's clock to the memory side's."""
+
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.lookup.layouts import sourced_write_layout
+
+
+class WriteCrossing(wiring.Component):
+    """Carries writes from domain sync to domain mem, so that a bank has one clock and may be UltraRAM.
+
+    Latency: three to four cycles of mem.
+    Throughput: one write per cycle of sync.
+    Back-pressure: none: the clock of mem must be at least as fast as that of sync.
+    Reset: both domains together; no write may be under way.
+
+    Members
+    -------
+    i : stream of writes, always ready (sync)
+    o : stream of writes, always ready (mem)
+    """
+
+    PLACES = 4
+    """Writes under way: each stands still for as many cycles of sync."""
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self) -> None:
+        writes = stream.Signature(sourced_write_layout(), always_ready=True)
+        super().__init__({"i": In(writes), "o": Out(writes)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        places = Array(Signal(self.i.p.shape(), reset_less=True, name=f"place_{k}") for k in range(self.PLACES))
+        sent, taken, arrived = Signal(self.PLACES), Signal(self.PLACES), Signal(self.PLACES)
+        last_in, last_out = Signal(range(self.PLACES)), Signal(range(self.PLACES))
+        m.submodules.flags = FFSynchronizer(sent, arrived, o_domain="mem")
+        with m.If(self.i.valid):
+            m.d.sync += [
+                places[last_in].eq(self.i.payload),
+                sent.bit_select(last_in, 1).eq(~sent.bit_select(last_in, 1)),
+                last_in.eq(last_in + 1),
+            ]
+        m.d.comb += [
+            self.o.valid.eq((arrived ^ taken).bit_select(last_out, 1)),
+            self.o.payload.eq(places[last_out]),
+        ]
+        with m.If(self.o.valid):
+            m.d.mem += [
+                taken.bit_select(last_out, 1).eq(~taken.bit_select(last_out, 1)),
+                last_out.eq(last_out + 1),
+            ]
+        return m
