@@ -1,0 +1,145 @@
+"""What a batch is given and what comes out of it, as plain arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_sim.abi import MdRun
+
+BEAT_WORDS = 16
+"""32-bit words of a beat of an item packet or a load."""
+
+Words = npt.NDArray[np.uint32]
+Times = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stalls:
+    """Random waits: the probability, 0 to 1, that a stream waits in a cycle, and one seed for all."""
+
+    items: float = 0.0
+    load: float = 0.0
+    results: float = 0.0
+    requests: float = 0.0
+    responses: float = 0.0
+    control: float = 0.0
+    seed: int = 0
+
+    @classmethod
+    def everywhere(cls, probability: float, *, seed: int) -> Self:
+        """The same probability on every stream."""
+        return cls(
+            items=probability,
+            load=probability,
+            results=probability,
+            requests=probability,
+            responses=probability,
+            control=probability,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What is wrong with a memory channel. Reads count from 1, from when the faults are set; 0 is never.
+
+    Parameters
+    ----------
+    error_on : the read that is answered with an error response
+    silent_on : the read that is never answered
+    reorder : reads of different IDs are answered in any order
+    """
+
+    error_on: int = 0
+    silent_on: int = 0
+    reorder: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What came out, in the order in which it came, and when.
+
+    Members
+    -------
+    tag : uint32 (items,); logit : int32; score : uint16, a fraction of 2^16; status : uint8, flags
+    accepted_ps, vector_ps, finished_ps : uint64: first beat of the packet taken, vector complete, result taken
+    engine_cycles, memory_cycles : of this batch
+    seconds : of real time, inside the C++ loop
+    hashes : uint64, one per clock edge: of all outputs, if asked for
+    """
+
+    tag: Words
+    logit: npt.NDArray[np.int32]
+    score: npt.NDArray[np.uint16]
+    status: npt.NDArray[np.uint8]
+    accepted_ps: Times
+    vector_ps: Times
+    finished_ps: Times
+    engine_cycles: int = 0
+    memory_cycles: int = 0
+    seconds: float = 0.0
+    hashes: Times = field(default_factory=lambda: np.empty(0, np.uint64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """Since the simulator was opened: cycles of both clocks, and reads by source number."""
+
+    engine_cycles: int
+    memory_cycles: int
+    reads: Mapping[int, int]
+
+
+def checked_words(array: Words, name: str) -> Words:
+    """The array, contiguous; raises ValueError unless it is beats, uint32 (n, a multiple of 16)."""
+    fits = array.dtype == np.uint32 and array.ndim == 2 and array.shape[1] % BEAT_WORDS == 0 and array.shape[1]
+    if not fits:
+        raise ValueError(f"{name} must be uint32 (n, a multiple of {BEAT_WORDS}), not {array.dtype} {array.shape}")
+    return np.ascontiguousarray(array)
+
+
+def checked_times(values: npt.ArrayLike, name: str, items: int) -> Times:
+    """The values as uint64; raises ValueError unless there is one per item."""
+    array = np.ascontiguousarray(values, np.uint64)
+    if array.shape != (items,):
+        raise ValueError(f"{name} must have one element per item, {items}, not shape {array.shape}")
+    return array
+
+
+def empty_results(items: int, hashes: int) -> tuple[Callable[[MdRun], Results], dict[str, npt.NDArray[np.generic]]]:
+    """Arrays for the runtime to fill, and what makes them results afterwards."""
+    tag, logit = np.zeros(items, np.uint32), np.zeros(items, np.int32)
+    score, status = np.zeros(items, np.uint16), np.zeros(items, np.uint8)
+    accepted, vector, finished = (np.zeros(items, np.uint64) for _ in range(3))
+    edges = np.zeros(hashes, np.uint64)
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "tag": tag,
+        "logit": logit,
+        "score": score,
+        "status": status,
+        "accepted_ps": accepted,
+        "vector_ps": vector,
+        "finished_ps": finished,
+    }
+    if hashes:
+        arrays["hashes"] = edges
+
+    def results(run: MdRun) -> Results:
+        return Results(
+            tag=tag,
+            logit=logit,
+            score=score,
+            status=status,
+            accepted_ps=accepted,
+            vector_ps=vector,
+            finished_ps=finished,
+            engine_cycles=run.engine_cycles,
+            memory_cycles=run.memory_cycles,
+            seconds=run.seconds,
+            hashes=edges[: run.hash_count],
+        )
+
+    return results, arrays

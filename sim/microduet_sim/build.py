@@ -1,0 +1,205 @@
+"""From an engine's Verilog to a shared library that simulates it, built once and kept."""
+
+import functools
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from microduet_hw.config import EngineConfig
+from microduet_hw.lookup.unit import port_name
+from microduet_hw.pe_array import pe_array_shape
+from microduet_sim.cache import publish
+from microduet_sim.compiler import (
+    COLD,
+    COMPILE_FLAGS,
+    SPEED_FLAGS,
+    Progress,
+    Unit,
+    compile_library,
+    toolchain,
+    verilate,
+)
+from microduet_sim.lanes import lane_header
+from microduet_sim.tools import verilator_root
+
+Structure = Literal["composite", "flat"]
+"""composite: the core Verilated, pairs many at a time. flat: everything Verilated at once, slower, the reference."""
+
+Wave = Literal["vcd", "fst"]
+
+RUNTIME = Path(__file__).parent / "runtime"
+COMMON_SOURCES = ("api.cpp", "simulation.cpp", "output_hash.cpp", "floor.cpp")
+SPLIT = 12_000
+"""Verilator's measure of a C++ file's size, so that all cores have something to compile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """A simulator on disk.
+
+    Members
+    -------
+    path : the shared library
+    cached : whether it was built before
+    seconds : what this call took
+    """
+
+    path: Path
+    cached: bool
+    seconds: float
+
+
+def build(
+    config: EngineConfig,
+    verilog: dict[str, str],
+    *,
+    structure: Structure = "composite",
+    wave: Wave | None = None,
+    checks: bool = False,
+    progress: Progress | None = None,
+) -> Library:
+    """Build the simulator of `config`, or take it from the cache.
+
+    Parameters
+    ----------
+    config : of the engine
+    verilog : its modules, as `microduet_hw.generate.generate` returns them
+    structure : how the simulator is put together
+    wave : make it able to write waves of this kind (of the composite: without the processing elements)
+    checks : evaluate the gateware's assertions, all clock edges, and that control is the same in all pairs; slower
+    progress : called with the steps of a build
+
+    Raises
+    ------
+    BuildError
+        If a tool refuses its input; one line.
+    CacheError
+        If the cache cannot be written.
+    MissingToolError
+        If Verilator, g++, make or perl is not installed.
+    """
+    start = time.perf_counter()
+    plan = _Plan(config=config, verilog=verilog, structure=structure, wave=wave, checks=checks)
+    folder, cached = publish("models", plan.key(), lambda folder: plan.make(folder, progress))
+    return Library(path=folder / "model.so", cached=cached, seconds=time.perf_counter() - start)
+
+
+def tables_library() -> Path:
+    """The library that computes table rows, built once."""
+
+    def make(folder: Path) -> None:
+        units = [Unit(source=RUNTIME / "tables_api.cpp")]
+        compile_library(units, folder / "tables.so", folder=folder, flags=[f"-I{RUNTIME}"])
+
+    key = _digest([runtime_digest(), *toolchain(), *COMPILE_FLAGS, _own_sources()])
+    return publish("tables", key, make)[0] / "tables.so"
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
+
+
+@functools.cache
+def runtime_digest() -> str:
+    """SHA-256 of the C++ runtime's sources."""
+    files = sorted(path for path in RUNTIME.rglob("*") if path.suffix in (".h", ".cpp"))
+    return _digest([part for path in files for part in (path.name, path.read_text())])
+
+
+@functools.cache
+def _own_sources() -> str:
+    files = ("build.py", "compiler.py", "lanes.py")
+    return _digest([Path(__file__).with_name(name).read_text() for name in files])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    config: EngineConfig
+    verilog: dict[str, str]
+    structure: Structure
+    wave: Wave | None
+    checks: bool
+
+    def key(self) -> str:
+        parts = [text for item in sorted(self.verilog.items()) for text in item]
+        parts += [self.ports(), self.structure, str(self.wave), str(self.checks), runtime_digest(), _own_sources()]
+        return _digest([*parts, *toolchain(), *SPEED_FLAGS, *COMPILE_FLAGS, COLD])
+
+    def make(self, folder: Path, progress: Progress | None) -> None:
+        work = folder / "work"
+        work.mkdir()
+        for name, text in self.verilog.items():
+            (work / name).write_text(text)
+        (work / "ports.h").write_text(self.ports())
+        flat = self.structure == "flat"
+        report = progress or (lambda done, total, what: None)
+        report(0, 1, "verilating")
+        top = "engine" if flat else "engine_core"
+        verilate(work / f"{top}.v", top=top, prefix="Vmodel", folder=work / "model", flags=self.verilator_flags())
+        units = [Unit(source=RUNTIME / name) for name in (f"{self.structure}_model.cpp", *COMMON_SOURCES)]
+        units += [] if flat else [self.array(work, k) for k in range(len(self.config.arrays))]
+        units += self.verilated(work / "model")
+        compile_library(units, folder / "model.so", folder=work, flags=self.compile_flags(work), progress=progress)
+        shutil.rmtree(work)
+
+    def verilator_flags(self) -> list[str]:
+        flags = ["--output-split", str(SPLIT), "--assert" if self.checks else "--no-assert"]
+        return flags + ([f"--trace-{self.wave}"] if self.wave else [])
+
+    def compile_flags(self, work: Path) -> list[str]:
+        include = [f"-I{folder}" for folder in (RUNTIME, RUNTIME / "lanes", work, work / "model")]
+        waves = {
+            "VM_TRACE": self.wave is not None,
+            "VM_TRACE_FST": self.wave == "fst",
+            "VM_TRACE_VCD": self.wave == "vcd",
+        }
+        flags = [f"-D{name}={int(value)}" for name, value in waves.items()]
+        return include + flags + (["-DMICRODUET_TOGGLE=1", "-DLANES_DEBUG=1"] if self.checks else [])
+
+    def array(self, work: Path, number: int) -> Unit:
+        """The unit of one array's pairs."""
+        name = f"pair_{number}"
+        module = f"pe_pair_{number}"
+        # Merged conditions become branches, which would have to go the same way in all pairs.
+        flags = ["-fno-merge-cond", "--no-assert"]
+        verilate(work / f"{module}.v", top=module, prefix=f"V{name}", folder=work / name, flags=flags)
+        (work / f"{name}.h").write_text(lane_header(work / name, prefix=f"V{name}", namespace=name))
+        array = self.config.arrays[number]
+        bits = pe_array_shape(self.config, array).pe.chain_bits
+        kind = f"lanes::LaneArray<{name}::Pair, {name}::step, {array.pes}, {array.drain}, {bits}>"
+        source = work / f"array_{number}.cpp"
+        source.write_text(
+            f'#include "{name}.h"\n#include "lanes/pair_array.h"\n\nnamespace microduet {{\n\n'
+            f"std::unique_ptr<PairArray> make_array_{number}();\n"
+            f"std::unique_ptr<PairArray> make_array_{number}() {{ return std::make_unique<{kind}>(); }}\n\n"
+            "}  // namespace microduet\n"
+        )
+        return Unit(source=source)
+
+    def verilated(self, folder: Path) -> list[Unit]:
+        """Verilator's output and the parts of its library that it needs; the largest files first."""
+        files = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
+        root = verilator_root()
+        assert root is not None, "verilate has checked it"
+        library = ["verilated.cpp", "verilated_threads.cpp", *([f"verilated_{self.wave}_c.cpp"] if self.wave else [])]
+        units = [Unit(source=path, cold="Slow" in path.name or "Trace" in path.name) for path in files]
+        return units + [Unit(source=root / "include" / name, cold=True) for name in library]
+
+    def ports(self) -> str:
+        """What the C++ sources learn of the configuration, as lists that they apply a macro to."""
+        channels = [f"VISIT({port_name(source)})" for source in self.config.channels]
+        arrays: list[str] = []
+        floors: list[str] = []
+        limbs, size = (2, 2) if self.config.precision.width == 32 else (1, self.config.precision.width // 8)
+        for k, array in enumerate(self.config.arrays):
+            pe = pe_array_shape(self.config, array).pe
+            arrays.append(f"VISIT(array_{k}, {array.pes}, {array.drain}, {pe.chain_bits})")
+            wide = str(max(pe.sum_widths) > 32).lower()
+            floors.append(f"VISIT(array_{k}, {array.pes}, {array.lanes * limbs}, {size}, {pe.rows}, {wide})")
+        lists = {"CHANNELS": channels, "ARRAYS": arrays, "FLOORS": floors}
+        return "#pragma once\n" + "".join(f"#define MICRODUET_{n}(VISIT) {' '.join(v)}\n" for n, v in lists.items())

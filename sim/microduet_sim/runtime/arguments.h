@@ -1,0 +1,74 @@
+// The structures that cross the foreign-call border; `ctypes` mirrors them in simulator.py's `abi` module.
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+
+// Rows of one table: generated (`rows` null) or mapped.
+struct MdTable {
+    uint64_t seed, table;
+    int32_t amplitude_log2, fraction;
+    double scale;
+    const uint8_t* rows;
+    uint64_t row_bytes;
+};
+
+// A rectangle of a table and the place where it lies.
+struct MdPart {
+    uint32_t channel, table;
+    uint64_t row_first, rows;
+    uint32_t column_first, columns;
+    uint64_t base;
+    uint32_t stride_log2, reserved;
+};
+
+struct MdOpen {
+    uint32_t engine_mhz, memory_mhz, width, channels;
+    const MdPart* parts;
+    const MdTable* tables;
+    const double* latency_ns;  // per channel
+    uint32_t part_count, table_count;
+    uint32_t settle, reserved;  // settle: evaluate inputs before every edge, to expose combinational paths
+};
+
+// Faults of one channel. Reads count from 1; 0 is never.
+struct MdFault {
+    uint64_t error_on, silent_on;
+    uint32_t reorder, reserved;
+};
+
+struct MdStalls {
+    double items, load, results, requests, responses, control;
+    uint64_t seed;
+};
+
+enum MdMode : uint32_t { MD_SATURATED = 0, MD_IDLE = 1, MD_ARRIVALS = 2 };
+
+struct MdRun {
+    const uint32_t* packets;   // items x stride_beats x 16
+    const uint32_t* beats;     // beats sent of each packet, or null for all
+    const uint64_t* arrivals;  // engine cycles from the start of the batch
+    uint64_t items;
+    uint32_t stride_beats, mode;
+    uint32_t* tag;
+    int32_t* logit;
+    uint16_t* score;
+    uint8_t* status;
+    uint64_t *accepted_ps, *vector_ps, *finished_ps;
+    uint64_t* hashes;  // per edge, or null
+    uint64_t hash_capacity, hash_count;
+    uint64_t patience;  // engine cycles without any progress after which the batch is given up
+    uint64_t finished, engine_cycles, memory_cycles;
+    double seconds;
+};
+
+struct MdCounters {
+    uint64_t engine_cycles, memory_cycles;
+    uint64_t* reads;  // per channel
+};
+
+// Called at most ten times a second with the items finished and the engine cycles of the batch; not 0 stops the batch.
+typedef int (*MdProgress)(uint64_t finished, uint64_t engine_cycles);
+
+}  // extern "C"

@@ -1,0 +1,79 @@
+// Joins a memory channel to the pins of one AXI read port.
+#pragma once
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "memory_channel.h"
+#include "pins.h"
+#include "stall.h"
+
+namespace microduet {
+
+class ChannelPort {
+  public:
+    ChannelPort(const ChannelPins& pins, MemoryChannel& memory, int number)
+        : pins_(pins), memory_(memory), number_(number) {
+        *pins_.arready = 1;
+    }
+
+    void set_stalls(Stall requests, Stall responses) {
+        requests_ = requests;
+        responses_ = responses;
+    }
+
+    // Before the edge: what will be transferred at it. False if nothing can be, now or after the edge.
+    bool sample() {
+        request_taken_ = *pins_.arvalid && *pins_.arready;
+        beat_taken_ = *pins_.rvalid && *pins_.rready;
+        return *pins_.arvalid || *pins_.rvalid || !memory_.idle() || !*pins_.arready;
+    }
+
+    // The request is on the pins until the edge.
+    void keep() {
+        if (!request_taken_) return;
+        request_ = {*pins_.araddr, *pins_.arlen + 1u, *pins_.arid};
+        check();
+    }
+
+    // After the edge of `cycle`: the pins for the next one.
+    void drive(uint64_t cycle) {
+        if (request_taken_) {
+            memory_.accept(request_, cycle);
+            ++reads;
+        }
+        if (beat_taken_) memory_.take();
+        *pins_.arready = memory_.ready() && !requests_();
+        if (*pins_.rvalid && !beat_taken_) return;  // a beat on the pins stays
+        const ReadBeat* beat = responses_() ? nullptr : memory_.offer(cycle + 1);
+        *pins_.rvalid = beat != nullptr;
+        if (!beat) return;
+        std::memcpy(pins_.rdata, beat->data, sizeof beat->data);
+        *pins_.rid = beat->id;
+        *pins_.rresp = beat->response;
+        *pins_.rlast = beat->last;
+    }
+
+    uint64_t reads = 0;
+
+  private:
+    void check() const {
+        const uint64_t last = request_.address + 32 * uint64_t{request_.beats} - 1;
+        if (*pins_.arsize == 5 && *pins_.arburst == 1 && request_.address % 32 == 0 &&
+            request_.address / 4096 == last / 4096)
+            return;
+        throw std::runtime_error("channel " + std::to_string(number_) + " breaks an AXI rule: burst of " +
+                                 std::to_string(request_.beats) + " beats at address " +
+                                 std::to_string(request_.address));
+    }
+
+    ChannelPins pins_;
+    MemoryChannel& memory_;
+    Stall requests_, responses_;
+    ReadRequest request_{};
+    int number_;
+    bool request_taken_ = false, beat_taken_ = false;
+};
+
+}  // namespace microduet

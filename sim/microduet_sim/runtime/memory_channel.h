@@ -1,0 +1,43 @@
+// What lies behind one AXI read port.
+#pragma once
+
+#include <cstdint>
+
+namespace microduet {
+
+struct ReadRequest {
+    uint64_t address;
+    uint32_t beats;
+    uint8_t id;
+};
+
+struct ReadBeat {
+    uint32_t data[8];
+    uint8_t id, response;
+    bool last;
+};
+
+// A memory channel: addresses in, beats out, in the cycles of the memory-side clock.
+//
+// In each cycle the port calls `accept` at most once, then `offer`; a beat that was offered stays the same until `take`.
+class MemoryChannel {
+  public:
+    virtual ~MemoryChannel() = default;
+
+    // Whether one more request may come.
+    virtual bool ready() const = 0;
+
+    // Take a request whose address was on the pins at the edge of `cycle`.
+    virtual void accept(const ReadRequest& request, uint64_t cycle) = 0;
+
+    // The beat to drive so that the edge of `cycle` sees it, or null.
+    virtual const ReadBeat* offer(uint64_t cycle) = 0;
+
+    // The beat on offer was taken.
+    virtual void take() = 0;
+
+    // Whether nothing is under way, so that `offer` would return null without an `accept`.
+    virtual bool idle() const = 0;
+};
+
+}  // namespace microduet

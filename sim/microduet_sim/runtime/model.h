@@ -1,0 +1,33 @@
+// A Verilated engine, whatever its structure.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "clocks.h"
+#include "pins.h"
+
+namespace microduet {
+
+class Model {
+  public:
+    virtual ~Model() = default;
+
+    // Rising edges; the inputs hold what was set before.
+    virtual void rise(Edge edge) = 0;
+
+    // Inputs have changed and no clock has: bring combinational outputs up to date.
+    virtual void settle() = 0;
+
+    // Begin or end a wave file; false if this build has none.
+    virtual bool open_wave(const char*) { return false; }
+    virtual void close_wave() {}
+    virtual void dump_wave(uint64_t) {}
+
+    Pins pins;
+};
+
+// Defined by the build: the composite or the flat engine.
+std::unique_ptr<Model> make_model();
+
+}  // namespace microduet

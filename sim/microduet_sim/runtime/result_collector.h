@@ -1,0 +1,50 @@
+// Takes results, and notes when each vector was complete and each result was out.
+#pragma once
+
+#include "arguments.h"
+#include "pins.h"
+#include "stall.h"
+
+namespace microduet {
+
+class ResultCollector {
+  public:
+    ResultCollector(const StreamPins& pins, const uint8_t* probe_vector) : pins_(pins), probe_(probe_vector) {
+        *pins_.tready = 1;
+    }
+
+    void set_stall(Stall stall) { stall_ = stall; }
+    void begin(const MdRun& run) { run_ = &run, finished_ = vectors_ = 0, taken_ = false; }
+    uint64_t finished() const { return finished_; }
+
+    // Before the edge: keep the result that is taken at it.
+    void sample() {
+        taken_ = *pins_.tvalid && *pins_.tready;
+        if (!taken_ || finished_ == run_->items) return;
+        const uint32_t* beat = pins_.tdata;
+        run_->tag[finished_] = beat[0];
+        run_->logit[finished_] = static_cast<int32_t>(beat[1]);
+        run_->score[finished_] = static_cast<uint16_t>(beat[2]);
+        run_->status[finished_] = static_cast<uint8_t>(beat[3]);
+    }
+
+    void drive(uint64_t ps) {
+        if (taken_ && finished_ < run_->items) run_->finished_ps[finished_++] = ps;
+        *pins_.tready = !stall_();
+    }
+
+    // After a memory-side edge.
+    void watch_vectors(uint64_t ps) {
+        if (*probe_ && vectors_ < run_->items) run_->vector_ps[vectors_++] = ps;
+    }
+
+  private:
+    StreamPins pins_;
+    const uint8_t* probe_;
+    Stall stall_;
+    const MdRun* run_ = nullptr;
+    uint64_t finished_ = 0, vectors_ = 0;
+    bool taken_ = false;
+};
+
+}  // namespace microduet

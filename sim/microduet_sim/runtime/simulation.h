@@ -1,0 +1,68 @@
+// An engine with its clocks, its memory and the ends of its streams: the loop that everything runs in.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "channel_port.h"
+#include "clocks.h"
+#include "control_master.h"
+#include "item_feeder.h"
+#include "load_feeder.h"
+#include "model.h"
+#include "patience.h"
+#include "result_collector.h"
+#include "simple_memory.h"
+
+namespace microduet {
+
+class Simulation {
+  public:
+    explicit Simulation(const MdOpen& open);
+
+    // Whether the operation ended by itself; false if `progress` stopped it.
+    bool load(const uint32_t* beats, uint64_t count, MdProgress progress);
+    bool run(MdRun& run, MdProgress progress);
+
+    // The same batch without time limits, progress and hashes, for comparison.
+    void run_bare(MdRun& run);
+
+    uint32_t access(bool write, uint32_t address, uint32_t value);
+    void set_stalls(const MdStalls& stalls);
+    void set_faults(const MdFault* faults, uint64_t seed);
+    void open_wave(const char* path, uint64_t first_cycle, uint64_t end_cycle);
+    void counters(MdCounters& counters) const;
+
+  private:
+    void reset();
+    void step();
+    void begin(MdRun& run);
+    void end(MdRun& run) const;
+    uint64_t hash_outputs() const;
+    void wave();
+
+    template <typename Done, typename Progress>
+    bool advance(Done done, Progress progress, Patience patience);
+
+    bool settle_;
+    std::unique_ptr<Model> model_;
+    Clocks clocks_;
+    std::vector<MdTable> tables_;
+    std::vector<ChannelContents> contents_;
+    std::vector<std::unique_ptr<SimpleMemory>> memories_;
+    std::vector<ChannelPort> ports_;
+    std::vector<char> active_;
+    ItemFeeder items_;
+    LoadFeeder load_;
+    ResultCollector results_;
+    ControlMaster control_;
+    MdRun* run_ = nullptr;
+    uint64_t batch_cycle_ = 0, batch_memory_cycle_ = 0;  // clocks when the batch began
+    bool waving_ = false;
+    uint64_t wave_first_ = 0, wave_end_ = 0;
+    std::string wave_path_;
+};
+
+}  // namespace microduet

@@ -1,0 +1,125 @@
+"""Contents of embedding tables for the simulated memory: computed by a rule, or rows in a (mapped) array."""
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.config import EngineConfig, Precision
+from microduet_sim.abi import MdPart, MdTable, address
+from microduet_sim.build import tables_library
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedTable:
+    """Rows computed from (seed, table, row, column); no memory is used.
+
+    Parameters
+    ----------
+    seed, table : of the rule
+    amplitude_log2 : values lie within ± 2^-amplitude_log2
+    fraction : fixed16, fixed32: fraction bits of an element
+    scale : int8: the quantisation step
+    """
+
+    seed: int
+    table: int
+    amplitude_log2: int = 0
+    fraction: int = 0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTable:
+    """Quantised rows in an array, which may be mapped from a file: only the rows read are ever in memory.
+
+    Parameters
+    ----------
+    rows : (rows, dim), int16, int32 or uint8 by the precision
+    """
+
+    rows: npt.NDArray[np.generic]
+
+
+TableImage = GeneratedTable | StoredTable
+
+ELEMENT_TYPES = {Precision.FIXED16: np.int16, Precision.FIXED32: np.int32, Precision.INT8: np.uint8}
+
+
+def table_argument(image: TableImage) -> MdTable:
+    """The image as the C++ runtime takes it; it refers to the array, which has to live as long."""
+    if isinstance(image, StoredTable):
+        return MdTable(rows=address(image.rows), row_bytes=image.rows.strides[0], scale=1.0)
+    mask = (1 << 64) - 1
+    return MdTable(
+        seed=image.seed & mask,
+        table=image.table & mask,
+        amplitude_log2=image.amplitude_log2,
+        fraction=image.fraction,
+        scale=image.scale,
+    )
+
+
+def check_images(config: EngineConfig, images: Sequence[TableImage]) -> None:
+    """Raise ValueError unless there is one image of the right shape and type per feature."""
+    if len(images) != len(config.features):
+        raise ValueError(f"tables must be one per feature, {len(config.features)}, not {len(images)}")
+    wanted = np.dtype(ELEMENT_TYPES[config.precision])
+    for number, (feature, image) in enumerate(zip(config.features, images, strict=True)):
+        if not isinstance(image, StoredTable):
+            continue
+        rows = image.rows
+        if rows.dtype != wanted or rows.shape != (feature.rows, feature.dim) or not rows.flags.c_contiguous:
+            shape = f"{wanted} {(feature.rows, feature.dim)}"
+            raise ValueError(f"table {number} must be contiguous {shape}, not {rows.dtype} {rows.shape}")
+
+
+def part_arguments(config: EngineConfig) -> list[MdPart]:
+    """The parts in memory channels, with channels counted in the order of `config.channels`."""
+    return [
+        MdPart(
+            channel=number,
+            table=part.feature,
+            row_first=part.row_first,
+            rows=part.rows,
+            column_first=part.column_first,
+            columns=part.columns,
+            base=part.base,
+            stride_log2=part.stride_log2,
+        )
+        for number, source in enumerate(config.channels)
+        for part in config.sources[source].parts
+    ]
+
+
+def table_rows(image: TableImage, *, precision: Precision, rows: npt.ArrayLike, columns: int) -> npt.NDArray[np.int64]:
+    """Quantised rows as the simulated memory holds them: int64 (len(rows), columns).
+
+    Raises
+    ------
+    ValueError
+        If a row number is negative, or beyond a stored table.
+    """
+    numbers = np.ascontiguousarray(rows, np.int64)
+    if numbers.size and numbers.min() < 0:
+        raise ValueError(f"row numbers must not be negative, not {numbers.min()}")
+    if isinstance(image, StoredTable) and numbers.size and numbers.max() >= len(image.rows):
+        raise ValueError(f"row numbers must be below {len(image.rows)}, not {numbers.max()}")
+    out = np.empty((numbers.size, columns), np.int64)
+    table = table_argument(image)
+    width = precision.width
+    _rows_library().md_table_rows(ctypes.byref(table), width, address(numbers), numbers.size, columns, address(out))
+    return out
+
+
+@functools.cache
+def _rows_library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(tables_library()))
+    pointer = ctypes.c_void_p
+    table = ctypes.POINTER(MdTable)
+    library.md_table_rows.argtypes = [table, ctypes.c_uint32, pointer, ctypes.c_uint64, ctypes.c_uint32, pointer]
+    library.md_table_rows.restype = None
+    return library
