@@ -13,6 +13,7 @@ from amaranth.lib import wiring
 from cocotb_tools.runner import Runner, get_runner
 
 import microduet_hw
+from microduet_hw.lookup.ram import with_ram
 from microduet_sim import tools
 from tests.support.environment import cache_folder, changed_environment, require_tool
 
@@ -49,7 +50,7 @@ def _key(component: wiring.Component, *, simulator: str, waves: bool) -> str:
 
 def _compile(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, folder: Path) -> None:
     source = folder / f"{TOP}.v"
-    source.write_text(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True))
+    source.write_text(with_ram(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True)))
     log = folder / "build.log"
     verilator = simulator == "verilator"
     try:

@@ -154,7 +154,6 @@ class ReadCollector(wiring.Component):
         waited = Signal(range(max(2, self._watchdog)))
         m.d.comb += expired.eq(waiting & (waited == self._watchdog - 1) & ~arriving)
         with m.If(waiting & ~expired):
-            with m.If(waited != self._watchdog - 1):
-                m.d.mem += waited.eq(waited + 1)
+            m.d.mem += waited.eq(Mux(waited == self._watchdog - 1, waited, waited + 1))
         with m.Else():
             m.d.mem += waited.eq(0)

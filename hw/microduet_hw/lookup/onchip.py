@@ -25,8 +25,9 @@ class OnChipBank(wiring.Component):
     Back-pressure: none but that of the queue.
     Reset: nothing in flight; contents stay.
 
-    An index that the bank does not hold delivers zeros, as in `ChannelReader`. Words are as wide as the widest beat; word
-    k stands for bytes 32 k .. 32 k + 31 of the address space. Reading a word while it is written gives its old contents.
+    An index that the bank does not hold delivers zeros, as in `ChannelReader`. Words are as wide as the widest beat;
+    word k stands for bytes 32 k .. 32 k + 31 of the address space. Reading a word while it is written gives its old
+    contents.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def count_lookups(m: Module, plan: SourcePlan, done: ValueLike, *, name: str) ->
     """Count lookups of a source as `done` says that one is finished with (domain mem)."""
     counts = [part.lookups for part in plan.parts]
     part = Signal(range(max(2, len(counts))), name=f"{name}_part")
-    left = Signal(range(max(2, max(counts))), name=f"{name}_left", init=counts[0] - 1)
+    left = Signal(range(max(2, *counts)), name=f"{name}_left", init=counts[0] - 1)
     first = Signal(name=f"{name}_first", init=1)
     last, end, move = Signal(name=f"{name}_last"), Signal(name=f"{name}_end"), Signal(name=f"{name}_move")
     m.d.comb += [last.eq(left == 0), end.eq(last & (part == len(counts) - 1)), move.eq(done & last)]

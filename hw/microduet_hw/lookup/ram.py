@@ -1,4 +1,4 @@
-"""A large memory, as a Verilog module of its own: Amaranth's memories write out every word of their initial contents."""
+"""A large memory, as a Verilog module of its own: Amaranth writes out every word of a memory's initial contents."""
 
 from amaranth.hdl import ClockSignal, Instance, Value
 
@@ -28,6 +28,11 @@ module {MODULE} #(
 endmodule
 """
 """Verilog that goes with every design that has an on-chip bank."""
+
+
+def with_ram(verilog: str) -> str:
+    """`verilog`, with the module of the memory behind it if it has such memories."""
+    return f"{verilog}\n{VERILOG}" if MODULE in verilog else verilog
 
 
 def ram(
