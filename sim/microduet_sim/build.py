@@ -117,6 +117,24 @@ def _own_sources() -> str:
     return _digest([Path(__file__).with_name(name).read_text() for name in files])
 
 
+def lane_unit(work: Path, *, number: int, pes: int, drain: int, chain_bits: int) -> Unit:
+    """The C++ file that evaluates array `number`'s pairs many at a time, from ``pe_pair_<number>.v`` in `work`."""
+    name, module = f"pair_{number}", f"pe_pair_{number}"
+    # Merged conditions become branches, which would have to go the same way in all pairs.
+    flags = ["-fno-merge-cond", "--no-assert"]
+    verilate(work / f"{module}.v", top=module, prefix=f"V{name}", folder=work / name, flags=flags)
+    (work / f"{name}.h").write_text(lane_header(work / name, prefix=f"V{name}", namespace=name))
+    kind = f"lanes::LaneArray<{name}::Pair, {name}::step, {pes}, {drain}, {chain_bits}>"
+    source = work / f"array_{number}.cpp"
+    source.write_text(
+        f'#include "{name}.h"\n#include "lanes/pair_array.h"\n\nnamespace microduet {{\n\n'
+        f"std::unique_ptr<PairArray> make_array_{number}();\n"
+        f"std::unique_ptr<PairArray> make_array_{number}() {{ return std::make_unique<{kind}>(); }}\n\n"
+        "}  // namespace microduet\n"
+    )
+    return Unit(source=source)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     config: EngineConfig
@@ -163,23 +181,9 @@ class _Plan:
 
     def array(self, work: Path, number: int) -> Unit:
         """The unit of one array's pairs."""
-        name = f"pair_{number}"
-        module = f"pe_pair_{number}"
-        # Merged conditions become branches, which would have to go the same way in all pairs.
-        flags = ["-fno-merge-cond", "--no-assert"]
-        verilate(work / f"{module}.v", top=module, prefix=f"V{name}", folder=work / name, flags=flags)
-        (work / f"{name}.h").write_text(lane_header(work / name, prefix=f"V{name}", namespace=name))
         array = self.config.arrays[number]
         bits = pe_array_shape(self.config, array).pe.chain_bits
-        kind = f"lanes::LaneArray<{name}::Pair, {name}::step, {array.pes}, {array.drain}, {bits}>"
-        source = work / f"array_{number}.cpp"
-        source.write_text(
-            f'#include "{name}.h"\n#include "lanes/pair_array.h"\n\nnamespace microduet {{\n\n'
-            f"std::unique_ptr<PairArray> make_array_{number}();\n"
-            f"std::unique_ptr<PairArray> make_array_{number}() {{ return std::make_unique<{kind}>(); }}\n\n"
-            "}  // namespace microduet\n"
-        )
-        return Unit(source=source)
+        return lane_unit(work, number=number, pes=array.pes, drain=array.drain, chain_bits=bits)
 
     def verilated(self, folder: Path) -> list[Unit]:
         """Verilator's output and the parts of its library that it needs; the largest files first."""

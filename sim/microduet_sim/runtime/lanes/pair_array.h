@@ -60,9 +60,11 @@ class LaneArray final : public microduet::PairArray {
             load_planes(pair.i_chain_1, chain_[0] + g * COUNT + PAIRS + DRAIN, LENGTH);
             STEP(pair);
         }
-        // Unused lanes of the last group fall on half 1, which is stored after them, and on zeros beyond the end.
+        // Unused lanes of the last group fall on half 1, which is stored after them, and on the zeros beyond the end.
         for (int g = 0; g < GROUPS; ++g) store_planes(groups_[g].o_chain_0, chain_[0] + g * COUNT, LENGTH);
         for (int g = 0; g < GROUPS; ++g) store_planes(groups_[g].o_chain_1, chain_[0] + g * COUNT + PAIRS, LENGTH);
+        if constexpr (PAIRS % COUNT)
+            for (auto& plane : chain_) std::memset(plane + PES, 0, COUNT * sizeof *plane);
     }
 
     const uint32_t* plane(int word) const override { return chain_[word]; }
