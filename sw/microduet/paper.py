@@ -1,0 +1,47 @@
+"""What the MicroRec paper prints for its engine (Jiang et al., MLSys 2021, Tables 2 and 3), to be shown beside ours."""
+
+from microduet_hw.config import Frozen
+
+
+class PaperFigures(Frozen, frozen=True, kw_only=True):
+    """One column of the paper's Table 2; cycles are items/s and latency times the clock."""
+
+    clock_mhz: int
+    items_per_s: int
+    latency_us: float
+    multipliers: int
+    dsp: int
+    lookup_ns: float
+
+    @property
+    def cycles_per_item(self) -> float:
+        """Engine cycles between items."""
+        return self.clock_mhz * 1e6 / self.items_per_s
+
+    @property
+    def latency_cycles(self) -> float:
+        """Engine cycles of one item."""
+        return self.clock_mhz * self.latency_us
+
+
+MICROREC = {
+    ("microrec-small", "fixed16"): PaperFigures(
+        clock_mhz=120, items_per_s=304_930, latency_us=16.3, multipliers=4608, dsp=4625, lookup_ns=458
+    ),
+    ("microrec-small", "fixed32"): PaperFigures(
+        clock_mhz=140, items_per_s=180_999, latency_us=22.6, multipliers=2304, dsp=5193, lookup_ns=458
+    ),
+    ("microrec-large", "fixed16"): PaperFigures(
+        clock_mhz=120, items_per_s=194_802, latency_us=22.6, multipliers=4608, dsp=4625, lookup_ns=1630
+    ),
+    ("microrec-large", "fixed32"): PaperFigures(
+        clock_mhz=135, items_per_s=121_894, latency_us=31.0, multipliers=2304, dsp=5193, lookup_ns=1630
+    ),
+}
+"""By model and precision. The lookup of the large model is 1030 ns in Table 4 and 1630 ns in the text; Table 3's
+72.1 % matches the text."""
+
+
+def figures(model: str, precision: str) -> PaperFigures | None:
+    """The paper's figures for a model and precision, if it has any."""
+    return MICROREC.get((model, precision))
