@@ -38,7 +38,9 @@ def trace(module: object, *, name: str | None = None) -> TracedModel:
     graph = _graph(module, name)
     result = Interpreter(module, graph).run()
     if not isinstance(result, Activations):
-        raise ModelError(f"{name}: forward must end in a Linear layer with one output or two, not in {result.what}")
+        found = getattr(result, "what", "nothing")
+        raise ModelError(f"{name}: forward must end in a Linear layer with one output or two, not in {found}")
+    _check_head(name, result)
     return _assemble(name, result)
 
 
@@ -88,6 +90,14 @@ def _graph(module: torch.nn.Module, name: str) -> torch.fx.Graph:
     except Exception as error:  # whatever the user's forward does with a symbolic value
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{name}: forward cannot be traced, its steps must not depend on values: {line}") from error
+
+
+def _check_head(name: str, result: Activations) -> None:
+    outputs = result.linears[-1].out_features
+    if outputs not in (1, 2):
+        raise ModelError(f"{name}: the last Linear layer must have one output or two, not {outputs}")
+    if result.relus[-1]:
+        raise ModelError(f"{name}: a ReLU after the last layer is not supported; the nearest that is: nn.Sigmoid")
 
 
 def _assemble(name: str, result: Activations) -> TracedModel:
@@ -142,8 +152,8 @@ def _check_columns(name: str, lookups: list[Lookup]) -> None:
     for piece in lookups:
         for column in piece.columns:
             if column != expected:
-                what = "is used twice" if column < expected else "is followed by a gap"
-                raise ModelError(f"{name}: column {min(column, expected - 1)} of sparse {what}; use each column once")
+                what = f"{column} of sparse is used twice" if column < expected else f"{expected} of sparse is not used"
+                raise ModelError(f"{name}: column {what}; forward must use each column once")
             expected += 1
 
 

@@ -130,7 +130,8 @@ def _reshaped(shape: Shape, name: str, arguments: list[Value]) -> Shape | None:
             start, stop = ([*numbers, 0, -1][:2] if numbers else (0, -1)) if len(numbers) != 1 else (numbers[0], -1)
             start, stop = start % rank, stop % rank
             if start == 0:
-                return shape if stop == 0 else None
+                whole = stop == rank - 1 and all(size == 1 for size in shape)
+                return shape if stop == 0 else () if whole else None
             inside = shape[start - 1 : stop]
             return (*shape[: start - 1], None if None in inside else math.prod(s or 0 for s in inside), *shape[stop:])
         case "squeeze":

@@ -61,11 +61,16 @@ class TracedModel:
     def layers(self, vector: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Outputs of every layer in float64, ReLU applied; the last are the logits (items, 1)."""
         outputs: list[torch.Tensor] = []
-        for layer, weight, bias in zip(self.shape.layers, self.weights, self.biases, strict=True):
-            vector = vector @ torch.from_numpy(weight).double().T + torch.from_numpy(bias).double()
-            vector = vector.relu() if layer.relu else vector
+        for number in range(len(self.weights)):
+            vector = self.layer(number, vector)
             outputs.append(vector)
         return tuple(outputs)
+
+    def layer(self, number: int, values: torch.Tensor) -> torch.Tensor:
+        """Outputs of one layer in float64, ReLU applied."""
+        weight, bias = torch.from_numpy(self.weights[number]).double(), torch.from_numpy(self.biases[number]).double()
+        result = values @ weight.T + bias
+        return result.relu() if self.shape.layers[number].relu else result
 
 
 def _rows(table: Table, ids: npt.NDArray[np.int64]) -> torch.Tensor:
