@@ -26,9 +26,7 @@ def chained(draw):
     else:
         widths = [draw(lanes) for _ in hidden]
         widths.append(draw(lanes))
-        arrays = [
-            Array(pes=draw(pes), lanes=widths[k], drain=widths[k + 1], layers=(k,)) for k in range(len(hidden))
-        ]
+        arrays = [Array(pes=draw(pes), lanes=widths[k], drain=widths[k + 1], layers=(k,)) for k in range(len(hidden))]
     return small_config(elements=draw(SIZES), hidden=hidden, arrays=arrays)
 
 
