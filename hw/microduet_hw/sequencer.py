@@ -83,20 +83,24 @@ class Sequencer(wiring.Component):
         shape, step = self._shape, self.o_step.p
         plan, word, row = Signal.like(step.plan), Signal.like(step.word), Signal.like(step.row)
         turn = Signal(range(max(2, *(p.rounds for p in shape.plans), 0)))
-        draining = Signal(range(shape.drain + 1))
+        draining = Signal(range(max(2, shape.drain)))
         last_word = SignalArray(p.steps - 1 for p in shape.plans)[plan]
         last_turn = SignalArray(p.rounds - 1 for p in shape.plans)[plan]
+        # Signals of their own: read back from the payload, they would look like a loop to a simulator.
+        last, vector_last = Signal(), Signal()
         starting = (word == 0) & (turn == 0)
         came = SignalArray(self.i_counts[k] for k in range(len(shape.plans)))[plan] > word
         placed = ~starting | SignalArray(self.i_spaces)[plan]
-        drained = ~step.last | (draining <= 1)
+        drained = ~last | (draining == 0)
         m.d.comb += [
+            last.eq(word == last_word),
+            vector_last.eq(last & (turn == last_turn)),
             step.plan.eq(plan),
             step.word.eq(word),
             step.row.eq(row),
             step.first.eq(word == 0),
-            step.last.eq(word == last_word),
-            step.vector_last.eq(step.last & (turn == last_turn)),
+            step.last.eq(last),
+            step.vector_last.eq(vector_last),
             self.o_starved.eq(~came),
             self.o_blocked.eq(came & ~(placed & drained)),
             self.o_step.valid.eq(came & placed & drained & ~self.i_hold),
@@ -105,11 +109,11 @@ class Sequencer(wiring.Component):
             m.d.sync += draining.eq(draining - 1)
         with m.If(self.o_step.valid):
             m.d.comb += self.o_reserve.eq(starting << plan)
-            m.d.comb += self.o_release.eq(step.vector_last << plan)
-            m.d.sync += [word.eq(Mux(step.last, 0, word + 1)), row.eq(row + 1)]
-            with m.If(step.last):
-                m.d.sync += [draining.eq(shape.drain), turn.eq(Mux(step.vector_last, 0, turn + 1))]
-            with m.If(step.vector_last):
+            m.d.comb += self.o_release.eq(vector_last << plan)
+            m.d.sync += [word.eq(Mux(last, 0, word + 1)), row.eq(row + 1)]
+            with m.If(last):
+                m.d.sync += [draining.eq(shape.drain - 1), turn.eq(Mux(vector_last, 0, turn + 1))]
+            with m.If(vector_last):
                 final = plan == len(shape.plans) - 1
                 m.d.sync += plan.eq(Mux(final, 0, plan + 1))
                 with m.If(final):
