@@ -13,15 +13,16 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.activation import word_layout
 from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.lookup.bits import bit, flip
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats
 from microduet_hw.lookup.layouts import (
     LOOKUP_FLAGS,
     dense_layout,
-    header_layout,
     packet_layout,
     row_layout,
 )
 from microduet_hw.lookup.sender import VectorSender
+from microduet_hw.status import HEADER
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ class Assembler(wiring.Component):
                 "i_packet": In(stream.Signature(packet_layout(), always_ready=True)),
                 "o_complete": Out(1),
                 "o_words": Out(stream.Signature(word_layout(config.input_lanes * self._width), always_ready=True)),
-                "o_header": Out(stream.Signature(header_layout())),
+                "o_header": Out(stream.Signature(HEADER)),
                 "i_space": In(1),
                 "o_reserve": Out(1),
             }
@@ -201,10 +202,10 @@ class Assembler(wiring.Component):
         """Flip a slot's flag when all have done their part; slots complete in turn, as every source takes them so."""
         slot, full = Signal(range(self._slots), name="slot_complete"), Signal(self._slots)
         complete = Signal()
-        m.d.comb += complete.eq(Cat(finished.bit_select(slot, 1) for finished in done).all())
+        m.d.comb += complete.eq(Cat(bit(finished, slot) for finished in done).all())
         m.d.mem += self.o_complete.eq(complete)
         with m.If(complete):
-            m.d.mem += full.bit_select(slot, 1).eq(~full.bit_select(slot, 1))
+            m.d.mem += flip(full, slot)
             m.d.mem += [finished.bit_select(slot, 1).eq(0) for finished in done]
             self._turn(m, slot)
         for k in range(self._slots):
@@ -219,7 +220,7 @@ class Assembler(wiring.Component):
         """Slots are given out in turn, and free again once what was given out was taken."""
         slot, given, returned = Signal(range(self._slots), name="slot_free"), Signal(self._slots), Signal(self._slots)
         m.submodules.returned = FFSynchronizer(taken, returned, o_domain="mem")
-        m.d.comb += self.o_free.eq(~(given ^ returned).bit_select(slot, 1))
+        m.d.comb += self.o_free.eq(~bit(given ^ returned, slot))
         with m.If(self.i_start):
-            m.d.mem += given.bit_select(slot, 1).eq(~given.bit_select(slot, 1))
+            m.d.mem += flip(given, slot)
             self._turn(m, slot)

@@ -7,9 +7,7 @@ from amaranth.lib.wiring import In, Out
 from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.lookup.geometry import SourcePlan
 from microduet_hw.lookup.layouts import (
-    AXI_ERROR,
     LOOKUP_FLAGS,
-    TIMEOUT,
     id_layout,
     order_layout,
     response_layout,
@@ -17,6 +15,7 @@ from microduet_hw.lookup.layouts import (
 )
 from microduet_hw.lookup.progress import constant, count_lookups
 from microduet_hw.lookup.response_buffer import ResponseBuffer
+from microduet_hw.status import Status
 
 
 def zero_row(config: EngineConfig, plan: SourcePlan) -> int:
@@ -90,7 +89,9 @@ class ReadCollector(wiring.Component):
         progress = count_lookups(m, plan, done, name="row")
         eager = constant(m, progress, [part.lookups == 1 for part in plan.parts], name="eager")
         final = constant(m, progress, [part.beats - 1 for part in plan.parts], name="final")
-        due = buffer.o_complete | (eager & (beat < buffer.o_received))
+        due = buffer.o_complete
+        if plan.beats > 1:
+            due = due | (eager & (beat < buffer.o_received))
         m.d.comb += [
             awaited.eq(head.valid & head.p.read & ~void),
             broken.eq(awaited & buffer.o_failed & buffer.o_complete),
@@ -115,7 +116,7 @@ class ReadCollector(wiring.Component):
             m.d.mem += beat.eq(beat + 1)
         void_flags = Signal(LOOKUP_FLAGS, reset_less=True)
         with m.If(broken | expired):
-            m.d.mem += void_flags.eq(Mux(broken, 1 << AXI_ERROR, 1 << TIMEOUT))
+            m.d.mem += void_flags.eq(Mux(broken, Status.AXI_ERROR.value, Status.TIMEOUT.value))
         flags = Mux(void, void_flags, Mux(head.p.read, 0, head.p.flags))
         out = self._send(m, deliver)
         with m.If(deliver):

@@ -6,16 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import ADDRESS_BITS
 from microduet_hw.config import EngineConfig
+from microduet_hw.lookup.bits import bit
 from microduet_hw.lookup.geometry import SourcePlan
 from microduet_hw.lookup.layouts import (
-    INDEX_RANGE,
-    TIMEOUT,
     id_layout,
     lookup_layout,
     order_layout,
     request_layout,
 )
 from microduet_hw.lookup.progress import Progress, constant, count_lookups
+from microduet_hw.status import Status
 
 
 class Placed:
@@ -119,7 +119,9 @@ class ReadIssuer(wiring.Component):
             order.p.read.eq(reads & can_read),
             order.p.id.eq(number),
             order.p.absent.eq(~reads & ~lookup.bad & placed.in_table),
-            order.p.flags.eq(Mux(reads, 1 << TIMEOUT, Mux(lookup.bad | placed.in_table, 0, 1 << INDEX_RANGE))),
+            order.p.flags.eq(
+                Mux(reads, Status.TIMEOUT.value, Mux(lookup.bad | placed.in_table, 0, Status.INDEX_RANGE.value))
+            ),
             issue.eq(order.valid & order.ready & order.p.read),
             self.o_stalled.eq(self.i.valid & ~self.i.ready),
         ]
@@ -143,8 +145,8 @@ class ReadIssuer(wiring.Component):
         """The ID whose turn it is, and whether it is free."""
         number = Signal(range(max(2, self._ids)))
         busy, lost = Signal(self._ids), Signal(self._ids)
-        free = ~busy.bit_select(number, 1)
-        with m.If(issue | lost.bit_select(number, 1)):
+        free = ~bit(busy, number)
+        with m.If(issue | bit(lost, number)):
             m.d.mem += number.eq(number + 1)
             with m.If(number == self._ids - 1):
                 m.d.mem += number.eq(0)

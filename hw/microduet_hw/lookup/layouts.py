@@ -7,11 +7,10 @@ from microduet_hw.axi import ADDRESS_BITS
 from microduet_hw.config import AXI_BYTES, EngineConfig
 from microduet_hw.lookup.geometry import ITEM_BITS, WORD_BITS, SourcePlan, dense_beats
 
-INDEX_RANGE, AXI_ERROR, TIMEOUT, SHORT_PACKET, LONG_PACKET = range(5)
-"""Bits of an item's status."""
 LOOKUP_FLAGS = 3
-"""The lowest bits of a status are those that a source sets, the next two the router's."""
+"""The lowest bits of a status are those that a source sets."""
 PACKET_FLAGS = 2
+"""The next are those that the packet sets: SHORT_PACKET and LONG_PACKET."""
 
 
 def lookup_layout() -> data.StructLayout:
@@ -86,8 +85,3 @@ def dense_layout(config: EngineConfig) -> data.StructLayout:
 def packet_layout() -> data.StructLayout:
     """The end of an item packet: its tag, and SHORT_PACKET and LONG_PACKET as bits 0 and 1."""
     return data.StructLayout({"tag": 32, "flags": PACKET_FLAGS})
-
-
-def header_layout() -> data.StructLayout:
-    """What goes with a vector round the arithmetic: the item's tag and its status flags."""
-    return data.StructLayout({"tag": 32, "status": 8})

@@ -8,11 +8,12 @@ from microduet_hw.config import AXI_BYTES, EngineConfig
 from microduet_hw.lookup.collector import zero_row
 from microduet_hw.lookup.geometry import source_plan
 from microduet_hw.lookup.issuer import Placed
-from microduet_hw.lookup.layouts import INDEX_RANGE, bank_write_layout, lookup_layout, row_layout
+from microduet_hw.lookup.layouts import bank_write_layout, lookup_layout, row_layout
 from microduet_hw.lookup.progress import constant, count_lookups
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.ram import ram
 from microduet_hw.lookup.reader import QUEUE_DEPTH
+from microduet_hw.status import Status
 
 BEAT_LOG2 = AXI_BYTES.bit_length() - 1
 
@@ -93,7 +94,7 @@ class OnChipBank(wiring.Component):
                 stages[0].first.eq(progress.first),
                 stages[0].last.eq(progress.last),
                 stages[0].end.eq(progress.end & done),
-                stages[0].flags.eq(ranged << INDEX_RANGE),
+                stages[0].flags.eq(Mux(ranged, Status.INDEX_RANGE.value, 0)),
                 zero[0].eq(~here),
                 absent[0].eq(~here & ~lookup.bad & placed.in_table),
             ]

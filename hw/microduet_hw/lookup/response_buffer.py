@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from microduet_hw.lookup.bits import bit
 from microduet_hw.lookup.layouts import id_layout, response_layout
 
 
@@ -77,10 +78,10 @@ class ResponseBuffer(wiring.Component):
         m = Module()
         response, valid = self.i.p, self.i.valid
         complete, failed, lost = Signal(self._ids), Signal(self._ids), Signal(self._ids)
-        dropped = lost.bit_select(response.id, 1)
+        dropped = bit(lost, response.id)
         m.d.comb += [
-            self.o_complete.eq(complete.bit_select(self.i_id, 1)),
-            self.o_failed.eq(failed.bit_select(self.i_id, 1)),
+            self.o_complete.eq(bit(complete, self.i_id)),
+            self.o_failed.eq(bit(failed, self.i_id)),
             self.o_arriving.eq(valid & (response.id == self.i_id)),
             self.o_returned.valid.eq(valid & response.last & dropped),
             self.o_returned.p.id.eq(response.id),

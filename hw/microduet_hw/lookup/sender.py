@@ -1,11 +1,12 @@
 """Decides, in the engine's clock, which word of which assembled vector goes next."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.lookup.layouts import header_layout
+from microduet_hw.lookup.bits import bit, flip
+from microduet_hw.status import HEADER
 
 
 class VectorSender(wiring.Component):
@@ -58,7 +59,7 @@ class VectorSender(wiring.Component):
         super().__init__(
             {
                 "i_full": In(slots),
-                "i_headers": In(data.ArrayLayout(header_layout(), slots)),
+                "i_headers": In(data.ArrayLayout(HEADER, slots)),
                 "o_taken": Out(slots),
                 "i_space": In(1),
                 "o_reserve": Out(1),
@@ -66,7 +67,7 @@ class VectorSender(wiring.Component):
                 "o_slot": Out(range(slots)),
                 "o_word": Out(range(max(2, words))),
                 "o_last": Out(1),
-                "o_header": Out(stream.Signature(header_layout())),
+                "o_header": Out(stream.Signature(HEADER)),
             }
         )
 
@@ -74,9 +75,10 @@ class VectorSender(wiring.Component):
         m = Module()
         full, sending = Signal(self._slots), Signal()
         m.submodules.full = FFSynchronizer(self.i_full, full)
-        waiting = (full ^ self.o_taken).bit_select(self.o_slot, 1)
+        waiting = bit(full ^ self.o_taken, self.o_slot)
+        headers = Array(self.i_headers[slot] for slot in range(self._slots))
         free = Signal()
-        header = Signal(header_layout(), reset_less=True)
+        header = Signal(HEADER, reset_less=True)
         offered = Signal()
         m.d.comb += [
             free.eq(~offered | self.o_header.ready),
@@ -87,7 +89,7 @@ class VectorSender(wiring.Component):
             self.o_header.payload.eq(header),
         ]
         with m.If(self.o_reserve):
-            m.d.sync += [offered.eq(1), header.eq(self.i_headers[self.o_slot])]
+            m.d.sync += [offered.eq(1), header.eq(headers[self.o_slot])]
         with m.Elif(self.o_header.ready):
             m.d.sync += offered.eq(0)
         with m.If(self.o_fetch):
@@ -96,7 +98,7 @@ class VectorSender(wiring.Component):
                 m.d.sync += [
                     sending.eq(0),
                     self.o_word.eq(0),
-                    self.o_taken.bit_select(self.o_slot, 1).eq(~self.o_taken.bit_select(self.o_slot, 1)),
+                    flip(self.o_taken, self.o_slot),
                     self.o_slot.eq(self.o_slot + 1),
                 ]
                 with m.If(self.o_slot == self._slots - 1):

@@ -10,12 +10,12 @@ from microduet_hw.config import AXI_BYTES, EngineConfig
 from microduet_hw.lookup.assembler import Assembler
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats, index_beats, source_plan
 from microduet_hw.lookup.intake import PacketIntake
-from microduet_hw.lookup.layouts import header_layout
 from microduet_hw.lookup.onchip import OnChipBank
 from microduet_hw.lookup.pooling import PoolingAdder
 from microduet_hw.lookup.reader import ChannelReader
 from microduet_hw.lookup.router import Router
 from microduet_hw.lookup.write_crossing import WriteCrossing
+from microduet_hw.status import HEADER
 
 
 def port_name(source: int) -> str:
@@ -82,7 +82,7 @@ class LookupUnit(wiring.Component):
                 "o_words": Out(
                     stream.Signature(word_layout(config.input_lanes * config.precision.width), always_ready=True)
                 ),
-                "o_header": Out(stream.Signature(header_layout())),
+                "o_header": Out(stream.Signature(HEADER)),
                 "i_space": In(1),
                 "o_reserve": Out(1),
                 "o_complete": Out(1),

@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
+from microduet_hw.lookup.bits import bit, flip
 from microduet_hw.lookup.layouts import sourced_write_layout
 
 
@@ -41,16 +42,16 @@ class WriteCrossing(wiring.Component):
         with m.If(self.i.valid):
             m.d.sync += [
                 places[last_in].eq(self.i.payload),
-                sent.bit_select(last_in, 1).eq(~sent.bit_select(last_in, 1)),
+                flip(sent, last_in),
                 last_in.eq(last_in + 1),
             ]
         m.d.comb += [
-            self.o.valid.eq((arrived ^ taken).bit_select(last_out, 1)),
+            self.o.valid.eq(bit(arrived ^ taken, last_out)),
             self.o.payload.eq(places[last_out]),
         ]
         with m.If(self.o.valid):
             m.d.mem += [
-                taken.bit_select(last_out, 1).eq(~taken.bit_select(last_out, 1)),
+                flip(taken, last_out),
                 last_out.eq(last_out + 1),
             ]
         return m
