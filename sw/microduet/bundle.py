@@ -139,7 +139,7 @@ class Bundle:
             plan=_decode(path / PLAN, Plan),
             manifest=manifest,
             model=_read_model(path / WEIGHTS, manifest),
-            tables=tuple(_read_table(path, record) for record in manifest.tables),
+            tables=tuple(_read_table(path, record, manifest) for record in manifest.tables),
         )
 
 
@@ -192,11 +192,11 @@ def _read_model(path: Path, manifest: Manifest) -> QuantisedModel:
     return QuantisedModel(layers=layers, logit_fraction=manifest.logit_fraction)
 
 
-def _read_table(path: Path, record: TableRecord) -> QuantisedTable:
+def _read_table(path: Path, record: TableRecord, manifest: Manifest) -> QuantisedTable:
     if record.generated is not None:
         return record.generated
-    if record.file is None:
-        raise BundleError(f"{path / MANIFEST}: a table has neither a rule nor a file")
+    if record.file is None or record.file not in manifest.files:
+        raise BundleError(f"{path / MANIFEST}: a table has neither a rule nor a file of this bundle")
     try:
         return np.load(path / record.file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from microduet import models, zoo
 from microduet.errors import ModelError
 from microduet.trace import load, trace
 from microduet.traced import TracedModel
-from torch import nn
-
 from tests.sw.cases import Mixed, batch
 
 Forward = Callable[..., torch.Tensor]
@@ -190,5 +190,5 @@ def test_says_why_a_factory_cannot_be_used(tmp_path: Path, reference: str, sourc
 
 
 def test_refuses_what_is_no_module() -> None:
-    with pytest.raises(ModelError, match="must be a torch.nn.Module, not int"):
+    with pytest.raises(ModelError, match=r"must be a torch\.nn\.Module, not int"):
         trace(3)
