@@ -83,7 +83,8 @@ class ControlRegisters(wiring.Component):
 
     def __init__(self, *, config: EngineConfig) -> None:
         self._config = config
-        channel = data.ArrayLayout(unsigned(32), len(config.channels))
+        # At least one: Verilog has no empty vectors.
+        channel = data.ArrayLayout(unsigned(32), max(1, len(config.channels)))
         super().__init__(
             {
                 "s_axi_control": In(LiteMaster(address_bits=ADDRESS_BITS)),

@@ -33,9 +33,11 @@ class Placed:
         self.in_table = index < table_rows
         self.here: Value = self.in_table
         if any(p.split for p in parts):
-            row_first = constant(m, progress, [p.part.row_first for p in parts], name="row_first")
             row_end = constant(m, progress, [p.row_end for p in parts], name="row_end")
-            self.here = (index >= row_first) & (index < row_end)
+            self.here = index < row_end
+        if any(p.part.row_first for p in parts):
+            row_first = constant(m, progress, [p.part.row_first for p in parts], name="row_first")
+            self.here = self.here & (index >= row_first)
         origin = constant(m, progress, [p.origin for p in parts], name="origin")
         strides = sorted({p.part.stride_log2 for p in parts})
         stride = constant(m, progress, [strides.index(p.part.stride_log2) for p in parts], name="stride")

@@ -113,7 +113,7 @@ class OnChipBank(wiring.Component):
     def _memory(self, m: Module, *, read: Signal, address: Signal, word: Signal) -> None:
         write, row = Signal(), Signal.like(address)
         m.d.comb += [write.eq(self.i_write.valid & (self.i_write.p.row < self._plan.words)), row.eq(self.i_write.p.row)]
-        m.submodules.words = ram(
+        m.submodules.contents = ram(
             depth=self._plan.words,
             domain="mem",
             write=write,

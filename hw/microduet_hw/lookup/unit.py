@@ -68,7 +68,8 @@ class LookupUnit(wiring.Component):
 
     def __init__(self, *, config: EngineConfig) -> None:
         self._config = config
-        counters = data.ArrayLayout(unsigned(32), len(config.channels))
+        # At least one: Verilog has no empty vectors.
+        counters = data.ArrayLayout(unsigned(32), max(1, len(config.channels)))
         super().__init__(
             {
                 "s_axis_items": In(StreamMaster(bits=ITEM_BITS)),
