@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import shutil
 import tempfile
@@ -103,13 +102,6 @@ class Bundle:
         from microduet.golden import Golden
 
         return Golden(config=self.config, model=self.model, input=self.input, tables=self.tables)
-
-    @functools.cached_property
-    def verilog(self) -> dict[str, str]:
-        """Verilog texts by file name, generated from the configuration."""
-        from microduet_hw.generate import generate
-
-        return generate(self.config)
 
     @classmethod
     def read(cls, path: Path | str, *, verify: bool = True) -> "Bundle":

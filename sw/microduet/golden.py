@@ -4,6 +4,7 @@ It shares no code with the gateware's own references; it takes the frozen config
 """
 
 import dataclasses
+import typing
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,7 +21,14 @@ BATCH = 4096
 EXACT = 1 << 53
 """Integers below this are exact in float64."""
 
-QuantisedTable = GeneratedTable | npt.NDArray[np.integer]
+
+class Rows(typing.Protocol):
+    """Quantised rows of a table, looked up by an int64 array of any shape: integers (..., dim)."""
+
+    def __getitem__(self, ids: npt.NDArray[np.int64], /) -> npt.NDArray[np.integer]: ...
+
+
+QuantisedTable = GeneratedTable | npt.NDArray[np.integer] | Rows
 """A generated table's rule, or quantised rows (rows, dim), possibly mapped from a file."""
 
 

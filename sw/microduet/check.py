@@ -1,0 +1,264 @@
+"""`microduet check`: what each precision does to a model's layers and to its ranking."""
+
+import typing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from microduet import zoo
+from microduet.bounds import error_bounds, golden_values
+from microduet.errors import InputError, ModelError
+from microduet.generated import GeneratedTable
+from microduet.golden import Golden, QuantisedTable
+from microduet.inputs import check_batch
+from microduet.presets import compile_config
+from microduet.quantisation import InputQuantisation
+from microduet.quantise import Calibration, Quantised, quantise, random_batch
+from microduet.ranking import auc, top_overlap
+from microduet.trace import load, trace
+from microduet.traced import StoredTable, TracedModel
+from microduet_hw.config import Frozen, Precision
+
+ITEMS = 4096
+TOP = 10
+
+
+class LayerCheck(Frozen, frozen=True, kw_only=True):
+    """One layer in one precision; errors are against the float model, in its units."""
+
+    layer: int
+    inputs: int
+    outputs: int
+    low: float
+    """Smallest output of the float model."""
+    high: float
+    step: float
+    """What one unit of an output stands for."""
+    saturations: int
+    """Outputs cut to their range."""
+    error: float
+    """Root mean square."""
+    expected_error: float
+    """Root mean square, if roundings were independent."""
+    largest_error: float
+    bound: float
+    """Largest possible error: rigorous, and far above what is seen behind wide layers."""
+
+
+class PrecisionCheck(Frozen, frozen=True, kw_only=True):
+    """One precision."""
+
+    precision: Precision
+    input_step: float
+    layers: tuple[LayerCheck, ...]
+    score_error: float
+    """Largest difference of a score."""
+    auc: float
+    auc_change: float
+    top10_overlap: int
+
+
+class CheckReport(Frozen, frozen=True, kw_only=True):
+    """What `check` found; `labels` says where they came from."""
+
+    model: str
+    items: int
+    seed: int
+    labels: typing.Literal["data", "drawn"]
+    auc: float
+    """Of the float model."""
+    precisions: tuple[PrecisionCheck, ...]
+
+
+class Data(typing.NamedTuple):
+    """Items to judge by: ids, dense features, labels (bool), any of the latter two or None."""
+
+    sparse: npt.NDArray[np.int64]
+    dense: npt.NDArray[np.float32] | None
+    labels: npt.NDArray[np.bool_] | None
+
+
+def check(
+    model: TracedModel,
+    *,
+    precisions: typing.Iterable[Precision] = tuple(Precision),
+    data: Data | None = None,
+    items: int = ITEMS,
+    seed: int = 0,
+) -> CheckReport:
+    """Compare every precision with the float model.
+
+    Parameters
+    ----------
+    data : items to judge by. Its first half shows the ranges of the layers, its second half is judged.
+        By default `items` items of uniform ids are judged, and others show the ranges
+    seed : of ids and labels. Where `data` has no labels, they are drawn from the float model's own probabilities, so
+        that no model could rank better than it
+    """
+    if data is None:
+        calibration = None
+        sparse, dense, labels = *_random(model, items, seed), None
+    else:
+        half = len(data.sparse) // 2
+        calibration = Calibration(sparse=data.sparse[:half], dense=None if data.dense is None else data.dense[:half])
+        sparse, dense, labels = (None if part is None else part[half:] for part in data)
+        assert sparse is not None
+    vector = model.vector(sparse, dense)
+    logits = model.layers(vector)[-1][:, 0]
+    drawn = labels is None
+    if labels is None:
+        labels = np.random.default_rng(seed).random(len(sparse)) < torch.sigmoid(logits).numpy()
+    best = auc(logits.numpy(), labels)
+    results: list[PrecisionCheck] = []
+    for precision in precisions:
+        quantised = quantise(model, precision=precision, calibration=calibration)
+        results.append(_check(model, quantised, vector, _Items(sparse, dense, labels), best))
+    source = "drawn" if drawn else "data"
+    return CheckReport(
+        model=model.shape.name, items=len(sparse), seed=seed, labels=source, auc=best, precisions=tuple(results)
+    )
+
+
+class _Items(typing.NamedTuple):
+    sparse: npt.NDArray[np.int64]
+    dense: npt.NDArray[np.float32] | None
+    labels: npt.NDArray[np.bool_]
+
+
+def _random(model: TracedModel, items: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
+    batch = random_batch(model, items=items, seed=seed + 1)  # the calibration batch has seed 0
+    return batch.sparse, batch.dense
+
+
+def _check(
+    model: TracedModel, quantised: Quantised, vector: torch.Tensor, items: _Items, best: float
+) -> PrecisionCheck:
+    precision = quantised.input.precision
+    golden = Golden(
+        config=compile_config(model.shape, precision=precision),
+        model=quantised.model,
+        input=quantised.input,
+        tables=[quantised_table(table, quantised.input) for table in model.tables],
+    )
+    result = golden.run(items.sparse, items.dense)
+    bounds = error_bounds(model, quantised, result, vector)
+    values = golden_values(quantised, result)
+    layers: list[LayerCheck] = []
+    outputs = [layer.numpy() for layer in model.layers(vector)]
+    for number, (layer, exact) in enumerate(zip(model.shape.layers, outputs, strict=True)):
+        error = values[number + 1] - exact
+        layers.append(
+            LayerCheck(
+                layer=number,
+                inputs=layer.inputs,
+                outputs=layer.outputs,
+                low=float(exact.min()),
+                high=float(exact.max()),
+                step=quantised.steps[number],
+                saturations=result.saturations[number],
+                error=_rms(error),
+                expected_error=_rms(bounds.deviations[number]),
+                largest_error=float(np.abs(error).max()),
+                bound=float(bounds.layers[number].max()),
+            )
+        )
+    logits = outputs[-1][:, 0]
+    scores = 1 / (1 + np.exp(-logits)) if model.shape.sigmoid else logits
+    own = auc(result.logits, items.labels)
+    return PrecisionCheck(
+        precision=precision,
+        input_step=quantised.input.step,
+        layers=tuple(layers),
+        score_error=float(np.abs(result.scores - scores).max()),
+        auc=own,
+        auc_change=own - best,
+        top10_overlap=top_overlap(logits, result.logits, count=TOP),
+    )
+
+
+def _rms(values: npt.NDArray[np.floating]) -> float:
+    return float(np.sqrt(np.square(values).mean()))
+
+
+class _Rows:
+    """Rows of a stored table, quantised when they are looked up."""
+
+    def __init__(self, table: StoredTable, quantisation: InputQuantisation) -> None:
+        self._table, self._quantisation = table, quantisation
+
+    def __getitem__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return self._quantisation.integers(self._table.weight.detach()[torch.from_numpy(ids)].float().numpy())
+
+
+def quantised_table(table: GeneratedTable | StoredTable, quantisation: InputQuantisation) -> QuantisedTable:
+    """A table as the golden model takes it, without a quantised copy of all its rows."""
+    return table if isinstance(table, GeneratedTable) else _Rows(table, quantisation)
+
+
+def read_data(path: Path, model: TracedModel) -> Data:
+    """Items of an .npz file with arrays ``sparse`` (int64), ``dense`` (float32) and ``labels`` (0 or 1), the last two
+    only if there are any.
+
+    Raises
+    ------
+    InputError
+        If the file is no such file, or its arrays do not fit the model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            parts = {name: arrays[name] for name in ("sparse", "dense", "labels") if name in arrays}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as .npz: {error}") from error
+    if "sparse" not in parts:
+        raise InputError(f"{path}: must hold an array 'sparse'")
+    try:
+        sparse, dense = check_batch(model.shape, parts["sparse"], parts.get("dense"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    labels = parts.get("labels")
+    if labels is not None and (labels.shape != (len(sparse),) or not np.isin(labels, (0, 1)).all()):
+        raise InputError(f"{path}: labels must be 0 or 1, of shape ({len(sparse)},), not {labels.shape}")
+    if len(sparse) < 4:
+        raise InputError(f"{path}: must hold at least 4 items, not {len(sparse)}")
+    return Data(sparse=sparse, dense=dense, labels=None if labels is None else labels.astype(bool))
+
+
+def find_model(name: str, *, seed: int = 0, dim: int = 32) -> TracedModel:
+    """A model of the zoo, or one given as ``module.py:factory``."""
+    if ".py" in name:
+        return load(name)
+    from microduet.models import build
+
+    return trace(build(zoo.find(name, seed=seed, dim=dim)))
+
+
+def main(
+    model: str,
+    *,
+    data: Path | None,
+    precision: str | None,
+    items: int,
+    seed: int,
+    dim: int,
+    json: bool,
+) -> int:
+    """Run `check` and print a table per precision, or one JSON object."""
+    if items < 1:
+        raise InputError(f"items must be at least 1, not {items}")
+    try:
+        precisions = tuple(Precision) if precision is None else (Precision(precision),)
+    except ValueError as error:
+        raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
+    traced = find_model(model, seed=seed, dim=dim)
+    judged = None if data is None else read_data(data, traced)
+    report = check(traced, precisions=precisions, data=judged, items=items, seed=seed)
+    if json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        from microduet.check_report import show
+
+        show(report)
+    return 0
