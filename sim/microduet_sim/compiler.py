@@ -28,8 +28,8 @@ COMPILE_FLAGS = (
     "-DVM_SC=0",
 )
 
-COLD = "-O1"
-"""Optimisation of code that runs once: half of the build's time otherwise."""
+COLD = "-O0"
+"""Optimisation of code that runs once; it is half of the text."""
 
 
 class BuildError(RuntimeError):

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 
 #include "pins.h"
 #include "stall.h"
@@ -22,6 +23,7 @@ class BeatSource {
     // After the edge: whether another beat may be put on the pins.
     bool free(bool was_taken) {
         if (*pins_.tvalid && !was_taken) return false;
+        changed_ |= *pins_.tvalid;
         *pins_.tvalid = 0;
         return !stall_();
     }
@@ -30,11 +32,16 @@ class BeatSource {
         std::memcpy(pins_.tdata, words, WORDS * sizeof *words);
         *pins_.tlast = last;
         *pins_.tvalid = 1;
+        changed_ = true;
     }
+
+    // Whether a pin has changed since the last question.
+    bool changed() { return std::exchange(changed_, false); }
 
   private:
     StreamPins pins_;
     Stall stall_;
+    bool changed_ = false;
 };
 
 }  // namespace microduet

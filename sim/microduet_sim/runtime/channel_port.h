@@ -37,22 +37,25 @@ class ChannelPort {
         check();
     }
 
-    // After the edge of `cycle`: the pins for the next one.
-    void drive(uint64_t cycle) {
+    // After the edge of `cycle`: the pins for the next one. Whether one of them has changed.
+    bool drive(uint64_t cycle) {
         if (request_taken_) {
             memory_.accept(request_, cycle);
             ++reads;
         }
         if (beat_taken_) memory_.take();
-        *pins_.arready = memory_.ready() && !requests_();
-        if (*pins_.rvalid && !beat_taken_) return;  // a beat on the pins stays
+        const bool ready = memory_.ready() && !requests_(), was_valid = *pins_.rvalid;
+        const bool changed = *pins_.arready != ready;
+        *pins_.arready = ready;
+        if (was_valid && !beat_taken_) return changed;  // a beat on the pins stays
         const ReadBeat* beat = responses_() ? nullptr : memory_.offer(cycle + 1);
         *pins_.rvalid = beat != nullptr;
-        if (!beat) return;
+        if (!beat) return changed || was_valid;
         std::memcpy(pins_.rdata, beat->data, sizeof beat->data);
         *pins_.rid = beat->id;
         *pins_.rresp = beat->response;
         *pins_.rlast = beat->last;
+        return true;
     }
 
     uint64_t reads = 0;

@@ -4,6 +4,7 @@
 // of the others.
 
 #include <array>
+#include <cstring>
 #include <vector>
 
 #include "array_inputs.h"
@@ -18,9 +19,9 @@ MICRODUET_ARRAYS(MICRODUET_DECLARE_ARRAY)
 template <typename Signal>
 constexpr std::size_t words_of = (sizeof(Signal) + 3) / 4;
 
-// The shadow registers of PEs 0 .. DRAIN - 1, side by side.
+// The shadow registers of PEs 0 .. DRAIN - 1, side by side; whether they differ from before.
 template <int PES, int DRAIN, int BITS, typename Tail>
-void set_tail(const PairArray& array, Tail& tail) {
+bool set_tail(const PairArray& array, Tail& tail) {
     constexpr int WORDS = (BITS + 31) / 32;
     std::array<uint32_t, words_of<Tail> + 1> packed{};
     BitPacker packer(packed.data());
@@ -30,7 +31,9 @@ void set_tail(const PairArray& array, Tail& tail) {
             packer.put(pe < PES ? array.plane(k)[pe] : 0, static_cast<unsigned>(bits));
         }
     packer.flush();
+    if (!std::memcmp(&tail, packed.data(), sizeof tail)) return false;
     set_words(tail, packed.data());
+    return true;
 }
 
 class CompositeModel final : public Model {
@@ -41,9 +44,9 @@ class CompositeModel final : public Model {
         MICRODUET_ARRAYS(MICRODUET_MAKE_ARRAY)
     }
 
-    void rise(Edge edge) override {
-        if (edge.engine) step_arrays();
-        verilated_.rise(edge);
+    void rise(Edge edge, bool changed) override {
+        if (edge.engine) changed |= step_arrays();
+        verilated_.rise(edge, changed);
     }
     void settle() override { verilated_.settle(); }
     bool open_wave(const char* path) override { return verilated_.open_wave(path); }
@@ -51,12 +54,14 @@ class CompositeModel final : public Model {
     void dump_wave(uint64_t ps) override { verilated_.dump_wave(ps); }
 
   private:
-    void step_arrays() {
+    // Whether what they tell the core has changed.
+    bool step_arrays() {
         Vmodel& top = verilated_.top();
+        bool changed = false;
         auto array = arrays_.begin();
 #define MICRODUET_STEP_ARRAY(NAME, PES, DRAIN, BITS)                                                   \
     {                                                                                                  \
-        set_tail<PES, DRAIN, BITS>(**array, MICRODUET_PIN(NAME, tail));                                \
+        changed |= set_tail<PES, DRAIN, BITS>(**array, MICRODUET_PIN(NAME, tail));                     \
         std::array<uint32_t, words_of<decltype(MICRODUET_PIN(NAME, x))>> x;                            \
         get_words(MICRODUET_PIN(NAME, x), x.data());                                                   \
         (*array++)->step({x.data(), MICRODUET_PIN(NAME, address), MICRODUET_PIN(NAME, first),          \
@@ -67,6 +72,7 @@ class CompositeModel final : public Model {
         MICRODUET_ARRAYS(MICRODUET_STEP_ARRAY)
         (void)top;
         (void)array;
+        return changed;
     }
 
     VerilatedTop verilated_;

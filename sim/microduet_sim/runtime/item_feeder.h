@@ -13,6 +13,7 @@ class ItemFeeder {
     explicit ItemFeeder(const StreamPins& pins) : source_(pins) {}
 
     void set_stall(Stall stall) { source_.set_stall(stall); }
+    bool changed() { return source_.changed(); }
     void begin(const MdRun& run) { run_ = &run, item_ = beat_ = sent_ = accepted_ = 0, taken_ = false; }
 
     void sample() { taken_ = source_.taken(); }

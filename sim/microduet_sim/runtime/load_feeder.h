@@ -10,6 +10,7 @@ class LoadFeeder {
     explicit LoadFeeder(const StreamPins& pins) : source_(pins) {}
 
     void set_stall(Stall stall) { source_.set_stall(stall); }
+    bool changed() { return source_.changed(); }
     void begin(const uint32_t* beats, uint64_t count) { beats_ = beats, count_ = count, sent_ = taken_ = 0; }
     bool done() const { return taken_ == count_; }
     uint64_t taken() const { return taken_; }

@@ -13,8 +13,9 @@ class Model {
   public:
     virtual ~Model() = default;
 
-    // Rising edges; the inputs hold what was set before.
-    virtual void rise(Edge edge) = 0;
+    // Rising edges; the inputs hold what was set before. `changed` says whether one differs from what it was at the
+    // edge before.
+    virtual void rise(Edge edge, bool changed) = 0;
 
     // Inputs have changed and no clock has: bring combinational outputs up to date.
     virtual void settle() = 0;

@@ -1,6 +1,8 @@
 // Takes results, and notes when each vector was complete and each result was out.
 #pragma once
 
+#include <utility>
+
 #include "arguments.h"
 #include "pins.h"
 #include "stall.h"
@@ -28,9 +30,11 @@ class ResultCollector {
         run_->status[finished_] = static_cast<uint8_t>(beat[3]);
     }
 
-    void drive(uint64_t ps) {
+    // After the edge; whether a pin has changed.
+    bool drive(uint64_t ps) {
         if (taken_ && finished_ < run_->items) run_->finished_ps[finished_++] = ps;
-        *pins_.tready = !stall_();
+        const bool ready = !stall_();
+        return std::exchange(*pins_.tready, ready) != ready;
     }
 
     // After a memory-side edge.

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <stdexcept>
+#include <utility>
 
 namespace microduet {
 
@@ -36,8 +37,10 @@ Simulation::Simulation(const MdOpen& open)
 
 void Simulation::reset() {
     *model_->pins.rst = *model_->pins.mem_rst = 1;
+    changed_ = true;
     while (clocks_.engine_cycles < RESET_CYCLES) step();
     *model_->pins.rst = *model_->pins.mem_rst = 0;
+    changed_ = true;
     while (clocks_.engine_cycles < 2 * RESET_CYCLES) step();
 }
 
@@ -55,22 +58,29 @@ void Simulation::step() {
         for (size_t k = 0; k < ports_.size(); ++k)
             if ((active_[k] = ports_[k].sample())) ports_[k].keep();
     }
-    model_->rise(edge);
+    model_->rise(edge, std::exchange(changed_, control_.busy()));
+    drive(edge);
+    if (waving_) wave();
+}
+
+// The inputs for the next edges.
+void Simulation::drive(Edge edge) {
     const uint64_t ps = clocks_.picoseconds();
     if (edge.engine) {
-        if (run_) results_.drive(ps);
+        if (run_) changed_ |= results_.drive(ps);
         load_.drive();
+        changed_ |= load_.changed() || control_.busy();
         control_.drive();
     }
     if (edge.memory) {
         for (size_t k = 0; k < ports_.size(); ++k)
-            if (active_[k]) ports_[k].drive(clocks_.memory_cycles);
+            if (active_[k]) changed_ |= ports_[k].drive(clocks_.memory_cycles);
         if (run_) {
             results_.watch_vectors(ps);
             items_.drive(ps, clocks_.engine_cycles - batch_cycle_, results_.finished());
+            changed_ |= items_.changed();
         }
     }
-    if (waving_) wave();
 }
 
 template <typename Done, typename Progress>

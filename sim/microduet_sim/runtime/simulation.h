@@ -38,6 +38,7 @@ class Simulation {
   private:
     void reset();
     void step();
+    void drive(Edge edge);
     void begin(MdRun& run);
     void end(MdRun& run) const;
     uint64_t hash_outputs() const;
@@ -47,6 +48,7 @@ class Simulation {
     bool advance(Done done, Progress progress, Patience patience);
 
     bool settle_;
+    bool changed_ = true;  // whether an input differs from what it was at the edge before
     std::unique_ptr<Model> model_;
     Clocks clocks_;
     std::vector<MdTable> tables_;

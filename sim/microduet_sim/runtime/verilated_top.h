@@ -5,6 +5,7 @@
 
 #include "bind.h"
 #include "model.h"
+#include "phases.h"
 #include "verilated.h"
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
@@ -33,18 +34,19 @@ class VerilatedTop {
     Vmodel& top() { return *top_; }
     void settle() { top_->eval(); }
 
-    void rise(Edge edge) {
+    // Rising edges; `changed` says whether an input differs from what it was at the edge before.
+    void rise(Edge edge, bool changed) {
 #if MICRODUET_TOGGLE || VM_TRACE
-        fall(edge);
-#else
-        // The clock pins stay high, and the model is told that they were low: it saves the evaluation of falling
-        // edges, at which nothing happens.
-        if (edge.engine) top_->rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
-        if (edge.memory) top_->rootp->__Vtrigprevexpr___TOP__mem_clk__0 = 0;
-#endif
+        (void)changed;
+        if (edge.engine) top_->clk = 0;
+        if (edge.memory) top_->mem_clk = 0;
+        top_->eval();
         if (edge.engine) top_->clk = 1;
         if (edge.memory) top_->mem_clk = 1;
         top_->eval();
+#else
+        rise_by_phases(*top_, edge, changed);
+#endif
     }
 
     bool open_wave(const char* path) {
@@ -65,7 +67,7 @@ class VerilatedTop {
 #endif
     }
 
-    // The state after the edge at `ps`, and the falling edges of both clocks before it.
+    // The state after the edge at `ps`.
     void dump_wave(uint64_t ps) {
 #if VM_TRACE
         if (wave_) wave_->dump(ps);
@@ -75,12 +77,6 @@ class VerilatedTop {
     }
 
   private:
-    void fall(Edge edge) {
-        if (edge.engine) top_->clk = 0;
-        if (edge.memory) top_->mem_clk = 0;
-        top_->eval();
-    }
-
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vmodel> top_;
 #if VM_TRACE
