@@ -38,8 +38,14 @@ class ErrorBounds:
     scores: npt.NDArray[np.float64]
 
 
-def error_bounds(model: TracedModel, quantised: Quantised, result: GoldenResult, vector: torch.Tensor) -> ErrorBounds:
-    """Errors of a batch whose float vectors, float64 (items, elements), are `vector`.
+def error_bounds(
+    model: TracedModel,
+    quantised: Quantised,
+    result: GoldenResult,
+    vector: torch.Tensor,
+    outputs: tuple[torch.Tensor, ...],
+) -> ErrorBounds:
+    """Errors of a batch whose float vectors and layers, as `TracedModel` gives them, are `vector` and `outputs`.
 
     With s the steps, x the golden inputs and e their error, an output is wrong by at most
     ``|W| e + (s_w / 2) sum|x| + s_x s_w / 2 + s_y / 2``: the inputs' errors, the rounding of weights, of the bias and
@@ -54,18 +60,18 @@ def error_bounds(model: TracedModel, quantised: Quantised, result: GoldenResult,
     layers: list[npt.NDArray[np.float64]] = []
     local: list[npt.NDArray[np.float64]] = []
     deviations: list[npt.NDArray[np.float64]] = []
-    for number, exact in enumerate(model.layers(vector)):
-        inputs, outputs = values[number], values[number + 1]
+    for number, exact in enumerate(outputs):
+        inputs, found = values[number], values[number + 1]
         weight, weight_step = model.weights[number].astype(np.float64), quantised.weight_steps[number]
         output_step = quantised.steps[number]
         own = np.abs(inputs).sum(axis=1, keepdims=True) * weight_step / 2 * (1 + 2 * SINGLE)
         own += step * weight_step / 2 + output_step / 2
         if quantised.model.layers[number].multiplier is not None:
-            own += 5 * SINGLE * (np.abs(outputs) + output_step)
+            own += 5 * SINGLE * (np.abs(found) + output_step)
         cut = _cut(quantised, result, number)
         repeated = model.layer(number, torch.from_numpy(inputs)).numpy()
-        local.append(np.where(cut, np.abs(outputs - repeated), own) * SUMS)
-        error = np.where(cut, np.abs(outputs - exact.numpy()), error @ np.abs(weight).T + own) * SUMS
+        local.append(np.where(cut, np.abs(found - repeated), own) * SUMS)
+        error = np.where(cut, np.abs(found - exact.numpy()), error @ np.abs(weight).T + own) * SUMS
         layers.append(error)
         roundings = (inputs**2).sum(axis=1, keepdims=True) * weight_step**2 + (step * weight_step) ** 2 + output_step**2
         variance = variance @ (weight**2).T + roundings / 12

@@ -22,7 +22,7 @@ from microduet.trace import load, trace
 from microduet.traced import StoredTable, TracedModel
 from microduet_hw.config import Frozen, Precision
 
-ITEMS = 4096
+ITEMS = 2048
 TOP = 10
 
 
@@ -80,6 +80,11 @@ class Data(typing.NamedTuple):
     dense: npt.NDArray[np.float32] | None
     labels: npt.NDArray[np.bool_] | None
 
+    def part(self, items: slice) -> "Data":
+        """Some of the items."""
+        dense = None if self.dense is None else self.dense[items]
+        return Data(self.sparse[items], dense, None if self.labels is None else self.labels[items])
+
 
 def check(
     model: TracedModel,
@@ -98,44 +103,43 @@ def check(
     seed : of ids and labels. Where `data` has no labels, they are drawn from the float model's own probabilities, so
         that no model could rank better than it
     """
+    calibration = None
     if data is None:
-        calibration = None
-        sparse, dense, labels = *_random(model, items, seed), None
+        random = random_batch(model, items=items, seed=seed + 1)  # the calibration batch has seed 0
+        judged = Data(random.sparse, random.dense, None)
     else:
         half = len(data.sparse) // 2
-        calibration = Calibration(sparse=data.sparse[:half], dense=None if data.dense is None else data.dense[:half])
-        sparse, dense, labels = (None if part is None else part[half:] for part in data)
-        assert sparse is not None
-    vector = model.vector(sparse, dense)
-    logits = model.layers(vector)[-1][:, 0]
-    drawn = labels is None
+        shown, judged = data.part(slice(half)), data.part(slice(half, None))
+        calibration = Calibration(sparse=shown.sparse, dense=shown.dense)
+    vector = model.vector(judged.sparse, judged.dense)
+    exact = _Exact(vector, model.layers(vector))
+    logits = exact.outputs[-1][:, 0]
+    labels = judged.labels
     if labels is None:
-        labels = np.random.default_rng(seed).random(len(sparse)) < torch.sigmoid(logits).numpy()
+        labels = np.random.default_rng(seed).random(len(logits)) < torch.sigmoid(logits).numpy()
     best = auc(logits.numpy(), labels)
     results: list[PrecisionCheck] = []
     for precision in precisions:
         quantised = quantise(model, precision=precision, calibration=calibration)
-        results.append(_check(model, quantised, vector, _Items(sparse, dense, labels), best))
-    source = "drawn" if drawn else "data"
+        results.append(_check(model, quantised, exact, Data(judged.sparse, judged.dense, labels), best))
     return CheckReport(
-        model=model.shape.name, items=len(sparse), seed=seed, labels=source, auc=best, precisions=tuple(results)
+        model=model.shape.name,
+        items=len(logits),
+        seed=seed,
+        labels="drawn" if judged.labels is None else "data",
+        auc=best,
+        precisions=tuple(results),
     )
 
 
-class _Items(typing.NamedTuple):
-    sparse: npt.NDArray[np.int64]
-    dense: npt.NDArray[np.float32] | None
-    labels: npt.NDArray[np.bool_]
+class _Exact(typing.NamedTuple):
+    """The float model's vectors and layers."""
+
+    vector: torch.Tensor
+    outputs: tuple[torch.Tensor, ...]
 
 
-def _random(model: TracedModel, items: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
-    batch = random_batch(model, items=items, seed=seed + 1)  # the calibration batch has seed 0
-    return batch.sparse, batch.dense
-
-
-def _check(
-    model: TracedModel, quantised: Quantised, vector: torch.Tensor, items: _Items, best: float
-) -> PrecisionCheck:
+def _check(model: TracedModel, quantised: Quantised, exact: _Exact, items: Data, best: float) -> PrecisionCheck:
     precision = quantised.input.precision
     golden = Golden(
         config=compile_config(model.shape, precision=precision),
@@ -144,19 +148,19 @@ def _check(
         tables=[quantised_table(table, quantised.input) for table in model.tables],
     )
     result = golden.run(items.sparse, items.dense)
-    bounds = error_bounds(model, quantised, result, vector)
+    bounds = error_bounds(model, quantised, result, exact.vector, exact.outputs)
     values = golden_values(quantised, result)
     layers: list[LayerCheck] = []
-    outputs = [layer.numpy() for layer in model.layers(vector)]
-    for number, (layer, exact) in enumerate(zip(model.shape.layers, outputs, strict=True)):
-        error = values[number + 1] - exact
+    outputs = [layer.numpy() for layer in exact.outputs]
+    for number, (layer, output) in enumerate(zip(model.shape.layers, outputs, strict=True)):
+        error = values[number + 1] - output
         layers.append(
             LayerCheck(
                 layer=number,
                 inputs=layer.inputs,
                 outputs=layer.outputs,
-                low=float(exact.min()),
-                high=float(exact.max()),
+                low=float(output.min()),
+                high=float(output.max()),
                 step=quantised.steps[number],
                 saturations=result.saturations[number],
                 error=_rms(error),
@@ -167,7 +171,7 @@ def _check(
         )
     logits = outputs[-1][:, 0]
     scores = 1 / (1 + np.exp(-logits)) if model.shape.sigmoid else logits
-    own = auc(result.logits, items.labels)
+    own = float("nan") if items.labels is None else auc(result.logits, items.labels)
     return PrecisionCheck(
         precision=precision,
         input_step=quantised.input.step,
