@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import cyclopts
 
@@ -26,6 +27,36 @@ def doctor(*, json: bool = False) -> int:
     from microduet import doctor as implementation
 
     return implementation.main(json=json)
+
+
+@app.command
+def check(
+    model: str,
+    /,
+    *,
+    data: Path | None = None,
+    precision: str | None = None,
+    items: int = 2048,
+    seed: int = 0,
+    dim: int = 32,
+    json: bool = False,
+) -> int:
+    """Say what each precision does to a model: ranges, scales and errors per layer, change of AUC and of the top 10.
+
+    Parameters
+    ----------
+    model : microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory
+    data : .npz file with arrays sparse (int64), and dense (float32) and labels (0 or 1) if there are any; its first
+        half shows the ranges, its second half is judged. Without it ids are uniform and labels drawn from the model
+    precision : fixed16, fixed32 or int8; all three if not given
+    items : how many items are judged, without `data`
+    seed : of the model, the ids and the labels
+    dim : elements of a row of rmc2
+    json : print one JSON object instead of tables
+    """
+    from microduet import check as implementation
+
+    return implementation.main(model, data=data, precision=precision, items=items, seed=seed, dim=dim, json=json)
 
 
 def _fail(message: object) -> int:
