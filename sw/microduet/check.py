@@ -215,7 +215,7 @@ def read_data(path: Path, model: TracedModel) -> Data:
         with np.load(path, allow_pickle=False) as arrays:
             parts = {name: arrays[name] for name in ("sparse", "dense", "labels") if name in arrays}
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as .npz: {error}") from error
+        raise InputError(f"{path}: cannot be read as .npz: {getattr(error, 'strerror', None) or error}") from error
     if "sparse" not in parts:
         raise InputError(f"{path}: must hold an array 'sparse'")
     try:

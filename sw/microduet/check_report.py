@@ -5,7 +5,7 @@ from rich.table import Table
 
 from microduet.check import CheckReport, PrecisionCheck
 
-COLUMNS = ("layer", "shape", "float range", "unit", "saturated", "error rms", "expected", "largest", "bound")
+COLUMNS = ("layer", "shape", "range", "unit", "cut", "rms error", "expected", "largest", "bound")
 
 
 def show(report: CheckReport) -> None:
@@ -19,20 +19,25 @@ def show(report: CheckReport) -> None:
 
 
 def _layers(found: PrecisionCheck) -> Table:
-    table = Table(title=f"{found.precision}, input unit {found.input_step:.3g}", title_justify="left", box=None)
+    table = Table(
+        title=f"{found.precision}, input unit {found.input_step:.3g}",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "layer" else "right")
     for layer in found.layers:
         table.add_row(
             "output" if layer is found.layers[-1] else str(layer.layer),
-            f"{layer.inputs} x {layer.outputs}",
-            f"{layer.low:.3g} .. {layer.high:.3g}",
-            f"{layer.step:.3g}",
+            f"{layer.inputs}x{layer.outputs}",
+            f"{layer.low:.3g}..{layer.high:.3g}",
+            f"{layer.step:.1e}",
             str(layer.saturations),
-            f"{layer.error:.2e}",
-            f"{layer.expected_error:.2e}",
-            f"{layer.largest_error:.2e}",
-            f"{layer.bound:.2e}",
+            f"{layer.error:.1e}",
+            f"{layer.expected_error:.1e}",
+            f"{layer.largest_error:.1e}",
+            f"{layer.bound:.1e}",
         )
     return table
 

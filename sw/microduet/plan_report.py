@@ -33,7 +33,7 @@ def show_plan(plan: Plan, console: Console) -> None:
 def show_search(result: SearchResult, console: Console) -> None:
     """Print the best arrangements, the winner first, and the rule that chose it."""
     table = Table(title="arrays", title_justify="left", box=None)
-    for name in ("PEs x lanes [layers]", "cycles", "idle, est.", "multipliers", "use", "DSP", "BRAM36", "URAM"):
+    for name in ("PEs x lanes, layers", "cycles", "idle, est.", "multipliers", "use", "DSP", "BRAM36", "URAM"):
         table.add_column(name, justify="left" if name.startswith("PEs") else "right")
     for number, candidate in enumerate(result.best[:SHOWN]):
         taken = candidate.resources
