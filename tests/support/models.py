@@ -9,8 +9,12 @@ from microduet_hw.config import Array, EngineConfig, Feature, Layer, Part, Preci
 from microduet_hw.layout import HOLE, input_order
 from microduet_hw.quantised import INPUT_ZERO_POINT, QuantisedLayer, QuantisedModel
 
-HIDDEN_ZERO_POINT = 3
-"""Zero point of the hidden activations of a random int8 model."""
+
+def zero_point(config: EngineConfig, number: int) -> int:
+    """Zero point of the input of layer `number` of a random int8 model: low after ReLU, else in the middle."""
+    if number == 0:
+        return INPUT_ZERO_POINT
+    return 3 if config.layers[number - 1].relu else 100
 
 
 def small_config(
@@ -86,8 +90,8 @@ def _int8_layer(config: EngineConfig, number: int, rng: np.random.Generator) -> 
         bias=rng.integers(-20000, 20000, layer.outputs),
         relu=layer.relu,
         multiplier=np.minimum(rng.uniform(0.5, 1.5, layer.outputs) * scale, 0.99).astype(np.float32),
-        input_zero_point=HIDDEN_ZERO_POINT if number else INPUT_ZERO_POINT,
-        output_zero_point=0 if last else HIDDEN_ZERO_POINT,
+        input_zero_point=zero_point(config, number),
+        output_zero_point=0 if last else zero_point(config, number + 1),
     )
 
 
