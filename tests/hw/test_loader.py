@@ -1,0 +1,93 @@
+"""The loader: chunks become words, words go where their beat says, and only while the engine is idle."""
+
+import random
+
+import cocotb
+import pytest
+
+from microduet_hw.loader import BEAT, DATA_BITS, Loader, Target
+from tests.support.bench import run_bench
+from tests.support.flow import begin, cycle
+
+WORD_BITS = 2 * DATA_BITS + 100
+CHUNKS = 3
+
+
+def random_word():
+    """A word as its beats: all but the last without commit."""
+    header = {
+        "row": random.getrandbits(24),
+        "unit": random.getrandbits(16),
+        "target": random.choice(list(Target)),
+    }
+    chunks = [random.getrandbits(DATA_BITS) for _ in range(random.randint(1, CHUNKS))]
+    last = len(chunks) - 1
+    beats = [{**header, "data": data, "chunk": k, "commit": int(k == last)} for k, data in enumerate(chunks)]
+    return header, chunks, [BEAT.const(beat).as_bits() for beat in beats]
+
+
+@cocotb.test()
+async def hands_words_out(dut):
+    await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=0)
+    words = [random_word() for _ in range(200)]
+    beats = [
+        (bits, k if place == len(own) - 1 else None)
+        for k, (*_, own) in enumerate(words)
+        for place, bits in enumerate(own)
+    ]
+    committed, offered, seen, waited = None, False, 0, 0
+    while beats or committed is not None:
+        offered = offered or (bool(beats) and random.random() < 0.7)
+        idle = random.random() < 0.7
+        await cycle(
+            dut, s_axis_load__tvalid=int(offered), s_axis_load__tdata=beats[0][0] if offered else 0, i_idle=int(idle)
+        )
+        assert dut.s_axis_load__tready.value == idle
+        if committed is None:
+            assert dut.o_valid.value == 0
+        else:
+            header, chunks, _ = words[committed]
+            assert dut.o_valid.value == 1 << header["target"]
+            assert (dut.o_row.value, dut.o_unit.value) == (header["row"], header["unit"])
+            kept = min(WORD_BITS, DATA_BITS * len(chunks))
+            expected = sum(chunk << DATA_BITS * k for k, chunk in enumerate(chunks))
+            assert (int(dut.o_data.value) ^ expected) & (1 << kept) - 1 == 0
+            seen += 1
+        committed = None
+        waited += offered and not idle
+        if offered and idle:
+            committed = beats.pop(0)[1]
+            offered = False
+    assert seen == len(words)
+    assert waited
+
+
+@cocotb.test()
+async def drops_words_for_unknown_targets(dut):
+    await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=1)
+    for target in range(len(Target), 256):
+        beat = BEAT.const({"data": 1, "target": target, "commit": 1}).as_bits()
+        await cycle(dut, s_axis_load__tvalid=1, s_axis_load__tdata=beat)
+        await cycle(dut, s_axis_load__tvalid=0)
+        assert dut.o_valid.value == 0, target
+
+
+@cocotb.test()
+async def ignores_chunks_that_no_word_has(dut):
+    await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=1)
+    for chunk, data in [(0, 5), (1, 6), (2, 7), (3, 999), (255, 999)]:
+        beat = BEAT.const({"data": data, "chunk": chunk, "commit": int(chunk == 255)}).as_bits()
+        await cycle(dut, s_axis_load__tvalid=1, s_axis_load__tdata=beat)
+    await cycle(dut, s_axis_load__tvalid=0)
+    assert dut.o_valid.value == 1
+    assert dut.o_data.value == 5 | 6 << DATA_BITS | 7 << 2 * DATA_BITS
+
+
+def test_hands_words_out():
+    run_bench(Loader(word_bits=WORD_BITS), module=__name__)
+
+
+@pytest.mark.parametrize("bits", [0, -1, 256 * DATA_BITS + 1])
+def test_refuses_a_word_without_chunks_or_with_too_many(bits):
+    with pytest.raises(ValueError, match=f"word_bits must be 1 to 114688, not {bits}"):
+        Loader(word_bits=bits)

@@ -1,0 +1,85 @@
+"""The sigmoid's table: near the function, monotone, and the same in hardware."""
+
+import math
+import random
+
+import cocotb
+import numpy as np
+import pytest
+
+from microduet_hw.sigmoid import INDEX_BITS, Sigmoid, sigmoid_entries, sigmoid_knots, sigmoid_reference
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.flow import Bare, FlowMonitor, FlowSource, begin, cycle
+
+CURVATURE = 0.0963
+"""The greatest second derivative of the logistic function: sqrt(3) / 18."""
+LOGITS = np.arange(-32768, 32768)
+
+
+def table(fraction):
+    """`sigmoid_reference` of all logits at once: int64 (65536,)."""
+    entries = np.repeat(sigmoid_entries(fraction), 16)
+    return (entries & 0xFFFF) + ((entries >> 16) * (LOGITS + 32768 & 15) >> 4)
+
+
+@pytest.mark.parametrize("fraction", range(16))
+def test_stays_near_the_function_and_rises(fraction):
+    with np.errstate(over="ignore"):  # far down the exact value is zero
+        exact = 1 / (1 + np.exp(-LOGITS * 2.0**-fraction))
+    found = table(fraction)
+    assert (np.diff(found) >= 0).all()
+    assert found.min() >= 0
+    assert found.max() <= 65535
+    stretch = 2.0 ** (4 - fraction)
+    # A knot is rounded, or cut off at 65535; the line between is rounded down.
+    assert np.abs(found / 65536 - exact).max() <= 2.0**-16 + stretch**2 / 8 * CURVATURE + 2.0**-16
+
+
+@pytest.mark.parametrize("fraction", [0, 5, 6, 12, 15])
+def test_knots_are_rounded_values_of_the_function(fraction):
+    for knot, value in random.Random(fraction).sample(list(enumerate(sigmoid_knots(fraction).tolist())), 300):
+        x = (16 * knot - 32768) * 2.0**-fraction
+        exact = 65536 / (1 + math.exp(-x)) if x > -700 else 0
+        assert value == min(65535, math.floor(exact + 0.5))
+
+
+def test_reference_equals_the_table():
+    for logit in [-32768, -32767, -17, -16, -1, 0, 1, 15, 16, 32766, 32767]:
+        assert sigmoid_reference(logit, 12) == table(12)[logit + 32768]
+    assert sigmoid_reference(0, 12) == 32768
+
+
+async def load(dut, entries):
+    await begin(dut, i_load=0, i__valid=0)
+    for row, entry in enumerate(entries):
+        await cycle(dut, i_load=1, i_load_row=row, i_load_data=int(entry))
+    await cycle(dut, i_load=0)
+
+
+@cocotb.test()
+async def scores_equal_the_reference(dut):
+    fraction = bench_parameters()["fraction"]
+    monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i", wait=0.2)
+    await load(dut, sigmoid_entries(fraction))
+    logits = [-32768, 32767, -1, 0, 1, *(random.randint(-32768, 32767) for _ in range(3000))]
+    source.send([logit & 0xFFFF for logit in logits])
+    expected = table(fraction)
+    assert await monitor.receive(len(logits)) == [int(expected[logit + 32768]) for logit in logits]
+    assert {b - a for a, b in zip(source.cycles, monitor.cycles, strict=True)} == {Sigmoid.LATENCY}
+
+
+@cocotb.test()
+async def one_entry_is_loaded_without_touching_others(dut):
+    entries = sigmoid_entries(12)
+    monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i")
+    await load(dut, entries)
+    row = random.randrange(1 << INDEX_BITS)
+    await cycle(dut, i_load=1, i_load_row=row, i_load_data=0x00101234)
+    await cycle(dut, i_load=0)
+    near = [min(max(other, 0), (1 << INDEX_BITS) - 1) for other in (row - 1, row, row + 1)]
+    source.send([(16 * other - 32768) & 0xFFFF for other in near])
+    assert await monitor.receive(3) == [0x1234 if other == row else int(entries[other]) & 0xFFFF for other in near]
+
+
+def test_hardware_equals_the_reference():
+    run_bench(Bare(Sigmoid()), module=__name__, parameters={"fraction": 12})
