@@ -51,7 +51,7 @@ class Loader(wiring.Component):
     -------
     s_axis_load : AXI4-Stream of `BEAT`s
     i_idle : no item is in the engine
-    o_valid : one bit per `Target`, at most one set: write this word now
+    o_valid : one bit per `Target`, at most one set: write this word now; words for other targets are dropped
     o_unit, o_row, o_data : where, and what
     """
 
@@ -87,7 +87,7 @@ class Loader(wiring.Component):
             m.d.sync += [
                 self.o_unit.eq(beat.unit),
                 self.o_row.eq(beat.row),
-                self.o_valid.eq(beat.commit << beat.target[:3]),
+                self.o_valid.eq(Cat(beat.commit & (beat.target == target) for target in Target)),
             ]
             for k, chunk in enumerate(chunks):
                 with m.If(beat.chunk == k):
