@@ -20,7 +20,9 @@ def sigmoid_knots(fraction: int) -> npt.NDArray[np.int64]:
     Knot i stands for the 16-bit logit ``16 i - 32768``, whose value is that times ``2^-fraction``.
     """
     logits = (np.arange((1 << INDEX_BITS) + 1, dtype=np.float64) * 16 - 32768) * 2.0**-fraction
-    return np.clip(np.floor(65536 / (1 + np.exp(-logits)) + 0.5), 0, 65535).astype(np.int64)
+    with np.errstate(over="ignore"):  # far down exp is infinite, and the score zero
+        scores = 65536 / (1 + np.exp(-logits))
+    return np.clip(np.floor(scores + 0.5), 0, 65535).astype(np.int64)
 
 
 def sigmoid_entries(fraction: int) -> npt.NDArray[np.int64]:
