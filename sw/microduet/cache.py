@@ -2,19 +2,10 @@
 
 import functools
 import hashlib
-import os
 from pathlib import Path
 
 import microduet_hw
-
-ROOT_VARIABLE = "MICRODUET_CACHE"
-
-
-def cache_root() -> Path:
-    """``$MICRODUET_CACHE``, else ``microduet`` in the user's cache folder."""
-    if root := os.environ.get(ROOT_VARIABLE):
-        return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "microduet"
+from microduet_sim.cache import cache_folder
 
 
 def bundle_path(name: str, *parts: bytes) -> Path:
@@ -23,7 +14,7 @@ def bundle_path(name: str, *parts: bytes) -> Path:
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
-    return cache_root() / "bundles" / f"{name}-{digest.hexdigest()[:20]}"
+    return cache_folder() / "bundles" / f"{name}-{digest.hexdigest()[:20]}"
 
 
 @functools.cache

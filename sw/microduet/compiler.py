@@ -58,8 +58,8 @@ def compile(
 
     Parameters
     ----------
-    model : a torch module with ``forward(sparse, dense=None)``, or a model of the zoo by name or spec; the zoo's are
-        taken from the cache without torch when they were compiled before
+    model : a torch module with ``forward(sparse, dense=None)``, ``module.py:factory``, or a model of the zoo by name
+        or spec; the zoo's are taken from the cache without torch when they were compiled before
     config : name of a preset, a whole configuration, or None for the search's choice
     plan : where the tables lie; by default the fixed rule's answer
     calibration : (sparse, dense) that show the ranges; by default 2,048 items of uniform ids
@@ -75,7 +75,7 @@ def compile(
     except ValueError as error:
         raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
     if isinstance(model, str):
-        model = zoo.find(model)
+        model = _named(model)
     keep = out is None
     if isinstance(model, zoo.ZooModel) and calibration is None:
         path = Path(out) if out else cache.bundle_path(model.shape.name, msgspec.json.encode(model), target.key)
@@ -89,6 +89,14 @@ def compile(
     if not (keep and (path / bundle.MANIFEST).is_file()):
         _write(path, traced, target, batch, keep=keep)
     return Bundle.read(path)
+
+
+def _named(name: str) -> "zoo.ZooModel | TracedModel":
+    if ".py" not in name:
+        return zoo.find(name)
+    from microduet.trace import load
+
+    return load(name)
 
 
 def _traced(model: "zoo.ZooModel | torch.nn.Module | TracedModel") -> "TracedModel":

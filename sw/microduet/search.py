@@ -94,13 +94,15 @@ def weigh(shape: ModelShape, arrays: tuple[Array, ...], *, precision: Precision,
     """Cycles, latency and resources of one arrangement, chosen here or given."""
     rows, words = _rows(shape, arrays)
     taken = resources(arrays, rows, precision=precision, board=board)
-    elements = shape.vector_elements
-    paced = timing.cycles_per_item(arrays=arrays, hidden=shape.hidden, elements=elements)
-    cycles = max(paced, words, *rows)
+
+    def estimate() -> timing.Estimate:
+        return timing.Estimate(arrays=arrays, hidden=shape.hidden, elements=shape.vector_elements, precision=precision)
+
+    cycles = max(estimate().cycles_per_item(), words, *rows)
     return Arrangement(
         arrays=arrays,
         cycles=cycles,
-        latency=timing.idle_latency(arrays=arrays, hidden=shape.hidden, elements=elements),
+        latency=estimate().idle_latency(),
         use=shape.macs / (cycles * taken.multipliers) if arrays else 0.0,
         resources=taken,
     )

@@ -3,15 +3,16 @@
 import itertools
 import math
 
-from microduet_hw.config import Array, Layer
+from microduet_hw.config import Array, Layer, Precision
 from microduet_hw.layout import round_drain
 
-DRAIN_CYCLES = 12
-"""Engine cycles from the last step of a round to its first word in the next buffer: memory, tree, requantiser."""
+REQUANTISER_CYCLES = {Precision.FIXED16: 3, Precision.FIXED32: 4, Precision.INT8: 6}
+DRAIN_CYCLES = 7
+"""Engine cycles, beside the requantiser's, from the last step of a round until its first word can be read."""
 LOOKUP_CYCLES = 30
 """Engine cycles from the first beat to the vector at the first layer: a page miss of HBM (138 ns), two crossings."""
-OUTPUT_CYCLES = 18
-"""Engine cycles from the last word of the output layer to the result: tree, requantiser, sigmoid table."""
+OUTPUT_CYCLES = 10
+"""Engine cycles, beside the requantiser's, from the last word of the output layer to the result."""
 
 
 class Estimate:
@@ -23,7 +24,10 @@ class Estimate:
     elements : of the concatenated vector
     """
 
-    def __init__(self, *, arrays: tuple[Array, ...], hidden: tuple[Layer, ...], elements: int) -> None:
+    def __init__(
+        self, *, arrays: tuple[Array, ...], hidden: tuple[Layer, ...], elements: int, precision: Precision
+    ) -> None:
+        self._requantiser = REQUANTISER_CYCLES[precision]
         self._drains = [[_drains(array, outputs=hidden[number].outputs) for number in array.layers] for array in arrays]
         self._words = math.ceil(elements / (arrays[0].lanes if arrays else 16))
         self._busy = [0] * (len(arrays) + 1)
@@ -38,26 +42,23 @@ class Estimate:
                 for places in rounds:
                     for ready in words:
                         now = max(now, ready) + 1
-                    out += [now + DRAIN_CYCLES + place for place in places]
+                    out += [now + DRAIN_CYCLES + self._requantiser + place for place in places]
                 words = out
             self._busy[number] = now
         now = self._busy[-1]
         for ready in words:
             now = max(now, ready) + 1
         self._busy[-1] = now
-        return now + OUTPUT_CYCLES
+        return now + OUTPUT_CYCLES + self._requantiser
 
+    def idle_latency(self) -> int:
+        """Engine cycles from an item's first beat to its result; for an estimate that has seen no item."""
+        return LOOKUP_CYCLES + self.item(0)
 
-def idle_latency(*, arrays: tuple[Array, ...], hidden: tuple[Layer, ...], elements: int) -> int:
-    """Estimated engine cycles from an item's first beat to its result, nothing else in flight."""
-    return LOOKUP_CYCLES + Estimate(arrays=arrays, hidden=hidden, elements=elements).item(0)
-
-
-def cycles_per_item(*, arrays: tuple[Array, ...], hidden: tuple[Layer, ...], elements: int) -> int:
-    """Estimated engine cycles from result to result when vectors are always there."""
-    estimate = Estimate(arrays=arrays, hidden=hidden, elements=elements)
-    ends = [estimate.item(0) for _ in range(6)]
-    return max(after - before for before, after in itertools.pairwise(ends[2:]))
+    def cycles_per_item(self) -> int:
+        """Engine cycles from result to result when vectors are always there."""
+        ends = [self.item(0) for _ in range(6)]
+        return max(after - before for before, after in itertools.pairwise(ends[2:]))
 
 
 def _drains(array: Array, *, outputs: int) -> list[list[int]]:

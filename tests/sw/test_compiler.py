@@ -119,6 +119,11 @@ def test_own_module_is_cached_by_its_contents() -> None:
     assert paths[0] == paths[1] != paths[2]
 
 
+def test_takes_a_factory_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from tests.sw.cases import Mixed\ndef make():\n    return Mixed()\n")
+    assert md.compile(f"{tmp_path}/mine.py:make").config == md.compile(Mixed()).config
+
+
 def test_takes_a_whole_configuration(tmp_path: Path) -> None:
     model = trace(Mixed())
     config = compile_config(model.shape).replace(name="mine", vector_slots=8)

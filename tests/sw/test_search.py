@@ -5,14 +5,16 @@ import itertools
 
 import pytest
 
-from microduet import boards, search, zoo
+from microduet import boards, search, timing, zoo
 from microduet.budget import schedule, words_out
 from microduet.errors import MicroduetError, SearchError
 from microduet.placement import place
 from microduet.presets import PAPER, compile_config, engine_config, paper_arrays
 from microduet.shape import ModelShape, concatenated, perceptron
+from microduet_hw.activation import ActivationBuffer
 from microduet_hw.config import Array, EngineConfig, Layer, Precision
 from microduet_hw.layout import plan_layer
+from microduet_hw.pe_array import PeArray, pe_array_shape
 
 U280 = boards.find("u280")
 
@@ -132,3 +134,12 @@ def test_refuses_the_papers_preset_for_another_depth() -> None:
 def test_zoo_names_what_is_allowed(call: object, message: str) -> None:
     with pytest.raises(MicroduetError, match=message):
         call()
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_latencies_of_the_estimate_are_those_of_the_gateware(precision: Precision) -> None:
+    model = shape((16, 1))
+    config = compile_config(model, precision=precision)
+    requantiser = pe_array_shape(config, config.arrays[0]).drain.requantiser.latency
+    assert timing.REQUANTISER_CYCLES[precision] == requantiser
+    assert timing.DRAIN_CYCLES == PeArray.ISSUE_TO_CAPTURE + 2 + ActivationBuffer.LATENCY
