@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.activation import word_layout
 from microduet_hw.config import EngineConfig, Precision
-from microduet_hw.lookup.bits import bit, flip
+from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats
 from microduet_hw.lookup.layouts import (
     LOOKUP_FLAGS,
@@ -82,6 +82,7 @@ class Assembler(wiring.Component):
         self._plans = plans
         self._slots = config.vector_slots
         self._width = config.precision.width
+        self._oldest, self._complete = Signal(range(self._slots)), Signal()
         rows = {f"i_rows_{k}": In(stream.Signature(row_layout(p), always_ready=True)) for k, p in enumerate(plans)}
         super().__init__(
             {
@@ -106,7 +107,7 @@ class Assembler(wiring.Component):
         done, flags = self._packets(m, sender.i_headers, pieces)
         for number in range(len(self._plans)):
             pieces += self._rows(m, number, done, flags)
-        full = self._complete(m, done, flags, sender.i_headers)
+        full = self._collect(m, done, flags, sender.i_headers)
         self._give_back(m, sender.o_taken)
         m.d.comb += [sender.i_full.eq(full), sender.i_space.eq(self.i_space), self.o_reserve.eq(sender.o_reserve)]
         wiring.connect(m, sender.o_header, wiring.flipped(self.o_header))
@@ -154,6 +155,12 @@ class Assembler(wiring.Component):
         with m.If(slot == self._slots - 1):
             m.d.mem += slot.eq(0)
 
+    def _finish(self, m: Module, finished: Signal, slot: Signal, now: Value) -> None:
+        """Note that a source has done its part of the vector in `slot`; the note goes when that is complete."""
+        with m.If(now | self._complete):
+            done = mask(self._slots, slot, enable=now)
+            m.d.mem += finished.eq((finished | done) & ~mask(self._slots, self._oldest, enable=self._complete))
+
     def _rows(self, m: Module, number: int, done: list[Signal], flags: list[data.View]) -> list[_Piece]:
         """Write the rows of one source into the slot that it is at."""
         rows, plan = getattr(self, f"i_rows_{number}"), self._plans[number]
@@ -171,8 +178,9 @@ class Assembler(wiring.Component):
                 with m.If(rows.valid & (rows.p.part == k) & (rows.p.beat == beat)):
                     self._write(m, piece, slot, rows.p.data)
         with m.If(rows.valid & rows.p.end):
-            m.d.mem += [finished.bit_select(slot, 1).eq(1), found[slot].eq(rows.p.flags)]
+            m.d.mem += found[slot].eq(rows.p.flags)
             self._turn(m, slot)
+        self._finish(m, finished, slot, rows.valid & rows.p.end)
         done.append(finished)
         flags.append(found)
         return pieces
@@ -193,20 +201,18 @@ class Assembler(wiring.Component):
                 self._write(m, piece, slot, Mux(self.i_dense.p.bad, zero, self.i_dense.p.data))
         with m.If(self.i_packet.valid):
             m.d.mem += [tags[slot].eq(self.i_packet.p.tag), found[slot].eq(self.i_packet.p.flags)]
-            m.d.mem += finished.bit_select(slot, 1).eq(1)
             self._turn(m, slot)
+        self._finish(m, finished, slot, self.i_packet.valid)
         m.d.comb += [headers[k].tag.eq(tags[k]) for k in range(self._slots)]
         return [finished], [found]
 
-    def _complete(self, m: Module, done: list[Signal], flags: list[data.View], headers: data.View) -> Signal:
+    def _collect(self, m: Module, done: list[Signal], flags: list[data.View], headers: data.View) -> Signal:
         """Flip a slot's flag when all have done their part; slots complete in turn, as every source takes them so."""
-        slot, full = Signal(range(self._slots), name="slot_complete"), Signal(self._slots)
-        complete = Signal()
+        slot, complete, full = self._oldest, self._complete, Signal(self._slots)
         m.d.comb += complete.eq(Cat(bit(finished, slot) for finished in done).all())
         m.d.mem += self.o_complete.eq(complete)
         with m.If(complete):
-            m.d.mem += flip(full, slot)
-            m.d.mem += [finished.bit_select(slot, 1).eq(0) for finished in done]
+            m.d.mem += full.eq(full ^ mask(self._slots, slot))
             self._turn(m, slot)
         for k in range(self._slots):
             status = Signal(8, reset_less=True, name=f"status_slot_{k}")
@@ -222,5 +228,5 @@ class Assembler(wiring.Component):
         m.submodules.returned = FFSynchronizer(taken, returned, o_domain="mem")
         m.d.comb += self.o_free.eq(~bit(given ^ returned, slot))
         with m.If(self.i_start):
-            m.d.mem += flip(given, slot)
+            m.d.mem += given.eq(given ^ mask(self._slots, slot))
             self._turn(m, slot)

@@ -1,14 +1,13 @@
-"""Single bits of a vector, chosen by a signal."""
+"""Single bits of a vector, chosen by a signal: as shifts, which stay one line of Verilog for any width."""
 
-from amaranth.hdl import Array, Value
-from amaranth.hdl._ast import Statement
+from amaranth.hdl import Const, Mux, Value, ValueLike
 
 
 def bit(vector: Value, number: Value) -> Value:
-    """Bit `number` of `vector`, as a choice among bits: a shift would be as wide as the vector."""
-    return Array(vector)[number]
+    """Bit `number` of `vector`."""
+    return (vector >> number)[0]
 
 
-def flip(vector: Value, number: Value) -> Statement:
-    """The assignment that flips bit `number` of `vector`."""
-    return vector.bit_select(number, 1).eq(~bit(vector, number))
+def mask(width: int, number: Value, *, enable: ValueLike = 1) -> Value:
+    """`width` bits, all 0 but bit `number`, and that one too unless `enable`."""
+    return (Mux(enable, Const(1, width), Const(0, width)) << number)[:width]

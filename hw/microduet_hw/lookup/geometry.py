@@ -10,8 +10,9 @@ WORD_BITS = 32
 ITEM_BITS = 512
 """Width of a beat of an item packet."""
 ITEM_WORDS = ITEM_BITS // WORD_BITS
-WINDOW = 2
-"""Beats of an item that indices are dealt from at a time."""
+WINDOW = 8
+"""Beats of an item that stay in sight while indices are dealt out, so that a bank with many small tables, which takes
+one index per cycle, does not keep the memory channels waiting."""
 
 
 class PartPlan(Frozen, frozen=True, kw_only=True):
@@ -95,7 +96,7 @@ class Step(Frozen, frozen=True, kw_only=True):
     takes: bool
     """Whether this step is the first to see that beat."""
     words: dict[int, int]
-    """For a source: the word it is given, 0-15 in the newest beat, 16-31 in the one before."""
+    """For a source: the word it is given, 0-15 in the newest beat, 16-31 in the one before, and so on."""
     dense: int | None
     """Number of the beat of dense elements that this step hands on."""
 
@@ -164,8 +165,8 @@ def packet_positions(config: EngineConfig, plan: SourcePlan) -> list[int]:
 def schedule(config: EngineConfig, plans: tuple[SourcePlan, ...]) -> tuple[Step, ...]:
     """The steps of dealing out an item: a source is given at most one index per step, its own in order.
 
-    A beat stays in sight for as long as any source still waits for a word of it; with two beats in sight, a source that
-    is given several words of one beat catches up during the next.
+    A beat stays in sight for as long as any source still waits for a word of it; with `WINDOW` beats in sight, a source
+    that is given several words of one beat catches up later.
     """
     waiting = {plan.source: packet_positions(config, plan) for plan in plans}
     indices, total = index_beats(config), index_beats(config) + dense_beats(config)

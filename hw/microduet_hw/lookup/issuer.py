@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import ADDRESS_BITS
 from microduet_hw.config import EngineConfig
-from microduet_hw.lookup.bits import bit
+from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.lookup.geometry import SourcePlan
 from microduet_hw.lookup.layouts import (
     id_layout,
@@ -152,17 +152,15 @@ class ReadIssuer(wiring.Component):
             m.d.mem += number.eq(number + 1)
             with m.If(number == self._ids - 1):
                 m.d.mem += number.eq(0)
-        with m.If(issue):
-            m.d.mem += busy.bit_select(number, 1).eq(1)
-        with m.If(self.i_released.valid):
-            m.d.mem += busy.bit_select(self.i_released.p.id, 1).eq(0)
-        with m.If(self.i_lost.valid):
-            m.d.mem += lost.bit_select(self.i_lost.p.id, 1).eq(1)
-        with m.If(self.i_returned.valid):
-            m.d.mem += [
-                busy.bit_select(self.i_returned.p.id, 1).eq(0),
-                lost.bit_select(self.i_returned.p.id, 1).eq(0),
-            ]
+        masks = {
+            ended: mask(self._ids, ids.p.id, enable=ids.valid)
+            for ended, ids in (("released", self.i_released), ("lost", self.i_lost), ("returned", self.i_returned))
+        }
+        with m.If(issue | self.i_released.valid | self.i_returned.valid):
+            taken = mask(self._ids, number, enable=issue)
+            m.d.mem += busy.eq((busy | taken) & ~masks["released"] & ~masks["returned"])
+        with m.If(self.i_lost.valid | self.i_returned.valid):
+            m.d.mem += lost.eq((lost | masks["lost"]) & ~masks["returned"])
         return number, free
 
     def _give_up(self, m: Module, give_up: Signal, *, waiting: Value) -> None:

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.lookup.bits import bit
+from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.lookup.layouts import id_layout, response_layout
 
 
@@ -86,18 +86,16 @@ class ResponseBuffer(wiring.Component):
             self.o_returned.valid.eq(valid & response.last & dropped),
             self.o_returned.p.id.eq(response.id),
         ]
-        for ended in (self.i_released, self.i_lost):
-            with m.If(ended.valid):
-                m.d.mem += [complete.bit_select(ended.p.id, 1).eq(0), failed.bit_select(ended.p.id, 1).eq(0)]
-        with m.If(self.i_lost.valid):
-            m.d.mem += lost.bit_select(self.i_lost.p.id, 1).eq(1)
-        with m.If(valid & dropped & response.last):
-            m.d.mem += lost.bit_select(response.id, 1).eq(0)
-        with m.If(valid & ~dropped):
-            with m.If(response.last):
-                m.d.mem += complete.bit_select(response.id, 1).eq(1)
-            with m.If(response.error):
-                m.d.mem += failed.bit_select(response.id, 1).eq(1)
+        last = mask(self._ids, response.id, enable=valid & response.last)
+        wrong = mask(self._ids, response.id, enable=valid & response.error)
+        lose = mask(self._ids, self.i_lost.p.id, enable=self.i_lost.valid)
+        anew = lose | mask(self._ids, self.i_released.p.id, enable=self.i_released.valid)
+        with m.If(valid | self.i_released.valid | self.i_lost.valid):
+            m.d.mem += [
+                complete.eq((complete | (last & ~lost)) & ~anew),
+                failed.eq((failed | (wrong & ~lost)) & ~anew),
+                lost.eq((lost & ~last) | lose),
+            ]
         self._beats_of_rows(m, self._count(m) if self._beats > 1 else None)
         return m
 

@@ -1,5 +1,7 @@
 """Deals the indices of items out to the sources that look them up."""
 
+import itertools
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -81,10 +83,12 @@ class Router(wiring.Component):
             self.i.ready.eq(~loaded | (step & control.next_takes)),
             self.o_dealt.eq(step & control.last),
         ]
-        newest = Signal(beat_layout(), reset_less=True)
-        before = Signal(beat_layout(), reset_less=True)
+        deepest = max((choice // ITEM_WORDS for choices in self._choices for choice in choices), default=0)
+        window = [Signal(beat_layout(), reset_less=True, name=f"beat_{age}") for age in range(deepest + 1)]
+        newest = window[0]
         with m.If(self.i.valid & self.i.ready):
-            m.d.mem += [loaded.eq(1), newest.eq(self.i.payload), before.eq(newest)]
+            m.d.mem += [loaded.eq(1), newest.eq(self.i.payload)]
+            m.d.mem += [older.eq(newer) for newer, older in itertools.pairwise(window)]
         with m.Elif(step & control.next_takes):
             m.d.mem += loaded.eq(0)
         m.d.comb += [
@@ -93,7 +97,6 @@ class Router(wiring.Component):
             self.o_dense.p.data.eq(newest.data),
             self.o_dense.p.bad.eq(newest.bad),
         ]
-        window = [newest, before]
         for k, choices in enumerate(self._choices):
             lookup = self.o_lookups[k]
             m.d.comb += lookup.valid.eq(step & control.given[k])

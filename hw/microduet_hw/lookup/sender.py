@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.lookup.bits import bit, flip
+from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.status import HEADER
 
 
@@ -98,7 +98,7 @@ class VectorSender(wiring.Component):
                 m.d.sync += [
                     sending.eq(0),
                     self.o_word.eq(0),
-                    flip(self.o_taken, self.o_slot),
+                    self.o_taken.eq(self.o_taken ^ mask(self._slots, self.o_slot)),
                     self.o_slot.eq(self.o_slot + 1),
                 ]
                 with m.If(self.o_slot == self._slots - 1):

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.lookup.bits import bit, flip
+from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.lookup.layouts import sourced_write_layout
 
 
@@ -42,7 +42,7 @@ class WriteCrossing(wiring.Component):
         with m.If(self.i.valid):
             m.d.sync += [
                 places[last_in].eq(self.i.payload),
-                flip(sent, last_in),
+                sent.eq(sent ^ mask(self.PLACES, last_in)),
                 last_in.eq(last_in + 1),
             ]
         m.d.comb += [
@@ -51,7 +51,7 @@ class WriteCrossing(wiring.Component):
         ]
         with m.If(self.o.valid):
             m.d.mem += [
-                flip(taken, last_out),
+                taken.eq(taken ^ mask(self.PLACES, last_out)),
                 last_out.eq(last_out + 1),
             ]
         return m
