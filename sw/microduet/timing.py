@@ -7,8 +7,8 @@ from microduet_hw.config import Array, Layer, Precision
 from microduet_hw.layout import round_drain
 
 REQUANTISER_CYCLES = {Precision.FIXED16: 3, Precision.FIXED32: 4, Precision.INT8: 6}
-DRAIN_CYCLES = 7
-"""Engine cycles, beside the requantiser's, from the last step of a round until its first word can be read."""
+DRAIN_CYCLES = 5
+"""Engine cycles, beside the requantiser's, from the end of a round's last step until its first word can be read."""
 LOOKUP_CYCLES = 30
 """Engine cycles from the first beat to the vector at the first layer: a page miss of HBM (138 ns), two crossings."""
 OUTPUT_CYCLES = 10

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from microduet import boards, placement, zoo
 from microduet.errors import MicroduetError, PlacementError
@@ -10,6 +12,7 @@ from microduet.presets import engine_config
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import Array, Precision, SourceKind
 
+PRECISIONS = st.sampled_from(list(Precision))
 ALL = [(model, board, precision) for model in zoo.NAMES for board in boards.BOARDS for precision in Precision]
 
 
@@ -113,6 +116,30 @@ def test_rejects_a_plan_of_another_format(tmp_path: Path) -> None:
     place([(10, 4, 1)]).replace(format=99).save(tmp_path / "p.json")
     with pytest.raises(PlacementError, match="format must be 1, not 99"):
         placement.Plan.read(tmp_path / "p.json")
+
+
+TABLE = st.tuples(st.integers(1, 3_000_000), st.integers(1, 200), st.integers(1, 8))
+
+
+@given(tables=st.lists(TABLE, min_size=1, max_size=60), board=st.sampled_from([*boards.BOARDS]), precision=PRECISIONS)
+def test_stores_every_row_once_within_each_channels_size(tables: list, board: str, precision: Precision) -> None:
+    model = shape(tables)
+    try:
+        plan = placement.place(model, precision=precision, board=boards.find(board))
+    except PlacementError:
+        total = sum(placement.table_bytes(feature, precision) for feature in model.features)
+        assert total > 0.5 * sum(channel.size for channel in boards.find(board).channels)
+        return
+    array = Array(pes=16, lanes=8, drain=8, layers=(0,))
+    engine_config(model, precision=precision, arrays=(array,), plan=plan)  # raises if anything is stored twice or not
+    for planned in plan.planned:
+        ends = [part.base + (part.rows << part.stride_log2) for part in planned.source.parts]
+        assert [part.base for part in planned.source.parts] == [0, *ends[:-1]]
+        assert (
+            ends[-1]
+            == planned.size
+            <= {c.name: c.size for c in boards.find(board).channels}.get(planned.channel, 1 << 40)
+        )
 
 
 def test_names_the_table_that_fits_nowhere() -> None:
