@@ -150,32 +150,30 @@ def _check(model: TracedModel, quantised: Quantised, exact: _Exact, items: Data,
     result = golden.run(items.sparse, items.dense)
     bounds = error_bounds(model, quantised, result, exact.vector, exact.outputs)
     values = golden_values(quantised, result)
-    layers: list[LayerCheck] = []
     outputs = [layer.numpy() for layer in exact.outputs]
-    for number, (layer, output) in enumerate(zip(model.shape.layers, outputs, strict=True)):
-        error = values[number + 1] - output
-        layers.append(
-            LayerCheck(
-                layer=number,
-                inputs=layer.inputs,
-                outputs=layer.outputs,
-                low=float(output.min()),
-                high=float(output.max()),
-                step=quantised.steps[number],
-                saturations=result.saturations[number],
-                error=_rms(error),
-                expected_error=_rms(bounds.deviations[number]),
-                largest_error=float(np.abs(error).max()),
-                bound=float(bounds.layers[number].max()),
-            )
+    layers = tuple(
+        LayerCheck(
+            layer=number,
+            inputs=layer.inputs,
+            outputs=layer.outputs,
+            low=float(output.min()),
+            high=float(output.max()),
+            step=quantised.steps[number],
+            saturations=result.saturations[number],
+            error=_rms(value - output),
+            expected_error=_rms(bounds.deviations[number]),
+            largest_error=float(np.abs(value - output).max()),
+            bound=float(bounds.layers[number].max()),
         )
+        for number, (layer, output, value) in enumerate(zip(model.shape.layers, outputs, values[1:], strict=True))
+    )
     logits = outputs[-1][:, 0]
     scores = 1 / (1 + np.exp(-logits)) if model.shape.sigmoid else logits
     own = float("nan") if items.labels is None else auc(result.logits, items.labels)
     return PrecisionCheck(
         precision=precision,
         input_step=quantised.input.step,
-        layers=tuple(layers),
+        layers=layers,
         score_error=float(np.abs(result.scores - scores).max()),
         auc=own,
         auc_change=own - best,

@@ -1,5 +1,6 @@
 """The golden model against plain Python integers, the gateware's own references, and floats within a derived bound."""
 
+import ast
 import dataclasses
 import json
 from pathlib import Path
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from microduet import golden as golden_module
+from microduet import golden_math
 from microduet.bounds import error_bounds, golden_values
 from microduet.generated import GeneratedTable
 from microduet.golden import Golden
@@ -64,6 +67,14 @@ def random_engine(precision: Precision, seed: int) -> tuple[EngineConfig, Quanti
 def golden_of(config: EngineConfig, model: QuantisedModel) -> Golden:
     tables = [GeneratedTable(rows=f.rows, dim=f.dim) for f in config.features]
     return Golden(config=config, model=model, input=InputQuantisation(precision=config.precision), tables=tables)
+
+
+def test_shares_nothing_with_the_gateware_but_configuration_and_weights() -> None:
+    allowed = {"microduet_hw.config", "microduet_hw.quantised"}
+    for module in (golden_module, golden_math):
+        tree = ast.parse(Path(str(module.__file__)).read_text())
+        imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert {name for name in imported if name.startswith("microduet_")} <= allowed
 
 
 @pytest.mark.parametrize("seed", range(4))
