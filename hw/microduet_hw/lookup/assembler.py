@@ -5,6 +5,7 @@ import functools
 import itertools
 import math
 import operator
+from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -111,7 +112,8 @@ class Assembler(wiring.Component):
         self._give_back(m, sender.o_taken)
         m.d.comb += [sender.i_full.eq(full), sender.i_space.eq(self.i_space), self.o_reserve.eq(sender.o_reserve)]
         wiring.connect(m, sender.o_header, wiring.flipped(self.o_header))
-        valid, word = Signal(), Signal(self.o_words.p.shape(), reset_less=True)
+        valid = Signal()
+        word: Any = Signal(self.o_words.p.shape(), reset_less=True)
         m.d.comb += [self.o_words.valid.eq(valid), self.o_words.payload.eq(word)]
         m.d.sync += valid.eq(sender.o_fetch)
         with m.If(sender.o_fetch):
@@ -177,8 +179,11 @@ class Assembler(wiring.Component):
                 pieces.append(piece)
                 with m.If(rows.valid & (rows.p.part == k) & (rows.p.beat == beat)):
                     self._write(m, piece, slot, rows.p.data)
+        so_far = Signal(LOOKUP_FLAGS, name=f"so_far_{number}")
+        with m.If(rows.valid):
+            m.d.mem += so_far.eq(so_far | rows.p.flags)
         with m.If(rows.valid & rows.p.end):
-            m.d.mem += found[slot].eq(rows.p.flags)
+            m.d.mem += [found[slot].eq(so_far | rows.p.flags), so_far.eq(0)]
             self._turn(m, slot)
         self._finish(m, finished, slot, rows.valid & rows.p.end)
         done.append(finished)

@@ -1,7 +1,9 @@
 """Puts the responses of a memory channel back into the order of the lookups."""
 
+from typing import Any
+
 from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import EngineConfig, Precision
@@ -135,7 +137,7 @@ class ReadCollector(wiring.Component):
             m.d.comb += [to.valid.eq(ids.valid), to.payload.eq(ids.payload)]
         return m
 
-    def _send(self, m: Module, deliver: Signal) -> data.View:
+    def _send(self, m: Module, deliver: Signal) -> Any:
         """Registers of all of the output but its data, which are registered in the buffer."""
         valid = Signal()
         payload = Signal(self.o.p.shape(), reset_less=True)

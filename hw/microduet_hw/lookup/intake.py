@@ -1,5 +1,7 @@
 """Takes item packets: as many beats per item as it should have, whatever the packet's length."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -37,7 +39,7 @@ class PacketIntake(wiring.Component):
         If `beats` is less than 1.
     """
 
-    s_axis_items: wiring.PureInterface
+    s_axis_items: Any
     i_run: Signal
     i_limit: Signal
     i_free: Signal

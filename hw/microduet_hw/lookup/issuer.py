@@ -1,5 +1,7 @@
 """Turns the lookups of a memory channel into reads."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -129,7 +131,7 @@ class ReadIssuer(wiring.Component):
         ]
         self._give_up(m, give_up, waiting=self.i.valid & reads & ~can_read & self.i_idle)
         valid = Signal()
-        payload = Signal(request.p.shape(), reset_less=True)
+        payload: Any = Signal(request.p.shape(), reset_less=True)
         lengths = constant(m, progress, [p.beats - 1 for p in self._plan.parts], name="length")
         m.d.comb += [request.valid.eq(valid), request.payload.eq(payload)]
         with m.If(issue):

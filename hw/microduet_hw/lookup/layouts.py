@@ -57,7 +57,7 @@ def row_layout(plan: SourcePlan) -> data.StructLayout:
     part, beat : which part of the source (in the order of service), which beat of the row
     first, last : the beat belongs to the first, to the last row of a sum
     end : the item's last beat of this source
-    flags : what went wrong; with the last beat of a row, or of a source's item once rows are summed
+    flags : what went wrong; with the last beat of a row
     """
     return data.StructLayout(
         {

@@ -1,6 +1,6 @@
 """A bank of tables on the chip: the same face as the reader of a memory channel."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -110,7 +110,7 @@ class OnChipBank(wiring.Component):
         m.d.comb += [self.rows.valid.eq(valid[2]), self.rows.payload.eq(stages[2])]
         return m
 
-    def _memory(self, m: Module, *, read: Signal, address: Signal, word: Signal) -> None:
+    def _memory(self, m: Module, *, read: Value, address: Signal, word: Signal) -> None:
         write, row = Signal(), Signal.like(address)
         m.d.comb += [write.eq(self.i_write.valid & (self.i_write.p.row < self._plan.words)), row.eq(self.i_write.p.row)]
         m.submodules.contents = ram(

@@ -1,6 +1,7 @@
 """Sums the rows of pooled features."""
 
 import math
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
@@ -26,7 +27,7 @@ class PoolingAdder(wiring.Component):
     The sum is exact and saturated once, after its last row: ``y = saturate(sum(q - z) + z)``, with the zero point z of
     int8 (128), 0 in fixed point.
 
-    Latency: `latency` cycles from the last row's beat to the sum's: none if no feature of the source is pooled.
+    Latency: `LATENCY` cycle from the last row's beat to the sum's.
     Throughput: one beat per cycle.
     Back-pressure: none.
     Reset: before an item. Sums begin with their first row, whatever was there before.
@@ -34,29 +35,33 @@ class PoolingAdder(wiring.Component):
     Parameters
     ----------
     config : for the precision
-    plan : the source
+    plan : the source, which has a pooled feature
 
     Members
     -------
     i : stream of rows, always ready
-    o : stream of rows and sums, one per part; flags come with the item's last beat, for all of its rows
+    o : stream of rows and sums, one per part; flags are those of all of the item's rows so far
 
     The memory of sums is read and written at one beat in one cycle: the read gives what was there before.
+
+    Raises
+    ------
+    ValueError
+        If no feature of the source is pooled.
     """
+
+    LATENCY = 1
 
     i: stream.Interface
     o: stream.Interface
 
     def __init__(self, *, config: EngineConfig, plan: SourcePlan) -> None:
+        if not plan.pooled:
+            raise ValueError(f"the source must have a pooled feature, not {plan.source!r}")
         self._precision = config.precision
         self._plan = plan
         rows = stream.Signature(row_layout(plan), always_ready=True)
         super().__init__({"i": In(rows), "o": Out(rows)})
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a beat to what it becomes."""
-        return int(self._plan.pooled)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -64,11 +69,8 @@ class PoolingAdder(wiring.Component):
         m.d.comb += flags.eq(seen | self.i.p.flags)
         with m.If(self.i.valid):
             m.d.mem += seen.eq(Mux(self.i.p.end, 0, flags))
-        if not self._plan.pooled:
-            m.d.comb += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload), self.o.p.flags.eq(flags)]
-            return m
         valid = Signal()
-        payload = Signal(self.i.p.shape(), reset_less=True)
+        payload: Any = Signal(self.i.p.shape(), reset_less=True)
         sums = self._sums(m)
         m.d.mem += valid.eq(self.i.valid & self.i.p.last)
         with m.If(self.i.valid):

@@ -42,9 +42,7 @@ class Queue(wiring.Component):
             raise ValueError(f"depth must be a power of two of at least 4, not {depth!r}")
         self._shape = shape
         self._depth = depth
-        super().__init__(
-            {"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)), "o_room": Out(1, init=1)}
-        )
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)), "o_room": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,5 +1,7 @@
 """The reader of one memory channel: lookups in, rows out, an AXI read port."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -52,7 +54,7 @@ class ChannelReader(wiring.Component):
 
     lookups: stream.Interface
     o_room: Signal
-    m_axi: wiring.PureInterface
+    m_axi: Any
     rows: stream.Interface
     o_reads: Signal
     o_stalls: Signal

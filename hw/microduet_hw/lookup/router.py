@@ -124,7 +124,7 @@ class Router(wiring.Component):
                         m.d.mem += control.eq(self._control.const(self._encode(number)))
         return control
 
-    def _encode(self, number: int) -> dict[str, object]:
+    def _encode(self, number: int) -> dict[int | str, object]:
         step = self.steps[number]
         given = [p.source in step.words for p in self._plans]
         choice = {

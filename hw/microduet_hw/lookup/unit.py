@@ -1,5 +1,7 @@
 """The lookup unit: item packets in, assembled vectors out, a read port per memory channel."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -51,7 +53,7 @@ class LookupUnit(wiring.Component):
         was ready and could not be issued (mem)
     """
 
-    s_axis_items: wiring.PureInterface
+    s_axis_items: Any
     i_run: Signal
     i_limit: Signal
     write_valid: Signal
@@ -119,15 +121,17 @@ class LookupUnit(wiring.Component):
         writes = self._writes(m)
         for number, plan in enumerate(plans):
             source = self._source(m, plan, writes)
-            m.submodules[f"pooling_{plan.source:02}"] = pooling = PoolingAdder(config=config, plan=plan)
-            lookups, rows = router.o_lookups[number], getattr(assembler, f"i_rows_{number}")
+            lookups, rows = router.o_lookups[number], source.rows
+            if plan.pooled:
+                m.submodules[f"pooling_{plan.source:02}"] = pooling = PoolingAdder(config=config, plan=plan)
+                wiring.connect(m, rows, pooling.i)
+                rows = pooling.o
+            wiring.connect(m, rows, getattr(assembler, f"i_rows_{number}"))
             m.d.comb += [
                 source.lookups.valid.eq(lookups.valid),
                 source.lookups.payload.eq(lookups.payload),
                 router.i_room[number].eq(source.o_room),
             ]
-            wiring.connect(m, source.rows, pooling.i)
-            wiring.connect(m, pooling.o, rows)
         return m
 
     def _source(self, m: Module, plan: SourcePlan, writes: stream.Interface | None) -> ChannelReader | OnChipBank:
