@@ -2,6 +2,9 @@
 
 import dataclasses
 import itertools
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -101,6 +104,19 @@ def test_is_deterministic() -> None:
     results = [search.search(spec, precision=Precision.FIXED32, board=U280) for _ in range(2)]
     assert results[0] == results[1]
     assert compile_config(spec).digest == compile_config(spec).digest
+
+
+def test_hash_seeds_change_nothing() -> None:
+    script = (
+        "from microduet import presets, zoo; print(presets.compile_config(zoo.find('microrec-small').shape).digest)"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
 
 
 def test_smaller_budgets_cost_cycles() -> None:
