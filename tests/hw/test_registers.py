@@ -1,0 +1,293 @@
+"""Control registers behind an AXI4-Lite master: runs, interrupts, counters, and what must not change anything."""
+
+import random
+
+import cocotb
+import pytest
+from cocotb.triggers import FallingEdge, RisingEdge
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster
+
+from microduet_hw.config import Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_hw.registers import (
+    ADDRESS_BITS,
+    CHANNEL_BASE,
+    COUNTER_BASE,
+    ControlRegisters,
+    Register,
+    counter_names,
+    register_map,
+)
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.flow import begin
+from tests.support.models import small_config
+
+START, DONE, IDLE, READY = 1, 2, 4, 8
+
+
+def engine(*, kind=SourceKind.HBM):
+    """Three sources of one kind and one array."""
+    sources = tuple(
+        Source(kind=kind, parts=(Part(feature=k, rows=4, columns=4, base=0, stride_log2=5),)) for k in range(3)
+    )
+    return EngineConfig(
+        name="registers",
+        precision=Precision.FIXED16,
+        features=tuple(Feature(rows=4, dim=4, position=4 * k) for k in range(3)),
+        sources=sources,
+        hidden=(Layer(inputs=12, outputs=4),),
+        output=Layer(inputs=4, outputs=1),
+        arrays=(Array(pes=4, lanes=4, drain=4, layers=(0,)),),
+    )
+
+
+def pauses(probability):
+    rng = random.Random(random.getrandbits(64))
+    while True:
+        yield rng.random() < probability
+
+
+async def connect(dut):
+    """A master with random pauses on all five channels."""
+    inputs = ("i_result", "i_events", "i_reads", "i_stalls")
+    await begin(dut, **{name: 0 for name in inputs if hasattr(dut, name)})
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_control_"), dut.clk, dut.rst)
+    reads, writes = master.read_if, master.write_if
+    for channel in (reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel):
+        channel.set_pause_generator(pauses(bench_parameters()["pause"]))
+    await RisingEdge(dut.clk)
+    return master
+
+
+async def results(dut, count, *, wait=0.5):
+    """Let `count` items leave, with random gaps."""
+    while count:
+        await FallingEdge(dut.clk)
+        leaves = random.random() >= wait
+        dut.i_result.value = int(leaves)
+        count -= leaves
+    await FallingEdge(dut.clk)
+    dut.i_result.value = 0
+
+
+@cocotb.test()
+async def starts_idle(dut):
+    master = await connect(dut)
+    assert await master.read_dword(Register.CONTROL) == IDLE
+    assert await master.read_dword(Register.ITEMS) == 1
+    assert await master.read_dword(Register.DIGEST) == int(engine().digest[:8], 16)
+    for register in (Register.GLOBAL_INTERRUPT, Register.INTERRUPT_ENABLE, Register.INTERRUPT_STATUS):
+        assert await master.read_dword(register) == 0
+    assert dut.interrupt.value == 0
+    assert dut.o_run.value == 0
+
+
+@cocotb.test()
+async def a_run_ends_after_its_items(dut):
+    master = await connect(dut)
+    for items in (1, 2, 37):
+        await master.write_dword(Register.ITEMS, items)
+        await results(dut, 3)  # of nobody: no run is on
+        assert await master.read_dword(Register.CONTROL) == IDLE
+        await master.write_dword(Register.CONTROL, START)
+        assert dut.o_run.value == 1
+        assert dut.o_items.value == items
+        await results(dut, items - 1)
+        assert await master.read_dword(Register.CONTROL) == START
+        await results(dut, 1)
+        assert dut.o_run.value == 0
+        assert await master.read_dword(Register.CONTROL) == DONE | IDLE | READY
+        assert await master.read_dword(Register.CONTROL) == IDLE, "ap_done is cleared by reading"
+
+
+@cocotb.test()
+async def a_start_clears_what_was_not_read(dut):
+    master = await connect(dut)
+    await master.write_dword(Register.ITEMS, 1)
+    await master.write_dword(Register.CONTROL, START)
+    await results(dut, 1)
+    await master.write_dword(Register.CONTROL, START)
+    assert await master.read_dword(Register.CONTROL) == START
+    await results(dut, 1)
+
+
+@cocotb.test()
+async def done_is_seen_exactly_once(dut):
+    """However polls and the end of the run fall together."""
+    master = await connect(dut)
+    for _ in range(40):
+        await master.write_dword(Register.CONTROL, START)
+        ending = cocotb.start_soon(results(dut, 1, wait=random.choice([0, 0.5, 0.8])))
+        polls = [await master.read_dword(Register.CONTROL) for _ in range(12)]
+        await ending
+        polls += [await master.read_dword(Register.CONTROL) for _ in range(2)]
+        assert sum(bool(poll & DONE) for poll in polls) == 1
+        assert polls[-1] == IDLE
+
+
+@cocotb.test()
+async def a_run_goes_on_whatever_is_written(dut):
+    master = await connect(dut)
+    await master.write_dword(Register.ITEMS, 5)
+    await master.write_dword(Register.CONTROL, START)
+    await results(dut, 2)
+    await master.write_dword(Register.CONTROL, START)  # it has started
+    await master.write_dword(Register.CONTROL, 0)
+    await master.write_dword(Register.ITEMS, 99)  # for the next run
+    assert dut.o_items.value == 5
+    assert dut.o_run.value == 1
+    assert await master.read_dword(Register.ITEMS) == 99
+    await results(dut, 3)
+    assert dut.o_run.value == 0
+    await master.write_dword(Register.CONTROL, START)
+    assert dut.o_items.value == 99
+    await results(dut, 99, wait=0)
+    assert await master.read_dword(Register.CONTROL) == DONE | IDLE | READY
+
+
+@cocotb.test()
+async def a_run_has_at_least_one_item(dut):
+    master = await connect(dut)
+    await master.write_dword(Register.ITEMS, 0)
+    assert await master.read_dword(Register.ITEMS) == 1
+
+
+@cocotb.test()
+async def interrupts_as_enabled(dut):
+    master = await connect(dut)
+    for on, enable in [(0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]:
+        await master.write_dword(Register.GLOBAL_INTERRUPT, on)
+        await master.write_dword(Register.INTERRUPT_ENABLE, enable)
+        await master.write_dword(Register.CONTROL, START)
+        assert dut.interrupt.value == 0
+        await results(dut, 1)
+        assert await master.read_dword(Register.INTERRUPT_STATUS) == enable
+        assert dut.interrupt.value == (on and enable != 0)
+        await master.write_dword(Register.INTERRUPT_STATUS, enable)
+        assert await master.read_dword(Register.INTERRUPT_STATUS) == 0
+        assert dut.interrupt.value == 0
+        await master.read_dword(Register.CONTROL)
+    await master.write_dword(Register.INTERRUPT_STATUS, 2)
+    assert await master.read_dword(Register.INTERRUPT_STATUS) == 2, "writing a one toggles"
+    assert dut.interrupt.value == 1
+    await master.write_dword(Register.INTERRUPT_STATUS, 2)
+
+
+async def count_cycles(dut, counted):
+    """Append to `counted` in every cycle of a run."""
+    while True:
+        await FallingEdge(dut.clk)
+        if dut.o_run.value:
+            counted.append(1)
+
+
+@cocotb.test()
+async def counters_count_during_runs_only(dut):
+    master, registers, names = await connect(dut), register_map(engine()), counter_names(engine())
+    await master.write_dword(Register.ITEMS, 1)
+    ran = []
+    cocotb.start_soon(count_cycles(dut, ran))
+    for _ in range(2):
+        counts = dict.fromkeys(names, 0)
+        ran.clear()
+        await master.write_dword(Register.CONTROL, START)
+        for cycle in range(120):
+            await FallingEdge(dut.clk)
+            events = random.getrandbits(len(names))
+            dut.i_events.value = events
+            counts = {name: counts[name] + (events >> k & 1) for k, name in enumerate(names)}
+            dut.i_result.value = int(cycle == 119)
+        await FallingEdge(dut.clk)
+        dut.i_result.value = 0
+        dut.i_events.value = (1 << len(names)) - 1  # after the run
+        assert {name: await master.read_dword(registers[name]) for name in names} == {**counts, "cycles": len(ran)}
+        assert [await master.read_dword(registers[name] + 4) for name in names] == [0] * len(names)
+        dut.i_events.value = 0
+        await RisingEdge(dut.clk)
+
+
+@cocotb.test()
+async def channels_are_read_through(dut):
+    master, registers = await connect(dut), register_map(engine())
+    reads, stalls = ([random.getrandbits(32) for _ in range(3)] for _ in range(2))
+    dut.i_reads.value = sum(value << 32 * k for k, value in enumerate(reads))
+    dut.i_stalls.value = sum(value << 32 * k for k, value in enumerate(stalls))
+    await RisingEdge(dut.clk)
+    for k in range(3):
+        assert await master.read_dword(registers[f"channel_{k:02}_reads"]) == reads[k]
+        assert await master.read_dword(registers[f"channel_{k:02}_stalls"]) == stalls[k]
+
+
+async def state(master):
+    """All that can be written, and the control register."""
+    writable = [register for register in Register if register is not Register.CONTROL]
+    return [await master.read_dword(register) for register in [Register.CONTROL, *writable]]
+
+
+@cocotb.test()
+async def unmapped_addresses_are_empty(dut):
+    master = await connect(dut)
+    dut.i_reads.value = dut.i_stalls.value = (1 << 96) - 1
+    names = counter_names(engine())
+    mapped = {
+        *Register,
+        *range(COUNTER_BASE, COUNTER_BASE + 8 * len(names), 4),
+        *range(CHANNEL_BASE, CHANNEL_BASE + 24, 4),
+    }
+    unmapped = sorted(set(range(0, 1 << ADDRESS_BITS, 4)) - mapped)
+    before = await state(master)
+    near = [address for address in unmapped if {address - 4, address + 4} & mapped]
+    for address in [*near, *random.sample(unmapped, 60)]:
+        assert await master.read_dword(address) == 0, hex(address)
+        await master.write_dword(address, 0xFFFFFFFF)
+    assert await state(master) == before
+
+
+@cocotb.test()
+async def writes_without_all_bytes_are_ignored(dut):
+    master = await connect(dut)
+    before = await state(master)
+    for register in Register:
+        for first, count in [(0, 1), (0, 2), (0, 3), (1, 3), (2, 2), (3, 1)]:
+            answer = await master.write(register + first, b"\xff" * count)
+            assert answer.resp == 0
+    assert await state(master) == before
+    assert dut.o_run.value == 0
+
+
+@cocotb.test()
+async def read_only_registers_stay(dut):
+    master = await connect(dut)
+    before = await state(master)
+    for address in (Register.DIGEST, COUNTER_BASE, CHANNEL_BASE):
+        await master.write_dword(address, 0x12345678)
+        assert await master.read_dword(address) == (before[-1] if address == Register.DIGEST else 0)
+
+
+@cocotb.test()
+async def answers_where_channels_would_be(dut):
+    master = await connect(dut)
+    assert await master.read_dword(CHANNEL_BASE) == 0
+    assert await master.read_dword(Register.CONTROL) == IDLE
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_behave_as_a_vitis_kernel(pause):
+    run_bench(ControlRegisters(config=engine()), module=__name__, parameters={"pause": pause})
+
+
+def test_an_engine_without_memory_channels_has_registers():
+    run_bench(
+        ControlRegisters(config=engine(kind=SourceKind.ONCHIP)),
+        module=__name__,
+        scenarios=["answers_where_channels_would_be"],
+        parameters={"pause": 0.0},
+    )
+
+
+def test_map_names_every_register_once():
+    registers = register_map(engine())
+    assert len(set(registers.values())) == len(registers)
+    assert all(address % 4 == 0 and address < 1 << ADDRESS_BITS for address in registers.values())
+    assert registers["control"] == 0
+    assert registers["array_0_busy"] == COUNTER_BASE + 8 * 4
+    assert not [name for name in register_map(small_config()) if name.startswith("array_")]
