@@ -67,7 +67,7 @@ class ControlRegisters(wiring.Component):
     -------
     s_axi_control : AXI4-Lite
     interrupt : level, as enabled
-    o_run, o_items : a run is on; how many items it takes
+    o_run, o_items : a run is on; how many items it takes, which does not change until the next one starts
     i_result : an item has left
     i_events : one bit per counter of `counter_names`; "cycles" is ignored, it counts every cycle of a run
     i_reads, i_stalls : per memory channel; another clock's, so they may be read only when the engine is idle
@@ -100,7 +100,7 @@ class ControlRegisters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        done, left = Signal(), Signal(32)
+        done, left, items = Signal(), Signal(32), Signal(32, init=1)
         start = Signal()
         control = Cat(self.o_run, done, ~self.o_run, done)
         enable, status, on = Signal(2), Signal(2), Signal()
@@ -112,7 +112,7 @@ class ControlRegisters(wiring.Component):
                 Register.GLOBAL_INTERRUPT: on,
                 Register.INTERRUPT_ENABLE: enable,
                 Register.INTERRUPT_STATUS: status,
-                Register.ITEMS: self.o_items,
+                Register.ITEMS: items,
                 Register.DIGEST: Value.cast(int(self._config.digest[:8], 16)),
                 **self._counters(m, start),
             },
@@ -131,13 +131,13 @@ class ControlRegisters(wiring.Component):
                 with m.Case(Register.INTERRUPT_STATUS):
                     m.d.sync += status.eq(status ^ word[:2])
                 with m.Case(Register.ITEMS):
-                    m.d.sync += self.o_items.eq(Mux(word == 0, 1, word))
+                    m.d.sync += items.eq(Mux(word == 0, 1, word))
         with m.If(self.i_result & self.o_run):
             m.d.sync += left.eq(left - 1)
             with m.If(left == 1):
                 m.d.sync += [self.o_run.eq(0), done.eq(1), status.eq(status | enable)]
         with m.If(start):
-            m.d.sync += [self.o_run.eq(1), left.eq(self.o_items), done.eq(0)]
+            m.d.sync += [self.o_run.eq(1), self.o_items.eq(items), left.eq(items), done.eq(0)]
         return m
 
     def _counters(self, m: Module, start: Signal) -> dict[int, Value]:
