@@ -34,8 +34,8 @@ def sigmoid_entries(fraction: int) -> npt.NDArray[np.int64]:
 def sigmoid_reference(logit: int, fraction: int) -> int:
     """What `Sigmoid` gives for a 16-bit signed logit.
 
-    Monotone. Within ``2^-16 + h^2 / 8 * 0.0963`` of the function, h = 2^(4 - fraction) being a stretch's length and
-    0.0963 the function's greatest curvature.
+    Monotone. Within ``1.5 * 2^-16 + h^2 / 8 * 0.0963`` of the function, h = 2^(4 - fraction) being a stretch's length
+    and 0.0963 the function's greatest curvature: an end is rounded to the nearest, the line between rounded down.
     """
     index, place = divmod(logit + 32768, 1 << FRACTION_BITS)
     entry = int(sigmoid_entries(fraction)[index])
