@@ -26,6 +26,7 @@ from microduet_sim.compiler import (
 )
 from microduet_sim.fold import fold_registers
 from microduet_sim.lanes import lane_header
+from microduet_sim.quiet import quiet_header
 from microduet_sim.tools import verilator_root
 
 Structure = Literal["composite", "flat"]
@@ -114,7 +115,7 @@ def runtime_digest() -> str:
 
 @functools.cache
 def _own_sources() -> str:
-    files = ("build.py", "compiler.py", "fold.py", "lanes.py")
+    files = ("build.py", "compiler.py", "fold.py", "lanes.py", "quiet.py")
     return _digest([Path(__file__).with_name(name).read_text() for name in files])
 
 
@@ -162,6 +163,7 @@ class _Plan:
         report(0, 1, "verilating")
         top = "engine" if flat else "engine_core"
         verilate(work / f"{top}.v", top=top, prefix="Vmodel", folder=work / "model", flags=self.verilator_flags())
+        (work / "quiet.h").write_text(quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk"))
         units = [Unit(source=RUNTIME / name) for name in (f"{self.structure}_model.cpp", *COMMON_SOURCES)]
         units += [] if flat else [self.array(work, k) for k in range(len(self.config.arrays))]
         units += self.verilated(work / "model")

@@ -7,6 +7,7 @@
 #include "Vmodel.h"
 #include "Vmodel___024root.h"
 #include "clocks.h"
+#include "quiet_side.h"
 
 bool Vmodel___024root___eval_phase__ico(Vmodel___024root* vlSelf);
 bool Vmodel___024root___eval_phase__act(Vmodel___024root* vlSelf);
@@ -14,20 +15,38 @@ bool Vmodel___024root___eval_phase__nba(Vmodel___024root* vlSelf);
 
 namespace microduet {
 
-// The clock pins stay high, and the model is told that they were low: falling edges, at which nothing happens, need no
-// evaluation.
-inline void rise_by_phases(Vmodel& top, Edge edge, bool changed) {
-    Vmodel___024root* root = top.rootp;
-    top.clk = top.mem_clk = 1;
-    root->__Vtrigprevexpr___TOP__clk__0 = !edge.engine;
-    root->__Vtrigprevexpr___TOP__mem_clk__0 = !edge.memory;
-    if (changed) {
-        root->__VicoFirstIteration = 1;
-        Vmodel___024root___eval_phase__ico(root);
-        root->__VicoFirstIteration = 0;
+class Phases {
+  public:
+    explicit Phases(Vmodel& top) : top_(top), root_(top.rootp), quiet_(*top.rootp) {}
+
+    // Rising edges; `changed` says whether an input differs from what it was at the edge before.
+    void rise(Edge edge, bool changed) {
+        if (changed) quiet_.wake();
+        if (edge.memory && quiet_.asleep()) edge.memory = false;
+        if (!edge.engine && !edge.memory) return;
+        // The clock pins stay high, and the model is told that they were low: falling edges, at which nothing happens,
+        // need no evaluation.
+        top_.clk = top_.mem_clk = 1;
+        root_->__Vtrigprevexpr___TOP__clk__0 = !edge.engine;
+        root_->__Vtrigprevexpr___TOP__mem_clk__0 = !edge.memory;
+        if (changed) settle();
+        Vmodel___024root___eval_phase__act(root_);
+        const bool watched = edge.memory && quiet_.watches(!edge.engine);
+        if (watched) quiet_.before();
+        Vmodel___024root___eval_phase__nba(root_);
+        if (watched) quiet_.after();
     }
-    Vmodel___024root___eval_phase__act(root);
-    Vmodel___024root___eval_phase__nba(root);
-}
+
+  private:
+    void settle() {
+        root_->__VicoFirstIteration = 1;
+        Vmodel___024root___eval_phase__ico(root_);
+        root_->__VicoFirstIteration = 0;
+    }
+
+    Vmodel& top_;
+    Vmodel___024root* root_;
+    QuietSide quiet_;
+};
 
 }  // namespace microduet

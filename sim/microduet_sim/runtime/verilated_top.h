@@ -45,7 +45,7 @@ class VerilatedTop {
         if (edge.memory) top_->mem_clk = 1;
         top_->eval();
 #else
-        rise_by_phases(*top_, edge, changed);
+        phases_.rise(edge, changed);
 #endif
     }
 
@@ -79,6 +79,9 @@ class VerilatedTop {
   private:
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vmodel> top_;
+#if !MICRODUET_TOGGLE && !VM_TRACE
+    Phases phases_{*top_};
+#endif
 #if VM_TRACE
     std::unique_ptr<VerilatedWave> wave_;
 #endif
