@@ -13,7 +13,7 @@ from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.quantised import QuantisedLayer, QuantisedModel
-from microduet_hw.requantiser import MANTISSA_BITS, RequantiserShape
+from microduet_hw.requantiser import MANTISSA_BITS, SHIFT_BITS, RequantiserShape
 from microduet_hw.sigmoid import sigmoid_entries
 
 Beats = npt.NDArray[np.uint32]
@@ -52,6 +52,26 @@ def _bytes(values: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.uint8]
     return flat.view(np.uint8).reshape(shape)
 
 
+def _check_range(name: str, values: npt.ArrayLike, low: int, high: int) -> None:
+    for value in (int(np.min(values)), int(np.max(values))):
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be {low} to {high}, not {value}")
+
+
+def check_model(config: EngineConfig, model: QuantisedModel) -> None:
+    """Raise ValueError, naming the layer, if the gateware of `config` cannot hold `model`."""
+    for number, (size, layer) in enumerate(zip(config.layers, model.layers, strict=True)):
+        name, shape = f"layer {number}", (size.outputs, size.inputs)
+        if layer.weights.shape != shape:
+            raise ValueError(f"{name}: weights must be {shape}, not {layer.weights.shape}")
+        top = (1 << config.precision.width - 1) - 1
+        _check_range(f"{name}: weights", layer.weights, -top, top)
+        # In int8 the correction for the input's zero point is part of the bias, and both are taken modulo 2^32.
+        top = 1 << config.accumulator_width - 1
+        _check_range(f"{name}: bias", layer.bias, -top, top - 1)
+        _check_range(f"{name}: shift", layer.shift, 0, (1 << SHIFT_BITS) - 1)
+
+
 def _permuted(config: EngineConfig, number: int, layer: QuantisedLayer) -> npt.NDArray[np.int64]:
     """Weights in the order in which inputs come: (outputs, words, lanes), zero where nothing does."""
     order = input_order(config, number)
@@ -60,7 +80,8 @@ def _permuted(config: EngineConfig, number: int, layer: QuantisedLayer) -> npt.N
 
 
 def weight_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
-    """Weights of all arrays and of the output layer."""
+    """Weights of all arrays and of the output layer; ValueError if they do not fit."""
+    check_model(config, model)
     dtype = f"<i{config.precision.width // 8}"
     result: list[Beats] = []
     for unit, array in enumerate(config.arrays):
@@ -96,7 +117,7 @@ def _parameter_word(shape: RequantiserShape, layer: QuantisedLayer, outputs: npt
             lane["bias"] = int(layer.bias[output])
             if layer.multiplier is not None:
                 lane["bias"] -= layer.input_zero_point * int(layer.weights[output].sum())
-                lane["mantissa"], lane["exponent"] = split_multiplier(layer.multiplier[output])
+                lane["mantissa"], lane["exponent"] = split_multiplier(np.float32(layer.multiplier[output]))
         lanes.append(lane)
     word = shape.parameters.const(
         {"lanes": lanes, "shift": layer.shift, "zero_point": layer.output_zero_point, "relu": int(layer.relu)}
@@ -105,13 +126,22 @@ def _parameter_word(shape: RequantiserShape, layer: QuantisedLayer, outputs: npt
 
 
 def split_multiplier(multiplier: np.float32) -> tuple[int, int]:
-    """A float32 multiplier as (mantissa, exponent): mantissa x 2^-exponent, the mantissa of exactly 24 bits."""
+    """A float32 multiplier as (mantissa, exponent): mantissa x 2^-exponent, the mantissa of exactly 24 bits.
+
+    Raises
+    ------
+    ValueError
+        If the exponent does not fit its field.
+    """
+    if not 2.0 ** (MANTISSA_BITS - (1 << SHIFT_BITS)) <= multiplier < 1 << MANTISSA_BITS:
+        raise ValueError(f"a multiplier must be at least 2^-40 and below 2^24, not {multiplier!r}")
     fraction, exponent = np.frexp(multiplier)
     return int(fraction * (1 << MANTISSA_BITS)), MANTISSA_BITS - int(exponent)
 
 
 def parameter_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
-    """Biases and scales of all layers, and the sigmoid's table."""
+    """Biases and scales of all layers, and the sigmoid's table; ValueError if they do not fit."""
+    check_model(config, model)
     result: list[Beats] = []
     for unit, array in enumerate(config.arrays):
         shape = pe_array_shape(config, array).drain.requantiser
@@ -156,6 +186,4 @@ def onchip_beats(config: EngineConfig, rows_of: TableRows) -> Beats:
 
 def load_beats(config: EngineConfig, model: QuantisedModel, rows_of: TableRows) -> Beats:
     """Everything that a fresh engine needs before its first item."""
-    return np.concatenate(
-        [weight_beats(config, model), parameter_beats(config, model), onchip_beats(config, rows_of)]
-    )
+    return np.concatenate([weight_beats(config, model), parameter_beats(config, model), onchip_beats(config, rows_of)])
