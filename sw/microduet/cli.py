@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import cyclopts
 
 from microduet.errors import MicroduetError
+from microduet_sim.cache import CacheError
 from microduet_sim.tools import MissingToolError
 
 app = cyclopts.App(
@@ -59,6 +61,133 @@ def check(
     return implementation.main(model, data=data, precision=precision, items=items, seed=seed, dim=dim, json=json)
 
 
+Memory = Literal["simple"]
+
+
+@app.command
+def run(
+    model: str,
+    /,
+    *,
+    items: int = 1024,
+    precision: str = "fixed16",
+    traffic: str = "uniform",
+    memory: Memory = "simple",
+    config: str | None = None,
+    board: str = "u280",
+    seed: int = 0,
+    dim: int = 32,
+    json: bool = False,
+    wave: Path | None = None,
+    window: str = "0:2000",
+    trace: Path | None = None,
+) -> int:
+    """Rank items of a model on its simulated engine, compare every score with the golden model, show the figures.
+
+    Example: microduet run microrec-small --items 4096 --traffic zipf
+
+    Parameters
+    ----------
+    model : microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory, which returns a torch module
+    items : how many items are ranked
+    precision : fixed16, fixed32 or int8
+    traffic : uniform, zipf, or a file of ids (.npy, or text with an item per line)
+    memory : what answers the memory channels: simple, a fixed latency per kind of channel
+    config : microrec-paper, the paper's arrangement of arrays; by default the search's choice
+    board : u280 or u55c
+    seed : of the model, the ids and the arrivals
+    dim : elements of a row of rmc2
+    json : print one JSON object instead of tables
+    wave : write waves to this file (.vcd or .fst); the simulator is built anew for it
+    window : engine cycles FIRST:END that the waves cover
+    trace : write a Perfetto trace of the loaded batch to this file
+    """
+    from microduet import job
+
+    options = job.RunOptions(
+        items=items,
+        precision=precision,
+        traffic=traffic,
+        memory=memory,
+        config=config,
+        board=board,
+        seed=seed,
+        dim=dim,
+        json=json,
+        wave=wave,
+        window=window,
+        trace=trace,
+    )
+    return job.main(model, options)
+
+
+bench = cyclopts.App(name="bench", help="Measure the engine and the simulation.")
+app.command(bench)
+
+
+@bench.command(name="engine")
+def bench_engine(
+    *,
+    model: str = "microrec-small",
+    precision: str = "fixed16",
+    config: str | None = None,
+    items: int = 1024,
+    seed: int = 0,
+    traffic: str = "uniform",
+    memory: Memory = "simple",
+    dim: int = 32,
+    json: bool = False,
+) -> int:
+    """Cycles per item, idle and loaded latency (10,000 items), lookup latency, multipliers and card resources.
+
+    Example: microduet bench engine --model microrec-large --precision fixed32 --json
+
+    Parameters
+    ----------
+    model, precision, config, items, seed, traffic, memory, dim, json : as for run
+    """
+    from microduet import bench as implementation
+    from microduet.job import RunOptions
+
+    options = RunOptions(
+        items=items,
+        precision=precision,
+        traffic=traffic,
+        memory=memory,
+        config=config,
+        seed=seed,
+        dim=dim,
+        json=json,
+    )
+    return implementation.engine(model, options)
+
+
+@bench.command(name="sim")
+def bench_sim(
+    *,
+    model: str = "microrec-small",
+    precision: str = "fixed16",
+    items: int = 1024,
+    seed: int = 0,
+    cold: bool = True,
+    json: bool = False,
+) -> int:
+    """Simulated cycles per second against the SIMD floor, the driver against the bare loop, start-up times, memory.
+
+    Example: microduet bench sim --no-cold --json
+
+    Parameters
+    ----------
+    model, precision, items, seed, json : as for run
+    cold : measure a first start with an empty cache too, which builds the simulator
+    """
+    from microduet import bench as implementation
+    from microduet.job import RunOptions
+
+    options = RunOptions(items=items, precision=precision, seed=seed, json=json)
+    return implementation.sim(model, options, cold=cold)
+
+
 def _fail(message: object) -> int:
     """One line, whatever the message: scripts read standard error by lines."""
     print(f"microduet: {' '.join(str(message).split())}", file=sys.stderr)
@@ -74,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (cyclopts.CycloptsError, MissingToolError) as error:
+    except (cyclopts.CycloptsError, MissingToolError, CacheError) as error:
         status = _fail(error)
     except MicroduetError as error:
         _fail(error)

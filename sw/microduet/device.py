@@ -21,6 +21,7 @@ from microduet_hw.image import load_beats
 from microduet_hw.registers import Register, register_map
 from microduet_hw.status import Status
 from microduet_sim.build import build
+from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.simulator import Fault, Results, SimulationError, Simulator, Stalls
 from microduet_sim.tables import GeneratedTable as GeneratedImage
 from microduet_sim.tables import StoredTable, TableImage
@@ -42,6 +43,7 @@ class Batch:
     status : uint8 (items,), `Status` flags
     latency : float64 (items,), engine cycles from the first beat of an item's indices to its score
     lookup_ns : float64 (items,), from the first beat to the last element in its place
+    finished_us : float64 (items,), when the score came out
     cycles : engine cycles of the whole batch
     cycles_per_item : of the steady state, first and last eighth of the batch left out
     seconds : of real time inside the simulator
@@ -52,6 +54,7 @@ class Batch:
     status: npt.NDArray[np.uint8]
     latency: npt.NDArray[np.float64]
     lookup_ns: npt.NDArray[np.float64]
+    finished_us: npt.NDArray[np.float64]
     cycles: int
     cycles_per_item: float
     seconds: float
@@ -106,11 +109,13 @@ class Device:
         memory: Literal["simple"] = "simple",
         structure: Literal["composite", "flat"] = "composite",
         wave: Literal["vcd", "fst"] | None = None,
-        progress: Callable[[str], None] | None = None,
+        progress: BuildProgress | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
         self._memory: Literal["simple"] = memory
-        self.library = build(self.bundle.config, verilog(self.bundle.config), structure=structure, wave=wave, progress=progress)
+        self.library = build(
+            self.bundle.config, verilog(self.bundle.config), structure=structure, wave=wave, progress=progress
+        )
         self.batch: Batch | None = None
         self._start()
 
@@ -238,6 +243,7 @@ class Device:
             status=results.status,
             latency=latency / ps,
             lookup_ns=(results.vector_ps.astype(np.float64) - begun) / 1000,
+            finished_us=finished / 1e6,
             cycles=results.engine_cycles,
             cycles_per_item=float(steady.mean() / ps) if len(steady) else float(results.engine_cycles),
             seconds=results.seconds,

@@ -1,0 +1,116 @@
+"""`microduet bench`: figures of the engine and of the simulation, from one run each."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from microduet.job import RunOptions, compile_named, open_device, show, steps
+from microduet.measure import Job, measure, versions
+from microduet.packets import pack_items
+
+ROUNDS = 5
+"""Pairs of runs whose median ratio is quoted."""
+
+
+def engine(model: str, options: RunOptions) -> int:
+    """Throughput, idle and loaded latency, lookups; every score compared."""
+    console = Console(stderr=options.json, highlight=False)
+    bundle = compile_named(model, options)
+    with steps(console) as progress, open_device(bundle, progress, memory=options.memory) as device:
+        job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
+        measured = measure(job, device, progress=progress)
+    if options.json:
+        print(json.dumps(measured.figures))
+    else:
+        show(measured, console)
+    for mismatch in measured.mismatches:
+        print(f"mismatch, seed {options.seed}: {mismatch}", file=sys.stderr)
+    return 1 if measured.figures["mismatches"] else 0
+
+
+def sim(model: str, options: RunOptions, *, cold: bool) -> int:
+    """Speed of the simulation against its floor, of the driver against the bare loop, start-up times, memory.
+
+    Times of one machine at one moment: only the ratios within the run mean anything elsewhere.
+    """
+    console = Console(stderr=options.json, highlight=False)
+    figures: dict[str, object] = {"model": model, "precision": options.precision, "items": options.items}
+    if cold:
+        with tempfile.TemporaryDirectory() as empty:
+            figures["cold_build_s"] = _first_score(model, options, cache=Path(empty))
+    _first_score(model, options, cache=None)
+    figures["warm_start_s"] = _first_score(model, options, cache=None)
+    bundle = compile_named(model, options)
+    with steps(console) as progress, open_device(bundle, progress, memory=options.memory) as device:
+        job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
+        ids, dense = job.ids(options.items, salt=0), job.dense(options.items, salt=0)
+        packets = pack_items(bundle.config, sparse=ids, dense=None if dense is None else bundle.input.integers(dense))
+        rows: list[tuple[float, float, float]] = []
+        for number in range(ROUNDS):
+            progress("rounds", number, ROUNDS)
+            floor = device.simulator.floor()
+            begun = time.perf_counter()
+            batch = device.run(ids, dense)
+            driven = batch.cycles / (time.perf_counter() - begun)
+            device.registers["items"] = len(packets)
+            device.registers["control"] = 1
+            bare = device.simulator.run(packets, bare=True)
+            rows.append((driven, bare.engine_cycles / bare.seconds, floor))
+        progress("rounds", ROUNDS, ROUNDS)
+    driven, bare, floor = np.array(rows).T
+    figures |= {
+        "config": bundle.config.name,
+        "cycles_per_second": round(float(np.median(driven))),
+        "simd_floor_cycles_per_second": round(float(np.median(floor))),
+        "floor_ratio": round(float(np.median(driven / floor)), 5),
+        "driver_ratio": round(float(np.median(driven / bare)), 4),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "seed": options.seed,
+        "rounds": ROUNDS,
+        "versions": versions(),
+    }
+    _print(figures, options, console)
+    return 0
+
+
+FIRST_SCORE = """
+import sys, numpy as np, microduet as md
+from microduet.job import RunOptions, compile_named
+from microduet.traffic import make_ids
+bundle = compile_named(sys.argv[1], RunOptions(precision=sys.argv[2]))
+with md.open(bundle) as device:
+    ids = make_ids(bundle.config, items=1, traffic="uniform", seed=0)
+    dense = np.zeros((1, bundle.config.dense), np.float32) if bundle.config.dense else None
+    device.infer(ids, dense)
+"""
+
+
+def _first_score(model: str, options: RunOptions, *, cache: Path | None) -> float:
+    """Seconds from the start of a new process to its first score."""
+    environment = dict(os.environ)
+    if cache is not None:
+        environment |= {"MICRODUET_CACHE": str(cache), "CCACHE_DISABLE": "1"}
+    begun = time.perf_counter()
+    command = [sys.executable, "-c", FIRST_SCORE, model, options.precision]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return round(time.perf_counter() - begun, 2)
+
+
+def _print(figures: dict[str, object], options: RunOptions, console: Console) -> None:
+    if options.json:
+        print(json.dumps(figures))
+        return
+    table = Table(box=None, show_header=False)
+    for name, value in figures.items():
+        if not isinstance(value, dict):
+            table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    console.print(table)

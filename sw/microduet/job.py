@@ -1,0 +1,184 @@
+"""The main job: compile a model, open its engine, rank items, compare every score, show the figures."""
+
+import contextlib
+import dataclasses
+import json
+import re
+import sys
+import typing
+from collections.abc import Generator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from microduet import compiler, paper, zoo
+from microduet.bundle import Bundle
+from microduet.device import Batch, Device
+from microduet.errors import InputError
+from microduet.measure import Job, Measured, measure, search_result
+
+WINDOW = re.compile(r"(\d+):(\d+)$")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Arguments of `microduet run` that say what to measure and what to keep."""
+
+    items: int = 1024
+    precision: str = "fixed16"
+    traffic: str = "uniform"
+    memory: typing.Literal["simple"] = "simple"
+    config: str | None = None
+    board: str = "u280"
+    seed: int = 0
+    dim: int = 32
+    json: bool = False
+    wave: Path | None = None
+    window: str = "0:2000"
+    trace: Path | None = None
+
+
+def main(model: str, options: RunOptions) -> int:
+    """Run the job and print its figures; 1 if a score is not the golden model's."""
+    console = Console(stderr=options.json, highlight=False)
+    window = _window(options.window)
+    bundle = compile_named(model, options)
+    if not options.json:
+        _show_choices(bundle, options, console)
+    with steps(console) as progress:
+        device = open_device(bundle, progress, wave=_wave_kind(options.wave), memory=options.memory)
+        with device:
+            if options.wave is not None:
+                device.simulator.wave(options.wave, first=window[0], end=window[1])
+            job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
+            measured = measure(job, device, progress=progress)
+            if options.trace is not None and device.batch is not None:
+                write_trace(options.trace, device.batch, bundle)
+    if options.json:
+        print(json.dumps(measured.figures))
+    else:
+        show(measured, console)
+    for mismatch in measured.mismatches:
+        print(f"mismatch, seed {options.seed}: {mismatch}", file=sys.stderr)
+    return 1 if measured.figures["mismatches"] else 0
+
+
+def compile_named(model: str, options: RunOptions) -> Bundle:
+    """The bundle of a model given by name or as ``module.py:factory``."""
+    named = model if ".py" in model else zoo.find(model, seed=options.seed, dim=options.dim)
+    return compiler.compile(named, board=options.board, precision=options.precision, config=options.config)
+
+
+def open_device(
+    bundle: Bundle,
+    progress: "Steps",
+    *,
+    wave: typing.Literal["vcd", "fst"] | None = None,
+    memory: typing.Literal["simple"] = "simple",
+) -> Device:
+    """The device of a bundle; the steps of a build are shown."""
+    return Device(
+        bundle, memory=memory, wave=wave, progress=lambda done, of, what: progress(f"build: {what}", done, of)
+    )
+
+
+class Steps(typing.Protocol):
+    """``progress(what, done, of)``."""
+
+    def __call__(self, what: str, done: int, of: int, /) -> None: ...
+
+
+@contextlib.contextmanager
+def steps(console: Console) -> Generator[Steps]:
+    """A progress bar per kind of work, on a terminal; nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} / {task.total:,.0f}"))
+    rate = TextColumn("{task.fields[rate]}")
+    shown = Progress(
+        *columns, rate, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    )
+    tasks: dict[str, typing.Any] = {}
+    with shown:
+
+        def report(what: str, done: int, of: int, /) -> None:
+            kind = what.partition(":")[0]
+            if kind not in tasks:
+                tasks[kind] = shown.add_task(kind, total=of, rate="")
+            task = next(task for task in shown.tasks if task.id == tasks[kind])
+            speed = f"{task.speed:,.0f}/s" if task.speed else ""
+            shown.update(tasks[kind], completed=done, total=of, description=what, rate=speed)
+
+        yield report
+
+
+def _show_choices(bundle: Bundle, options: RunOptions, console: Console) -> None:
+    from microduet.plan_report import show_plan, show_search
+
+    show_plan(bundle.plan, console)
+    if options.config in (None, "default"):
+        show_search(search_result(bundle), console)
+
+
+def show(measured: Measured, console: Console) -> None:
+    """Print the figures of a job beside the paper's."""
+    figures = measured.figures
+    known = paper.figures(str(figures["model"]), str(figures["precision"]))
+    table = Table(title=f"{figures['config']}, memory {figures['memory']}, seed {figures['seed']}", box=None)
+    table.title_justify = "left"
+    for name in ("", "measured", "paper"):
+        table.add_column(name, justify="right" if name else "left")
+    rows: list[tuple[str, str, float | int | None]] = [
+        ("cycles per item", "cycles_per_item", known and known.cycles_per_item),
+        ("idle latency, cycles", "idle_latency_cycles", known and known.latency_cycles),
+        ("latency at 80 % load, p50", "p50_latency_cycles", None),
+        ("latency at 80 % load, p99", "p99_latency_cycles", None),
+        ("lookup latency, ns", "lookup_latency_ns", known and known.lookup_ns),
+        ("multipliers", "multipliers", known and known.multipliers),
+        ("multiplier use", "multiplier_use", None),
+        ("DSP slices", "dsp", known and known.dsp),
+        ("BRAM36 for weights", "bram36", None),
+        ("URAM for weights", "uram", None),
+        ("engine clock, MHz", "clock_mhz", known and known.clock_mhz),
+        ("items compared", "items", None),
+        ("mismatches", "mismatches", None),
+    ]
+    for label, name, other in rows:
+        table.add_row(label, f"{figures[name]:,}", "" if other is None else f"{other:,.1f}".removesuffix(".0"))
+    console.print(table)
+    console.print(f"simulated at {figures['simulated_cycles_per_second']:,} engine cycles per second")
+
+
+def write_trace(path: Path, batch: Batch, bundle: Bundle) -> None:
+    """A Perfetto trace (Chrome JSON) of a batch: each item's lookup and arithmetic, at the engine's clock."""
+    period = 1 / bundle.config.engine_mhz
+    finished = batch.finished_us
+    begun = finished - batch.latency * period
+    looked_up = begun + batch.lookup_ns / 1000
+    events: list[dict[str, object]] = [
+        {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": bundle.config.name}},
+        {"name": "thread_name", "ph": "M", "pid": 1, "tid": 1, "args": {"name": "lookup"}},
+        {"name": "thread_name", "ph": "M", "pid": 1, "tid": 2, "args": {"name": "arrays, output, result"}},
+    ]
+    for item, (start, middle, end) in enumerate(zip(begun, looked_up, finished, strict=True)):
+        for track, kind, first, last in ((1, "lookup", start, middle), (2, "compute", middle, end)):
+            span: dict[str, object] = {"name": f"item {item}", "cat": kind, "id": item, "pid": 1, "tid": track}
+            events += [span | {"ph": "b", "ts": first}, span | {"ph": "e", "ts": last}]
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
+    temporary.replace(path)
+
+
+def _window(text: str) -> tuple[int, int]:
+    match = WINDOW.match(text)
+    if not match or int(match[1]) >= int(match[2]):
+        raise InputError(f"window must be FIRST:END in engine cycles, FIRST below END, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def _wave_kind(path: Path | None) -> typing.Literal["vcd", "fst"] | None:
+    if path is None:
+        return None
+    if path.suffix not in (".vcd", ".fst"):
+        raise InputError(f"wave must end in .vcd or .fst, not {path.name!r}")
+    return "fst" if path.suffix == ".fst" else "vcd"
