@@ -36,6 +36,9 @@ Wave = Literal["vcd", "fst"]
 
 RUNTIME = Path(__file__).parent / "runtime"
 COMMON_SOURCES = ("api.cpp", "simulation.cpp", "output_hash.cpp", "floor.cpp")
+MEMORY_SIDE_INPUTS = ("mem_rst", "m_axi_", "s_axis_items_")
+"""Beginnings of the inputs that change with the memory-side clock: the runtime tells them apart by hand."""
+
 SPLIT = 12_000
 """Verilator's measure of a C++ file's size, so that all cores have something to compile."""
 
@@ -163,7 +166,9 @@ class _Plan:
         report(0, 1, "verilating")
         top = "engine" if flat else "engine_core"
         verilate(work / f"{top}.v", top=top, prefix="Vmodel", folder=work / "model", flags=self.verilator_flags())
-        (work / "quiet.h").write_text(quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk"))
+        (work / "quiet.h").write_text(
+            quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk", inputs=MEMORY_SIDE_INPUTS)
+        )
         units = [Unit(source=RUNTIME / name) for name in (f"{self.structure}_model.cpp", *COMMON_SOURCES)]
         units += [] if flat else [self.array(work, k) for k in range(len(self.config.arrays))]
         units += self.verilated(work / "model")

@@ -20,7 +20,9 @@ from collections import Counter
 _MODULE = re.compile(r"^module .*?^endmodule$", re.M | re.S)
 _TOKEN = re.compile(r"\\\S+|[A-Za-z_][\w$]*")
 _STORE = re.compile(r"^  always @\(posedge (\S+)\)\n    (\S+) +<= (\S+) +;\n", re.M)
-_NEXT = re.compile(r"^  always @\* begin\n    if \(\S+ ?\) begin end\n    (\S+) += ([^;]*?) ?;\n(.*?)^  end\n", re.M | re.S)
+_NEXT = re.compile(
+    r"^  always @\* begin\n    if \(\S+ ?\) begin end\n    (\S+) += ([^;]*?) ?;\n(.*?)^  end\n", re.M | re.S
+)
 
 
 def fold_registers(verilog: str) -> str:

@@ -11,6 +11,12 @@ struct Edge {
     bool engine, memory;
 };
 
+// Whether inputs of either side differ from what they were at the edge before.
+struct Changes {
+    bool engine = false, memory = false;
+    explicit operator bool() const { return engine || memory; }
+};
+
 // Rising edges of both clocks in order; edges that fall together come as one. Both rise first after one period.
 class Clocks {
   public:

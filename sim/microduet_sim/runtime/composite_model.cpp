@@ -44,8 +44,8 @@ class CompositeModel final : public Model {
         MICRODUET_ARRAYS(MICRODUET_MAKE_ARRAY)
     }
 
-    void rise(Edge edge, bool changed) override {
-        if (edge.engine) changed |= step_arrays();
+    void rise(Edge edge, Changes changed) override {
+        if (edge.engine) changed.engine |= step_arrays();
         verilated_.rise(edge, changed);
     }
     void settle() override { verilated_.settle(); }

@@ -7,7 +7,7 @@ namespace microduet {
 class FlatModel final : public Model {
   public:
     FlatModel() { bind(top_.top(), pins); }
-    void rise(Edge edge, bool changed) override { top_.rise(edge, changed); }
+    void rise(Edge edge, Changes changed) override { top_.rise(edge, changed); }
     void settle() override { top_.settle(); }
     bool open_wave(const char* path) override { return top_.open_wave(path); }
     void close_wave() override { top_.close_wave(); }

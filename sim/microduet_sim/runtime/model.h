@@ -13,9 +13,8 @@ class Model {
   public:
     virtual ~Model() = default;
 
-    // Rising edges; the inputs hold what was set before. `changed` says whether one differs from what it was at the
-    // edge before.
-    virtual void rise(Edge edge, bool changed) = 0;
+    // Rising edges; the inputs hold what was set before, and `changed` says which have been set.
+    virtual void rise(Edge edge, Changes changed) = 0;
 
     // Inputs have changed and no clock has: bring combinational outputs up to date.
     virtual void settle() = 0;

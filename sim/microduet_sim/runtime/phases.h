@@ -19,9 +19,10 @@ class Phases {
   public:
     explicit Phases(Vmodel& top) : top_(top), root_(top.rootp), quiet_(*top.rootp) {}
 
-    // Rising edges; `changed` says whether an input differs from what it was at the edge before.
-    void rise(Edge edge, bool changed) {
-        if (changed) quiet_.wake();
+    // Rising edges, with the inputs that have changed since the edge before.
+    void rise(Edge edge, Changes changed) {
+        if (changed) settle();
+        if (changed.memory || (changed.engine && quiet_.disturbed())) quiet_.wake();
         if (edge.memory && quiet_.asleep()) edge.memory = false;
         if (!edge.engine && !edge.memory) return;
         // The clock pins stay high, and the model is told that they were low: falling edges, at which nothing happens,
@@ -29,7 +30,6 @@ class Phases {
         top_.clk = top_.mem_clk = 1;
         root_->__Vtrigprevexpr___TOP__clk__0 = !edge.engine;
         root_->__Vtrigprevexpr___TOP__mem_clk__0 = !edge.memory;
-        if (changed) settle();
         Vmodel___024root___eval_phase__act(root_);
         const bool watched = edge.memory && quiet_.watches(!edge.engine);
         if (watched) quiet_.before();

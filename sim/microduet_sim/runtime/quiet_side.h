@@ -1,8 +1,8 @@
 // Knows when an edge of the memory-side clock cannot change anything, so that it need not be evaluated.
 //
 // Two edges in a row that leave everything as it was prove that the memory side stands still: what it computes depends
-// on its own state, on inputs and on the few signals that come from the engine side (`quiet.h`, written by the build).
-// It wakes when an input or one of those signals changes.
+// on its own state, on its inputs and on the few signals that come from the engine side or follow inputs within a cycle
+// (`quiet.h`, written by the build). It wakes when one of those changes.
 #pragma once
 
 #include <algorithm>
@@ -30,12 +30,15 @@ class QuietSide {
         regions_.emplace_back(start, sizeof root_ - start);
     }
 
-    // An input has changed.
+    // An input of the memory side has changed.
     void wake() { asleep_ = false, patience_ = CALM_EDGES, unchanged_ = 0; }
+
+    // Another input has changed, and what follows it: whether the memory side would notice.
+    bool disturbed() { return asleep_ && changed(settled_); }
 
     // Before an edge of the memory-side clock: whether it can be left out.
     bool asleep() {
-        if (asleep_ && crossing_changed()) wake();
+        if (asleep_ && changed(crossing_)) wake();
         return asleep_;
     }
 
@@ -61,8 +64,9 @@ class QuietSide {
                 patience_ = RETRY_EDGES;
                 return;
             }
-        unchanged_ = crossing_changed() ? 1 : unchanged_ + 1;
+        unchanged_ = changed(crossing_) ? 1 : unchanged_ + 1;
         asleep_ = unchanged_ >= 2;
+        if (asleep_) changed(settled_);
     }
 
   private:
@@ -77,27 +81,38 @@ class QuietSide {
     }
     size_t place(void* signal) { return static_cast<size_t>(static_cast<char*>(signal) - bytes()); }
 
-    // Whether a signal from the engine side differs from the last call's.
-    bool crossing_changed() {
-        bool changed = false;
-#define MICRODUET_COMPARE(SIGNAL)                                                 \
-    if (std::memcmp(&crossing_.SIGNAL, &root_.SIGNAL, sizeof crossing_.SIGNAL)) { \
-        crossing_.SIGNAL = root_.SIGNAL;                                          \
-        changed = true;                                                           \
-    }
-        MICRODUET_CROSSING(MICRODUET_COMPARE)
-        return changed;
-    }
-
-    struct Crossing {
 #define MICRODUET_KEEP(SIGNAL) decltype(Vmodel___024root::SIGNAL) SIGNAL;
+    struct Crossing {
         MICRODUET_CROSSING(MICRODUET_KEEP)
     };
+    struct Settled {
+        MICRODUET_SETTLED(MICRODUET_KEEP)
+    };
+
+    // Whether a signal differs from the last call's.
+#define MICRODUET_COMPARE(SIGNAL)                                       \
+    if (std::memcmp(&kept.SIGNAL, &root_.SIGNAL, sizeof kept.SIGNAL)) { \
+        std::memcpy(&kept.SIGNAL, &root_.SIGNAL, sizeof kept.SIGNAL);   \
+        different = true;                                               \
+    }
+    bool changed(Crossing& kept) {
+        bool different = false;
+        MICRODUET_CROSSING(MICRODUET_COMPARE)
+        (void)kept;
+        return different;
+    }
+    bool changed(Settled& kept) {
+        bool different = false;
+        MICRODUET_SETTLED(MICRODUET_COMPARE)
+        (void)kept;
+        return different;
+    }
 
     Vmodel___024root& root_;
     std::vector<char> copy_;
     std::vector<std::pair<size_t, size_t>> regions_;
     Crossing crossing_{};
+    Settled settled_{};
     bool asleep_ = false;
     int patience_ = CALM_EDGES, unchanged_ = 0;
 };

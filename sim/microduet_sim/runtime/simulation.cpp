@@ -37,10 +37,10 @@ Simulation::Simulation(const MdOpen& open)
 
 void Simulation::reset() {
     *model_->pins.rst = *model_->pins.mem_rst = 1;
-    changed_ = true;
+    changed_ = {true, true};
     while (clocks_.engine_cycles < RESET_CYCLES) step();
     *model_->pins.rst = *model_->pins.mem_rst = 0;
-    changed_ = true;
+    changed_ = {true, true};
     while (clocks_.engine_cycles < 2 * RESET_CYCLES) step();
 }
 
@@ -58,7 +58,7 @@ void Simulation::step() {
         for (size_t k = 0; k < ports_.size(); ++k)
             if ((active_[k] = ports_[k].sample())) ports_[k].keep();
     }
-    model_->rise(edge, std::exchange(changed_, control_.busy()));
+    model_->rise(edge, std::exchange(changed_, Changes{control_.busy(), false}));
     drive(edge);
     if (waving_) wave();
 }
@@ -67,18 +67,18 @@ void Simulation::step() {
 void Simulation::drive(Edge edge) {
     const uint64_t ps = clocks_.picoseconds();
     if (edge.engine) {
-        if (run_) changed_ |= results_.drive(ps);
+        if (run_) changed_.engine |= results_.drive(ps);
         load_.drive();
-        changed_ |= load_.changed() || control_.busy();
+        changed_.engine |= load_.changed() || control_.busy();
         control_.drive();
     }
     if (edge.memory) {
         for (size_t k = 0; k < ports_.size(); ++k)
-            if (active_[k]) changed_ |= ports_[k].drive(clocks_.memory_cycles);
+            if (active_[k]) changed_.memory |= ports_[k].drive(clocks_.memory_cycles);
         if (run_) {
             results_.watch_vectors(ps);
             items_.drive(ps, clocks_.engine_cycles - batch_cycle_, results_.finished());
-            changed_ |= items_.changed();
+            changed_.memory |= items_.changed();
         }
     }
 }

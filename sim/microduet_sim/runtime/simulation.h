@@ -48,7 +48,7 @@ class Simulation {
     bool advance(Done done, Progress progress, Patience patience);
 
     bool settle_;
-    bool changed_ = true;  // whether an input differs from what it was at the edge before
+    Changes changed_{true, true};
     std::unique_ptr<Model> model_;
     Clocks clocks_;
     std::vector<MdTable> tables_;

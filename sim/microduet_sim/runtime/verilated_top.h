@@ -34,8 +34,8 @@ class VerilatedTop {
     Vmodel& top() { return *top_; }
     void settle() { top_->eval(); }
 
-    // Rising edges; `changed` says whether an input differs from what it was at the edge before.
-    void rise(Edge edge, bool changed) {
+    // Rising edges, with the inputs that have changed since the edge before.
+    void rise(Edge edge, Changes changed) {
 #if MICRODUET_TOGGLE || VM_TRACE
         (void)changed;
         if (edge.engine) top_->clk = 0;
