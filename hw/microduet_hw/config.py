@@ -10,6 +10,12 @@ import msgspec
 AXI_BYTES = 32
 """Bytes of one beat of a memory channel (256 bits, the port of a U280 pseudo-channel)."""
 
+MAX_ARRAYS = 16
+"""Arrays that the unit of a load beat can name (4 bits)."""
+
+MAX_PES = 4096
+"""PEs of an array that it can name (11 bits for the pair, 1 for the half)."""
+
 
 class Precision(enum.StrEnum):
     """Arithmetic of a whole engine."""
@@ -109,6 +115,10 @@ class Array(Frozen, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.pes < 2 or self.pes % 2:
             raise ValueError(f"an array has an even number of PEs (they come in pairs), not {self.pes!r}")
+        if self.pes > MAX_PES:
+            raise ValueError(f"an array has at most {MAX_PES} PEs, not {self.pes!r}")
+        if not self.layers:
+            raise ValueError("an array computes at least one layer, not ()")
         if min(self.lanes, self.drain) < 1:
             raise ValueError(f"lanes and drain must be at least 1, not {self.lanes!r} and {self.drain!r}")
 

@@ -6,10 +6,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.config import Array, EngineConfig, Frozen, Precision
+from microduet_hw.config import MAX_PES, Array, EngineConfig, Frozen, Precision
 from microduet_hw.layout import plan_layer
 
-PAIR_BITS = 11
+PAIR_BITS = (MAX_PES // 2 - 1).bit_length()
 """Bits of a pair's number."""
 
 
