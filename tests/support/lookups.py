@@ -14,7 +14,7 @@ HBM, ONCHIP = SourceKind.HBM, SourceKind.ONCHIP
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One feature: `places` are (source, first row, rows, first column, columns); the whole table in source 0 if empty."""
+    """One feature. `places`: (source, first row, rows, first column, columns); none means all of it in source 0."""
 
     rows: int = 20
     dim: int = 4
