@@ -31,7 +31,8 @@ class Job:
 
     bundle: Bundle
     items: int = 1024
-    loaded_items: int = 10_000
+    loaded_items: int | None = None
+    """Items of the batch with Poisson arrivals; as many as `items` if None."""
     traffic: str = "uniform"
     memory: typing.Literal["simple"] = "simple"
     seed: int = 0
@@ -92,7 +93,7 @@ def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Me
     config = job.bundle.config
     saturated, wrong, count = run("saturated", job.items, "saturated", 0)
     idle, wrong_idle, count_idle = run("idle", min(IDLE_ITEMS, job.items), "idle", 1)
-    items = min(job.loaded_items, max(job.items, 64))
+    items = job.loaded_items or job.items
     gaps = np.random.default_rng([job.seed, 2]).exponential(saturated.cycles_per_item / LOAD, items)
     loaded, wrong_loaded, count_loaded = run("loaded", items, np.cumsum(gaps).astype(np.int64), 2)
     p50, p99 = np.percentile(loaded.latency, [50, 99])
