@@ -1,0 +1,182 @@
+"""Components of the compute side together with what they may assume and what they must keep, for proofs."""
+
+from typing import Any
+
+from amaranth.hdl import Array, Assert, Assume, Cover, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from microduet_hw.activation import VECTORS, ActivationBuffer
+from microduet_hw.config import EngineConfig
+from microduet_hw.output_layer import RESULTS
+from microduet_hw.registers import ControlRegisters
+from microduet_hw.result import ResultStage
+from microduet_hw.sequencer import Sequencer, SequencerShape
+from tests.support.flow import Bare
+
+
+class Contract(wiring.Component):
+    """A component whose inputs are those of the proof; `rules` adds what is assumed, asserted and covered.
+
+    Parameters
+    ----------
+    dut : the component
+    fault : breaks the contract's view of the component on purpose: such a proof must fail
+    """
+
+    def __init__(self, dut: wiring.Component, *, fault: bool = False) -> None:
+        self._dut, self.fault = Bare(dut), fault
+        super().__init__({name: In(m.shape) for name, m in self._dut.signature.members.items() if m.flow is In})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = self._dut
+        m.d.comb += [getattr(self._dut, name).eq(getattr(self, name)) for name in self.signature.members]
+        self.rules(m, {name: Value.cast(getattr(self._dut, name)) for name in self._dut.signature.members})
+        return m
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        """Add what is assumed, asserted and covered of the component's ports."""
+        raise NotImplementedError
+
+    def holds(self, m: Module, *, valid: Value, ready: Value, payload: Value) -> Value:
+        """Whether an offer that was not taken in the cycle before still stands."""
+        stalled, held = Signal(), Signal(payload.shape())
+        m.d.sync += [stalled.eq(valid & ~ready), held.eq(payload)]
+        return ~stalled | (valid & (payload == held))
+
+
+class ResultContract(Contract):
+    """`ResultStage`: an AXI4-Stream beat stands until it is taken, if results come only where there is a place."""
+
+    def __init__(self, *, fault: bool = False) -> None:
+        super().__init__(ResultStage(logit_bits=16), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        places = Signal(range(RESULTS + 1), init=RESULTS)
+        valid, ready = ports["m_axis_results__tvalid"], ports["m_axis_results__tready"]
+        data = ports["m_axis_results__tdata"]
+        m.d.sync += places.eq(places + ports["o_return"] - ports["i_results__valid"])
+        m.d.comb += [
+            # Without its places a result could overwrite one that waits.
+            Assume((places != 0) | self.fault | ~ports["i_results__valid"]),
+            Assert(self.holds(m, valid=valid, ready=ready, payload=data)),
+            Assert(ports["m_axis_results__tlast"]),
+            Assert(ports["o_return"] == (valid & ready)),
+            Assert(places <= RESULTS),
+            Cover(valid & ready),
+            Cover(valid & (places == 0)),
+        ]
+
+
+class RegistersContract(Contract):
+    """`ControlRegisters`: answers stand until taken, and every request gets exactly one."""
+
+    def __init__(self, *, config: EngineConfig, fault: bool = False) -> None:
+        super().__init__(ControlRegisters(config=config), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        bus = {name.removeprefix("s_axi_control__"): value for name, value in ports.items()}
+        for channel, payload in (("aw", bus["awaddr"]), ("w", bus["wdata"]), ("ar", bus["araddr"])):
+            valid, ready = bus[f"{channel}valid"], bus[f"{channel}ready"]
+            m.d.comb += Assume(self.holds(m, valid=valid, ready=ready, payload=payload))
+        for channel, payload in (("r", bus["rdata"]), ("b", bus["bresp"])):
+            valid, ready = bus[f"{channel}valid"], bus[f"{channel}ready"]
+            m.d.comb += Assert(self.holds(m, valid=valid, ready=ready, payload=payload))
+        taken = {channel: bus[f"{channel}valid"] & bus[f"{channel}ready"] for channel in ("ar", "aw", "w", "r", "b")}
+        reads, writes = Signal(), Signal()
+        m.d.sync += [reads.eq(reads + taken["ar"] - taken["r"]), writes.eq(writes + taken["aw"] - taken["b"])]
+        m.d.comb += [
+            Assert(taken["aw"] == taken["w"]),
+            Assert(bus["rvalid"] == (reads ^ self.fault)),
+            Assert(bus["bvalid"] == writes),
+            Assert(~(reads & taken["ar"] & ~taken["r"])),
+            Assert(~(writes & taken["aw"] & ~taken["b"])),
+            Cover(taken["r"] & (bus["rdata"] != 0)),
+            Cover(taken["b"]),
+            Cover(bus["rvalid"] & ~bus["rready"] & bus["arvalid"]),
+            Cover(ports["interrupt"]),
+            Cover(ports["o_run"]),
+        ]
+
+
+class ActivationContract(Contract):
+    """`ActivationBuffer`: equal to two vectors of registers, if producer and consumer keep their rules."""
+
+    def __init__(self, *, words: int, bits: int = 1, fault: bool = False) -> None:
+        self._words, self._bits = words, bits
+        super().__init__(ActivationBuffer(words=words, bits=bits), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        reserve, release, sent = ports["i_reserve"], ports["i_release"], ports["i_words__valid"]
+        data, last = ports["i_words__payload"][: self._bits], ports["i_words__payload"][self._bits]
+        used, owed = Signal(range(VECTORS + 1)), Signal(range(VECTORS * self._words + 1))
+        place = Signal(range(max(2, self._words)))
+        m.d.sync += [used.eq(used + reserve - release), owed.eq(owed + Mux(reserve, self._words, 0) - sent)]
+        with m.If(sent):
+            m.d.sync += place.eq(Mux(last, 0, place + 1))
+        m.d.comb += [
+            Assume(~reserve | (used != VECTORS) | self.fault),
+            Assume(~sent | ((owed != 0) & (last == (place == self._words - 1)))),
+            Assume(~release | (ports["o_count"] == self._words)),
+            Assert(ports["o_space"] == (used != VECTORS)),
+            Assert(ports["o_count"] <= self._words),
+        ]
+        self._contents(m, ports, data=data, last=last)
+
+    def _contents(self, m: Module, ports: dict[str, Any], *, data: Value, last: Value) -> None:
+        """Vectors of registers beside the buffer: counts and words must be the same."""
+        rows = [[Signal(self._bits, name=f"word_{v}_{k}") for k in range(self._words)] for v in range(VECTORS)]
+        # Wider than the buffer's own, or a word too many would wrap both alike.
+        counts = Array(Signal(range(self._words + 2), name=f"came_{v}") for v in range(VECTORS))
+        head, tail, releases = Signal(), Signal(), Signal(range(4))
+        with m.If(ports["i_words__valid"]):
+            for v in range(VECTORS):
+                for k in range(self._words):
+                    with m.If((tail == v) & (counts[v] == k)):
+                        m.d.sync += rows[v][k].eq(data)
+            m.d.sync += [counts[tail].eq(counts[tail] + 1), tail.eq(tail ^ last)]
+        with m.If(ports["i_release"]):
+            m.d.sync += [counts[head].eq(0), head.eq(~head), releases.eq(Mux(releases == 3, 3, releases + 1))]
+        readable, expected = Signal(), Signal(self._bits)
+        word = Array(Array(row) for row in rows)[head][ports["i_address"]]
+        m.d.sync += [readable.eq(ports["i_address"] < counts[head]), expected.eq(word)]
+        m.d.comb += [
+            Assert(ports["o_count"] == counts[head]),
+            Assert(~readable | (ports["o_data"] == expected)),
+            Cover(releases == 3),
+            Cover(ports["i_release"] & ports["i_words__valid"] & readable),
+            Cover(~ports["o_space"] & (counts[0] == self._words) & (counts[1] == self._words)),
+        ]
+
+
+class SequencerContract(Contract):
+    """`Sequencer`: a round never ends while the drain of the one before is on; nothing goes out without its needs."""
+
+    def __init__(self, *, shape: SequencerShape, fault: bool = False) -> None:
+        self._shape = shape
+        super().__init__(Sequencer(shape=shape), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        shape = self._shape
+        step = shape.step(ports["o_step__payload"])
+        goes = ports["o_step__valid"]
+        # The drain's own length: a round that ends in cycle t is captured later, and its steps keep that distance.
+        drain = shape.drain + self.fault
+        draining = Signal(range(drain + 1))
+        with m.If(goes & step.last):
+            m.d.sync += draining.eq(drain - 1)
+        with m.Elif(draining != 0):
+            m.d.sync += draining.eq(draining - 1)
+        width = len(ports["i_counts"]) // len(shape.plans)
+        counts = Array(ports["i_counts"].word_select(k, width) for k in range(len(shape.plans)))
+        m.d.comb += [
+            Assert(~(goes & step.last) | (draining == 0)),
+            Assert(~goes | (counts[step.plan] > step.word)),
+            Assert(~goes | ~ports["i_hold"]),
+            Assert((ports["o_reserve"] & ~ports["i_spaces"]) == 0),
+            Assert(goes | ((ports["o_reserve"] == 0) & (ports["o_release"] == 0))),
+            Cover(goes & step.last & (draining == 0)),
+            Cover(ports["o_blocked"] & (draining != 0) & ~step.first),
+            Cover(goes & step.vector_last & (step.plan == len(shape.plans) - 1)),
+        ]
