@@ -188,6 +188,22 @@ def bench_sim(
     return implementation.sim(model, options, cold=cold)
 
 
+@app.command
+def cache(*, clear: bool = False, json: bool = False) -> int:
+    """Show what is kept between runs (simulators, compiled models, gateware), or remove it.
+
+    Example: microduet cache --clear
+
+    Parameters
+    ----------
+    clear : remove everything; it is built again when it is needed
+    json : print one JSON object instead of a table
+    """
+    from microduet import cache_command as implementation
+
+    return implementation.main(clear=clear, json=json)
+
+
 def _fail(message: object) -> int:
     """One line, whatever the message: scripts read standard error by lines."""
     print(f"microduet: {' '.join(str(message).split())}", file=sys.stderr)

@@ -1,0 +1,44 @@
+"""`microduet cache`: what is kept between runs, and how to be rid of it."""
+
+import json as json_module
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from microduet.cache import cache_root
+
+KINDS = {
+    "models": "simulators",
+    "bundles": "compiled models",
+    "verilog": "generated gateware",
+    "tables": "table rows in C++",
+    "benches": "simulators of the tests",
+}
+
+
+def main(*, clear: bool, json: bool) -> int:
+    """Print what each kind of entry takes; with `clear`, remove all of it first."""
+    root = cache_root()
+    if clear:
+        for kind in KINDS:
+            shutil.rmtree(root / kind, ignore_errors=True)
+    rows = {kind: _contents(root / kind) for kind in KINDS}
+    if json:
+        entries = {kind: {"entries": count, "bytes": size} for kind, (count, size) in rows.items()}
+        print(json_module.dumps({"folder": str(root), **entries}))
+        return 0
+    table = Table(title=str(root), title_justify="left", box=None)
+    for name in ("kind", "entries", "MiB"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for kind, (count, size) in rows.items():
+        table.add_row(KINDS[kind], str(count), f"{size / 2**20:.1f}")
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _contents(folder: Path) -> tuple[int, int]:
+    """Entries of a folder and the bytes of all files in it."""
+    entries = [path for path in folder.glob("*") if path.is_dir()]
+    return len(entries), sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
