@@ -71,7 +71,8 @@ class PacketIntake(wiring.Component):
         ended, dealt = Signal(), Signal()
         number = Signal(range(max(2, self._beats)))
         packet = Signal(packet_layout(), reset_less=True)
-        passed = Signal()
+        passed, offered = Signal(), Signal()
+        m.d.mem += offered.eq(beats.valid & ~beats.ready)
         m.d.comb += [
             beats.p.data.eq(port.tdata),
             passed.eq(beats.valid & beats.ready),
@@ -86,7 +87,7 @@ class PacketIntake(wiring.Component):
         following = "beats" if self._beats > 1 else "close"
         with m.FSM(domain="mem"):
             with m.State("idle"):
-                may = self._open(m)
+                may = self._open(m) | offered  # what is offered is not taken back when `i_run` falls
                 m.d.comb += [beats.valid.eq(port.tvalid & may), port.tready.eq(beats.ready & may)]
                 with m.If(passed):
                     m.d.comb += self.o_start.eq(1)

@@ -117,7 +117,7 @@ class ReadIssuer(wiring.Component):
         number, free = self._ids_in_turn(m, issue)
         m.d.comb += [
             reads.eq(placed.here & ~lookup.bad),
-            can_read.eq(free & (~request.valid | request.ready)),
+            can_read.eq(free & (~request.valid | request.ready) & ~give_up),
             order.valid.eq(self.i.valid & (~reads | can_read | give_up)),
             self.i.ready.eq(order.ready & (~reads | can_read | give_up)),
             order.p.read.eq(reads & can_read),
@@ -129,7 +129,7 @@ class ReadIssuer(wiring.Component):
             issue.eq(order.valid & order.ready & order.p.read),
             self.o_stalled.eq(self.i.valid & ~self.i.ready),
         ]
-        self._give_up(m, give_up, waiting=self.i.valid & reads & ~can_read & self.i_idle)
+        self._watch(m, give_up, waiting=self.i.valid & reads & ~can_read & self.i_idle, done=order.ready)
         valid = Signal()
         payload: Any = Signal(request.p.shape(), reset_less=True)
         lengths = constant(m, progress, [p.beats - 1 for p in self._plan.parts], name="length")
@@ -165,10 +165,12 @@ class ReadIssuer(wiring.Component):
             m.d.mem += lost.eq((lost | masks["lost"]) & ~masks["returned"])
         return number, free
 
-    def _give_up(self, m: Module, give_up: Signal, *, waiting: Value) -> None:
+    def _watch(self, m: Module, give_up: Signal, *, waiting: Value, done: Value) -> None:
+        """Give up what has waited too long; a register, because what was decided is not taken back."""
         waited = Signal(range(max(2, self._watchdog)))
-        m.d.comb += give_up.eq(waiting & (waited == self._watchdog - 1))
-        with m.If(waiting & ~give_up):
-            m.d.mem += waited.eq(waited + 1)
+        with m.If(give_up):
+            m.d.mem += [give_up.eq(~done), waited.eq(0)]
+        with m.Elif(waiting):
+            m.d.mem += [waited.eq(waited + 1), give_up.eq(waited == self._watchdog - 1)]
         with m.Else():
             m.d.mem += waited.eq(0)

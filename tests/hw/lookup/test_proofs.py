@@ -1,0 +1,157 @@
+"""The streams of the memory side keep the stream rules, whatever their neighbours do."""
+
+import pytest
+from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.lookup.intake import PacketIntake
+from microduet_hw.lookup.queue import Queue
+from microduet_hw.lookup.reader import ChannelReader
+from microduet_hw.lookup.sender import VectorSender
+from tests.support.formal import prove
+from tests.support.lookups import HBM, Table, lookup_config
+
+
+class Counted(wiring.Component):
+    """A queue whose input is numbered: what comes out must be the next number."""
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self):
+        super().__init__({"i": In(stream.Signature(4)), "o": Out(stream.Signature(4))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = Queue(shape=4, depth=4)
+        wiring.connect(m, wiring.flipped(self.i), queue.i)
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+        sent, due = Signal(4), Signal(4)
+        m.d.comb += Assume(~self.i.valid | (self.i.payload == sent))
+        m.d.comb += Assert(~self.o.valid | (self.o.payload == due))
+        m.d.comb += Assert((sent - due)[:4] <= 5)
+        m.d.comb += Assert(~queue.o_room | self.i.ready)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.mem += sent.eq(sent + 1)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.mem += due.eq(due + 1)
+        return m
+
+
+class Sending(wiring.Component):
+    """A sender whose vectors come and go in one clock, which tells the rules of its header from the crossing."""
+
+    o_header: stream.Interface
+
+    def __init__(self, *, words):
+        self._words = words
+        super().__init__({"o_header": VectorSender(slots=2, words=words).signature.members["o_header"], "flip": In(2)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sender = sender = VectorSender(slots=2, words=self._words)
+        wiring.connect(m, sender.o_header, wiring.flipped(self.o_header))
+        full, space, gap = Signal(2), Signal(), Signal(range(self._words + 1))
+        m.d.sync += [full.eq(full ^ self.flip), space.eq(~space)]
+        m.d.comb += [sender.i_full.eq(full), sender.i_space.eq(space)]
+        # A vector is sent without a gap: as many fetches in a row as it has words, the first with its reservation.
+        m.d.comb += Assert(sender.o_fetch == (sender.o_reserve | (gap != 0)))
+        m.d.comb += Assert(~sender.o_reserve | ((gap == 0) & space))
+        with m.If(sender.o_reserve):
+            m.d.sync += gap.eq(self._words - 1)
+        with m.Elif(gap != 0):
+            m.d.sync += gap.eq(gap - 1)
+        return m
+
+
+class Taking(wiring.Component):
+    """An intake behind a packet stream that keeps the rules of AXI: what is offered stays."""
+
+    o_beats: stream.Interface
+
+    def __init__(self, *, beats):
+        self._intake = PacketIntake(beats=beats)
+        members = {name: In(1) for name in ("tvalid", "tlast", "i_run", "i_free", "i_dealt")}
+        super().__init__({"o_beats": self._intake.signature.members["o_beats"], **members})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.intake = intake = self._intake
+        wiring.connect(m, intake.o_beats, wiring.flipped(self.o_beats))
+        port, stalled, last = intake.s_axis_items, Signal(), Signal()
+        m.d.comb += [getattr(intake, name).eq(getattr(self, name)) for name in ("i_run", "i_free", "i_dealt")]
+        m.d.comb += [port.tvalid.eq(self.tvalid), port.tlast.eq(self.tlast)]
+        m.d.mem += [stalled.eq(port.tvalid & ~port.tready), last.eq(port.tlast)]
+        m.d.comb += Assume(~stalled | (port.tvalid & (port.tlast == last)))
+        # A slot does not go away until it is used.
+        free = Signal()
+        m.d.mem += free.eq(self.i_free & ~intake.o_start)
+        m.d.comb += Assume(~free | self.i_free)
+        return m
+
+
+class Reading(wiring.Component):
+    """A reader behind a memory that answers in any order, at any time or never, but only what it was asked."""
+
+    IDS, WATCHDOG, PATIENCE = 2, 3, 9
+
+    lookups: stream.Interface
+
+    def __init__(self):
+        config = lookup_config([Table(rows=20)], [HBM], outstanding=self.IDS, watchdog=self.WATCHDOG)
+        self._reader = ChannelReader(config=config, source=0)
+        members = {"arready": In(1), "rvalid": In(1), "rid": In(1), "rresp": In(2)}
+        super().__init__({"lookups": self._reader.signature.members["lookups"], **members})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.reader = reader = self._reader
+        axi = reader.m_axi
+        wiring.connect(m, wiring.flipped(self.lookups), reader.lookups)
+        m.d.comb += [getattr(axi, name).eq(getattr(self, name)) for name in ("arready", "rvalid", "rid", "rresp")]
+        m.d.comb += axi.rlast.eq(1)
+        asked, request, stalled = Signal(self.IDS), Cat(axi.araddr, axi.arid, axi.arlen), Signal()
+        held, waiting, silent = Signal(len(request)), Signal(8), Signal(8)
+        read = axi.arvalid & axi.arready
+        m.d.comb += Assume(~self.rvalid | asked.bit_select(self.rid, 1))
+        m.d.mem += [
+            asked.eq((asked & ~Mux(self.rvalid, 1 << self.rid, 0)) | Mux(read, 1 << axi.arid[0], 0)),
+            stalled.eq(axi.arvalid & ~axi.arready),
+            held.eq(request),
+            waiting.eq(waiting + (self.lookups.valid & self.lookups.ready) - reader.rows.valid),
+            silent.eq(Mux((waiting == 0) | reader.rows.valid, 0, silent + 1)),
+        ]
+        m.d.comb += [
+            Assert(~stalled | (axi.arvalid & (request == held))),
+            Assert(~read | ~asked.bit_select(axi.arid[0], 1)),  # an ID in flight is not used
+            Assert(~reader.rows.valid | (waiting != 0)),  # no row without a lookup
+            Assert(silent < self.PATIENCE),  # it never hangs
+            Cover(silent == self.PATIENCE - 1),
+        ]
+        return m
+
+
+def test_queue_keeps_order_and_loses_nothing():
+    proof = prove(Counted(), depth=14, domains={"i": "mem", "o": "mem"})
+    assert proof.passed, str(proof)
+
+
+def test_reader_keeps_the_rules_of_axi_and_never_hangs():
+    proof = prove(Reading(), depth=16, domains={"lookups": "mem"})
+    assert proof.passed, str(proof)
+
+
+@pytest.mark.parametrize(
+    ("component", "domains"),
+    [
+        (lambda: Taking(beats=1), {"o_beats": "mem"}),
+        (lambda: Taking(beats=2), {"o_beats": "mem"}),
+        (lambda: Sending(words=1), {}),
+        (lambda: Sending(words=3), {}),
+    ],
+    ids=["packet_intake_1", "packet_intake_2", "vector_sender_1", "vector_sender_3"],
+)
+def test_streams_keep_the_rules(component, domains):
+    proof = prove(component(), depth=14, domains=domains)
+    assert proof.passed, str(proof)
