@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from microduet.cache import cache_root
+from microduet_sim.cache import cache_folder
 
 KINDS = {
     "models": "simulators",
@@ -20,7 +20,7 @@ KINDS = {
 
 def main(*, clear: bool, json: bool) -> int:
     """Print what each kind of entry takes; with `clear`, remove all of it first."""
-    root = cache_root()
+    root = cache_folder()
     if clear:
         for kind in KINDS:
             shutil.rmtree(root / kind, ignore_errors=True)

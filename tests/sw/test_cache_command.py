@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from microduet import cache_command
-from microduet.cache import ROOT_VARIABLE
 
 
 @pytest.fixture
@@ -14,7 +13,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models" / "one").mkdir(parents=True)
     (tmp_path / "models" / "one" / "model.so").write_bytes(b"12345")
     (tmp_path / "mine.txt").write_text("not of the cache")
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("MICRODUET_CACHE", str(tmp_path))
     return tmp_path
 
 
@@ -34,6 +33,6 @@ def test_clearing_removes_entries_and_nothing_else(root: Path, capsys: pytest.Ca
 def test_an_empty_cache_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "nothing"))
+    monkeypatch.setenv("MICRODUET_CACHE", str(tmp_path / "nothing"))
     assert cache_command.main(clear=True, json=False) == 0
     assert "simulators" in capsys.readouterr().out
