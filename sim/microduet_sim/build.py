@@ -187,7 +187,7 @@ class _Plan:
             "VM_TRACE_VCD": self.wave == "vcd",
         }
         flags = [f"-D{name}={int(value)}" for name, value in waves.items()]
-        return include + flags + (["-DMICRODUET_TOGGLE=1", "-DLANES_DEBUG=1"] if self.checks else [])
+        return include + flags + (["-O1", "-DMICRODUET_TOGGLE=1", "-DLANES_DEBUG=1"] if self.checks else [])
 
     def array(self, work: Path, number: int) -> Unit:
         """The unit of one array's pairs."""

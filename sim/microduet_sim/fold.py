@@ -60,4 +60,6 @@ def _literal(register: str) -> str:
 def _clocked(clock: str, register: str, statements: str) -> str:
     """A clocked block of `statements`, whose assignments to `register` become non-blocking."""
     target = re.compile(rf"^( +{re.escape(register)} (?: *\[[^\]]*\])?) *= ", re.M)
-    return f"  always @(posedge {clock}) begin\n{target.sub(lambda match: f'{match[1]} <= ', statements)}  end\n"
+    return (
+        f"  always @(posedge {clock}) begin\n{target.sub(lambda match: f'{match[1].rstrip()} <= ', statements)}  end\n"
+    )

@@ -54,7 +54,7 @@ module MODULE (
 
     // Results, on the engine side.
     reg sent_0, sent_1, back;
-    assign m_axis_results__tdata = {23'd0, failed, 8'd0, 16'd0, 16'd0, word, tag};
+    assign m_axis_results__tdata = {31'd0, failed, 16'd0, 16'd0, word, tag};
     assign m_axis_results__tlast = 1;
     always @(posedge clk) begin
         {sent_1, sent_0} <= {sent_0, sent};
