@@ -3,7 +3,7 @@
 import math
 
 from amaranth.hdl import Array as SignalArray
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -59,7 +59,7 @@ class ActivationBuffer(wiring.Component):
             {
                 "i_words": In(stream.Signature(word_layout(bits), always_ready=True)),
                 "i_reserve": In(1),
-                "o_space": Out(1, init=1),
+                "o_space": Out(1),
                 "i_address": In(self._address_bits),
                 "o_data": Out(bits),
                 "o_count": Out(range(words + 1)),
@@ -78,7 +78,7 @@ class ActivationBuffer(wiring.Component):
         filling, reading = Signal(), Signal()
         used = Signal(range(VECTORS + 1))
         m.d.comb += [
-            write.addr.eq(Cat(counts[filling][: self._address_bits], filling)),
+            write.addr.eq(Cat(Value.cast(counts[filling])[: self._address_bits], filling)),
             write.data.eq(self.i_words.p.data),
             write.en.eq(self.i_words.valid),
             read.addr.eq(Cat(self.i_address, reading)),

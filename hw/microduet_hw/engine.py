@@ -1,5 +1,7 @@
 """The engine: lookup, arrays, output layer, result, control. These components only connect."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
@@ -9,7 +11,8 @@ from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
 from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
-from microduet_hw.lookup.unit import ITEM_BITS, LookupUnit, port_name
+from microduet_hw.lookup.geometry import ITEM_BITS
+from microduet_hw.lookup.unit import LookupUnit, port_name
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import PairControl, PeArray, PeArrayShape, pe_array_shape
@@ -45,6 +48,10 @@ class EngineCore(Component):
     As in docs/architecture.md: those of `outside`, and `array_K` (`PairControl`) per array.
     """
 
+    s_axi_control: Any
+    s_axis_items: Any
+    s_axis_load: Any
+    m_axis_results: Any
     interrupt: Signal
     probe_vector: Signal
 
@@ -73,7 +80,7 @@ class EngineCore(Component):
         self._chain(m, lookup, arrays, output)
         self._ports(m, lookup, result, registers, loader)
         self._control(m, lookup, arrays, result, registers)
-        self._loads(m, loader, registers, lookup, arrays, output)
+        self._loads(m, loader, lookup, arrays, output)
         return m
 
     def _word_bits(self) -> int:
@@ -101,7 +108,11 @@ class EngineCore(Component):
         connect(m, result.m_axis_results, flipped(self.m_axis_results))
         for source in self._config.channels:
             connect(m, getattr(lookup, port_name(source)), flipped(getattr(self, port_name(source))))
-        m.d.comb += [self.interrupt.eq(registers.interrupt), self.probe_vector.eq(lookup.o_complete)]
+        m.d.comb += [
+            self.interrupt.eq(registers.interrupt),
+            self.probe_vector.eq(lookup.o_complete),
+            loader.i_idle.eq(~registers.o_run),
+        ]
 
     def _control(
         self,
@@ -128,14 +139,12 @@ class EngineCore(Component):
         self,
         m: Module,
         loader: Loader,
-        registers: ControlRegisters,
         lookup: LookupUnit,
         arrays: list[PeArray],
         output: OutputLayer,
     ) -> None:
         valid, unit, row, data = loader.o_valid, loader.o_unit, loader.o_row, loader.o_data
         m.d.comb += [
-            loader.i_idle.eq(~registers.o_run),
             lookup.write_valid.eq(valid[Target.ONCHIP]),
             lookup.write_source.eq(unit),
             lookup.write_row.eq(row),
@@ -198,7 +207,7 @@ class Engine(Component):
 
     def _pairs(self, m: Module, number: int, shape: PeArrayShape, pes: int) -> dict[str, Value]:
         """Instantiate the pairs of an array; the result are the core's ports towards them."""
-        control = _pairs(shape).create()
+        control: Any = _pairs(shape).create()
         bits, drain = shape.pe.chain_bits, shape.drain.requantiser.lanes
         chains = [Signal(bits, name=f"chain_{number}_{p}") for p in range(pes)]
         zero = Const(0, bits)

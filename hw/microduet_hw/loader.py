@@ -1,6 +1,7 @@
 """Takes weights, parameters and on-chip tables in, beat by beat, and writes them where they belong."""
 
 import enum
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
@@ -55,6 +56,7 @@ class Loader(wiring.Component):
     o_unit, o_row, o_data : where, and what
     """
 
+    s_axis_load: Any
     i_idle: Signal
     o_valid: Signal
     o_unit: Signal

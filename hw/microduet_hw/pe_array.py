@@ -1,7 +1,9 @@
 """A PeArray without its PEs: input buffers, sequencer and drain. The pairs hang on its registered outputs."""
 
+from typing import Any
+
 from amaranth.hdl import Array as SignalArray
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Component, In, Out, connect
 
@@ -97,6 +99,21 @@ class PeArray(Component):
 
     ISSUE_TO_CAPTURE = 2 + ProcessingElement.SUM_LATENCY - 1
     """Cycles from a step to the pairs' `capture` for it: buffer, operand register, sums."""
+
+    i_words: stream.Interface
+    i_reserve: Signal
+    o_space: Signal
+    o_words: stream.Interface
+    o_reserve: Signal
+    i_space: Signal
+    pairs: Any
+    load: Any
+    load_parameters: Signal
+    load_parameters_row: Signal
+    load_parameters_data: Signal
+    o_busy: Signal
+    o_starved: Signal
+    o_blocked: Signal
 
     def __init__(self, *, shape: PeArrayShape) -> None:
         self._shape = shape

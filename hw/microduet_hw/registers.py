@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Mapping
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -73,6 +74,7 @@ class ControlRegisters(wiring.Component):
     i_reads, i_stalls : per memory channel; another clock's, so they may be read only when the engine is idle
     """
 
+    s_axi_control: Any
     interrupt: Signal
     o_run: Signal
     o_items: Signal
@@ -90,7 +92,7 @@ class ControlRegisters(wiring.Component):
                 "s_axi_control": In(LiteMaster(address_bits=ADDRESS_BITS)),
                 "interrupt": Out(1),
                 "o_run": Out(1),
-                "o_items": Out(32, init=1),
+                "o_items": Out(32),
                 "i_result": In(1),
                 "i_events": In(len(counter_names(config))),
                 "i_reads": In(channel),
@@ -120,18 +122,17 @@ class ControlRegisters(wiring.Component):
         address, word, write = self._write(m)
         with m.If(read_control):
             m.d.sync += done.eq(0)
-        with m.If(write):
-            with m.Switch(address):
-                with m.Case(Register.CONTROL):
-                    m.d.comb += start.eq(word[0] & ~self.o_run)
-                with m.Case(Register.GLOBAL_INTERRUPT):
-                    m.d.sync += on.eq(word[0])
-                with m.Case(Register.INTERRUPT_ENABLE):
-                    m.d.sync += enable.eq(word[:2])
-                with m.Case(Register.INTERRUPT_STATUS):
-                    m.d.sync += status.eq(status ^ word[:2])
-                with m.Case(Register.ITEMS):
-                    m.d.sync += items.eq(Mux(word == 0, 1, word))
+        with m.If(write), m.Switch(address):
+            with m.Case(Register.CONTROL):
+                m.d.comb += start.eq(word[0] & ~self.o_run)
+            with m.Case(Register.GLOBAL_INTERRUPT):
+                m.d.sync += on.eq(word[0])
+            with m.Case(Register.INTERRUPT_ENABLE):
+                m.d.sync += enable.eq(word[:2])
+            with m.Case(Register.INTERRUPT_STATUS):
+                m.d.sync += status.eq(status ^ word[:2])
+            with m.Case(Register.ITEMS):
+                m.d.sync += items.eq(Mux(word == 0, 1, word))
         with m.If(self.i_result & self.o_run):
             m.d.sync += left.eq(left - 1)
             with m.If(left == 1):

@@ -150,7 +150,9 @@ class Requantiser(wiring.Component):
             if shape.mantissa:
                 value = _mantissa_stages(m, enables, self.i.p.sums[lane], own, lane)
             else:
-                value = _shift_stages(m, enables, shape, self.i.p.sums[lane], own, common, lane)
+                value = _shift_stages(
+                    m, enables, shape=shape, word=self.i.p.sums[lane], own=own, common=common, lane=lane
+                )
             with m.If(enables[-1]):
                 m.d.sync += self.o.p[lane].eq(_clip(shape, value, common.after("relu"), common.after("zero_point")))
         m.d.comb += self.o.valid.eq(valid[-1])
@@ -192,7 +194,7 @@ def _clip(shape: RequantiserShape, value: Value, relu: Value, zero_point: Value)
 
 
 def _shift_stages(
-    m: Module, enables: list[Value], shape: RequantiserShape, word: Value, own: data.View, common: _Delay, lane: int
+    m: Module, enables: list[Value], *, shape: RequantiserShape, word: Value, own: data.View, common: _Delay, lane: int
 ) -> Value:
     """Join the limbs (fixed32), add the bias, shift: a register after each."""
     stages = iter(enumerate(enables))

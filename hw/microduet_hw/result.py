@@ -1,5 +1,7 @@
 """What leaves the engine: results joined with their items' headers, as beats."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
@@ -43,6 +45,7 @@ class ResultStage(wiring.Component):
     i_headers: stream.Interface
     i_results: stream.Interface
     o_return: Signal
+    m_axis_results: Any
 
     def __init__(self, *, logit_bits: int) -> None:
         self._result = result_layout(logit_bits)

@@ -62,6 +62,15 @@ class Sequencer(wiring.Component):
     o_starved, o_blocked : a word is missing; a place or the drain is
     """
 
+    i_counts: data.View
+    i_spaces: Signal
+    i_hold: Signal
+    o_step: stream.Interface
+    o_reserve: Signal
+    o_release: Signal
+    o_starved: Signal
+    o_blocked: Signal
+
     def __init__(self, *, shape: SequencerShape) -> None:
         self._shape = shape
         layers = len(shape.plans)
