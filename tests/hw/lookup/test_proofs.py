@@ -138,7 +138,7 @@ def test_queue_keeps_order_and_loses_nothing():
 
 
 def test_reader_keeps_the_rules_of_axi_and_never_hangs():
-    proof = prove(Reading(), depth=16, domains={"lookups": "mem"})
+    proof = prove(Reading(), depth=17, domains={"lookups": "mem"})
     assert proof.passed, str(proof)
 
 
