@@ -35,13 +35,17 @@ def shape_of(precision, *, logit=False):
     )
 
 
-def accumulators(rng, count):
-    """int32 sums: of every magnitude, round 2^24, and extremes."""
+def accumulators(rng, count, *, multiplier, top):
+    """int32 sums: of every magnitude, round 2^24, extremes, and by a hair beside ties of outputs up to `top`.
+
+    Only beside ties do the two roundings to 24 bits ever show.
+    """
     spread = (rng.integers(-(1 << 31), 1 << 31, count) >> rng.integers(0, 31, count)).tolist()
-    edge = (
-        rng.choice([-EDGE, EDGE, -2 * EDGE, 2 * EDGE, 4 * EDGE], count // 4) + rng.integers(-9, 9, count // 4)
-    ).tolist()
-    return [0, 1, -1, -(1 << 31), (1 << 31) - 1, EDGE, EDGE - 1, EDGE + 1, *edge, *spread]
+    edge = rng.choice([-EDGE, EDGE, -2 * EDGE, 2 * EDGE, 4 * EDGE], count // 4) + rng.integers(-9, 9, count // 4)
+    ties = np.rint((rng.integers(-top - 1, top, count) + 0.5) / np.float64(multiplier))
+    beside = ties + rng.choice([0, 1, -1, 2, -2, 15, -15, 63, -63], count)
+    beside = beside[np.abs(beside) < 1 << 31].astype(np.int64)
+    return [0, 1, -1, -(1 << 31), (1 << 31) - 1, EDGE, EDGE - 1, EDGE + 1, *edge.tolist(), *spread, *beside.tolist()]
 
 
 MULTIPLIERS = [
@@ -51,6 +55,7 @@ MULTIPLIERS = [
     np.nextafter(np.float32(1), np.float32(0)),
     np.nextafter(np.float32(2.0**-12), np.float32(1)),
     np.nextafter(np.float32(2.0**-20), np.float32(0)),
+    *(np.float32(2.0**-k) for k in (12, 17, 23)),  # ties of sums beyond 2^24
 ]
 
 
@@ -62,7 +67,7 @@ def test_reference_equals_single_precision(logit, zero_point, relu):
     low, high = shape.bounds
     multipliers = [*MULTIPLIERS, *(rng.uniform(1, 2, 20) * 2.0 ** rng.integers(-24, -1, 20)).astype(np.float32)]
     for multiplier in multipliers:
-        totals = accumulators(rng, 6000)
+        totals = accumulators(rng, 4000, multiplier=multiplier, top=high)
         expected = np.rint(np.array(totals, np.int32).astype(np.float32) * multiplier) + np.float32(zero_point)
         expected = np.clip(expected, zero_point if relu else low, high).astype(np.int64)
         mantissa, exponent = split_multiplier(multiplier)
@@ -152,9 +157,12 @@ def mantissa_step(shape, rng):
     sums, lanes, outputs = [], [], []
     generator = np.random.default_rng(rng.getrandbits(32))
     for _ in range(shape.lanes):
-        total = rng.choice(accumulators(generator, 8))
+        hard = rng.random() < 0.6
+        near, far = np.float32(rng.uniform(1, 2) * 2.0**-18), np.float32(rng.uniform(1, 2) * 2.0 ** -rng.randint(2, 36))
+        multiplier = rng.choice([*MULTIPLIERS[-3:], near] if hard else [*MULTIPLIERS, far])
+        totals = accumulators(generator, 16, multiplier=multiplier, top=shape.bounds[1])
+        total = rng.choice(totals[-8:] if hard else totals)
         bias = rng.randint(-(1 << 30), 1 << 30)
-        multiplier = rng.choice([*MULTIPLIERS, np.float32(rng.uniform(1, 2) * 2.0 ** -rng.randint(2, 36))])
         mantissa, exponent = split_multiplier(multiplier)
         sums.append((total - bias) & 0xFFFFFFFF)
         lanes.append({"bias": bias, "mantissa": mantissa, "exponent": exponent})
