@@ -115,6 +115,8 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[object, ...]]] = {
     "md_set_faults": (None, (_HANDLE, ctypes.POINTER(MdFault), U64)),
     "md_open_wave": (None, (_HANDLE, ctypes.c_char_p, U64, U64)),
     "md_counters": (None, (_HANDLE, ctypes.POINTER(MdCounters))),
+    "md_record": (None, (_HANDLE, POINTER, U64, U32)),
+    "md_recorded": (U64, (_HANDLE,)),
     "md_floor": (F64, (F64,)),
 }
 

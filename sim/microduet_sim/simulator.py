@@ -1,8 +1,9 @@
 """A simulated engine: load it, write its registers, run batches through it."""
 
+import contextlib
 import ctypes
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,7 @@ from microduet_sim.batch import (
     empty_results,
 )
 from microduet_sim.build import Library
+from microduet_sim.record import OperandRecord, row_words, split_rows
 from microduet_sim.tables import TableImage, check_images, part_arguments, table_argument
 
 LATENCY_NS = {SourceKind.HBM: 138.0, SourceKind.DDR: 107.0}
@@ -227,6 +229,18 @@ class Simulator:
         else:
             self._batch(lambda report, text: self._library.md_run(handle, run, report, text), progress)
         return results(arguments)
+
+    @contextlib.contextmanager
+    def recording(self, cycles: int) -> Generator[Callable[[], OperandRecord]]:
+        """Keep what the arrays are told in the next `cycles` engine cycles (composite only); call it for the record."""
+        handle = self._open()
+        rows = np.zeros((cycles, sum(row_words(self._config))), np.uint32)
+        self._library.md_record(handle, address(rows), cycles, rows.shape[1])
+        try:
+            yield lambda: split_rows(self._config, rows[: self._library.md_recorded(handle)])
+        finally:
+            if not self.closed:
+                self._library.md_record(handle, None, 0, 0)
 
     def counters(self) -> Counters:
         """Cycles and reads so far."""

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from microduet.job import RunOptions, compile_named, open_device, show, steps
+from microduet.job import RunOptions, compile_named, open_device, report, steps
 from microduet.measure import Job, measure, versions
 from microduet.packets import pack_items
 
@@ -36,13 +36,7 @@ def engine(model: str, options: RunOptions) -> int:
             seed=options.seed,
         )
         measured = measure(job, device, progress=progress)
-    if options.json:
-        print(json.dumps(measured.figures))
-    else:
-        show(measured, console)
-    for mismatch in measured.mismatches:
-        print(f"mismatch, seed {options.seed}: {mismatch}", file=sys.stderr)
-    return 1 if measured.figures["mismatches"] else 0
+    return report(measured, options, console)
 
 
 def sim(model: str, options: RunOptions, *, cold: bool) -> int:

@@ -56,6 +56,11 @@ def main(model: str, options: RunOptions) -> int:
             measured = measure(job, device, progress=progress)
             if options.trace is not None and device.batch is not None:
                 write_trace(options.trace, device.batch, bundle)
+    return report(measured, options, console)
+
+
+def report(measured: Measured, options: RunOptions, console: Console) -> int:
+    """Print figures and mismatches; 1 if there are any."""
     if options.json:
         print(json.dumps(measured.figures))
     else:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from microduet import boards, budget, search
 from microduet.bundle import Bundle
 from microduet.device import Batch, Device
+from microduet.locate import locate
 from microduet.traffic import make_ids
 from microduet_hw.config import EngineConfig
 from microduet_hw.layout import plan_layer
@@ -58,13 +59,15 @@ class Mismatch:
     expected: int
     actual: int
     status: int
+    where: str = ""
+    """Where it began, of the first one: layer, input, lane and cycle."""
 
     def __str__(self) -> str:
         width = 0xFFFFFFFF
         return (
             f"item {self.item}: {self.what} expected {self.expected} ({self.expected & width:#x}), "
             f"actual {self.actual} ({self.actual & width:#x}), status {self.status:#x}"
-        )
+        ) + (f"; began at {self.where}" if self.where else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,10 @@ def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Me
         batch = device.run(sparse, dense, mode=typing.cast(typing.Any, mode), progress=report)
         report(items, batch.cycles)
         found, count = compare(job.bundle, batch, sparse, dense)
+        if found and found[0].status == 0:
+            one = slice(found[0].item, found[0].item + 1)
+            fault = locate(device, sparse[one], None if dense is None else dense[one])
+            found[0] = dataclasses.replace(found[0], where=str(fault or "after the last hidden layer's input"))
         return batch, found, count
 
     config = job.bundle.config

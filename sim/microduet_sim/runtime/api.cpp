@@ -73,4 +73,10 @@ MICRODUET_API void md_open_wave(Simulation* simulation, const char* path, uint64
 
 MICRODUET_API void md_counters(const Simulation* simulation, MdCounters* counters) { simulation->counters(*counters); }
 
+MICRODUET_API void md_record(Simulation* simulation, uint32_t* words, uint64_t cycles, uint32_t row_words) {
+    simulation->record().begin(words, cycles, row_words);
+}
+
+MICRODUET_API uint64_t md_recorded(Simulation* simulation) { return simulation->record().cycles(); }
+
 MICRODUET_API double md_floor(double seconds) { return microduet::floor_cycles_per_second(seconds); }

@@ -58,18 +58,22 @@ class CompositeModel final : public Model {
     bool step_arrays() {
         Vmodel& top = verilated_.top();
         bool changed = false;
+        const bool recording = record.on();
         auto array = arrays_.begin();
 #define MICRODUET_STEP_ARRAY(NAME, PES, DRAIN, BITS)                                                   \
     {                                                                                                  \
         changed |= set_tail<PES, DRAIN, BITS>(**array, MICRODUET_PIN(NAME, tail));                     \
         std::array<uint32_t, words_of<decltype(MICRODUET_PIN(NAME, x))>> x;                            \
         get_words(MICRODUET_PIN(NAME, x), x.data());                                                   \
+        if (recording)                                                                                 \
+            record.add(MICRODUET_PIN(NAME, accumulate), MICRODUET_PIN(NAME, address), x.data(), x.size()); \
         (*array++)->step({x.data(), MICRODUET_PIN(NAME, address), MICRODUET_PIN(NAME, first),          \
                           MICRODUET_PIN(NAME, accumulate), MICRODUET_PIN(NAME, capture),               \
                           MICRODUET_PIN(NAME, shift), MICRODUET_PIN(NAME, load),                       \
                           MICRODUET_PIN(NAME, load_pair), MICRODUET_PIN(NAME, load_half)});            \
     }
         MICRODUET_ARRAYS(MICRODUET_STEP_ARRAY)
+        if (recording) record.end_cycle();
         (void)top;
         (void)array;
         return changed;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "clocks.h"
+#include "operand_record.h"
 #include "pins.h"
 
 namespace microduet {
@@ -25,6 +26,7 @@ class Model {
     virtual void dump_wave(uint64_t) {}
 
     Pins pins;
+    OperandRecord record;  // of composites; others leave it empty
 };
 
 // Defined by the build: the composite or the flat engine.

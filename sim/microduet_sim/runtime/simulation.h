@@ -34,6 +34,7 @@ class Simulation {
     void set_faults(const MdFault* faults, uint64_t seed);
     void open_wave(const char* path, uint64_t first_cycle, uint64_t end_cycle);
     void counters(MdCounters& counters) const;
+    OperandRecord& record() { return model_->record; }
 
   private:
     void reset();
