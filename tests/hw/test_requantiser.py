@@ -78,8 +78,9 @@ def test_reference_equals_single_precision(logit, zero_point, relu):
         assert np.array_equal(found, expected), multiplier
 
 
-@given(st.integers(-(1 << 80), 1 << 80), st.integers(0, 63))
-def test_rounds_to_the_nearest_and_ties_to_even(value, places):
+@given(st.integers(-(1 << 40), 1 << 40), st.integers(0, 63), st.integers(-1, 1))
+def test_rounds_to_the_nearest_and_ties_to_even(whole, places, beside):
+    value = (whole << places) + (1 << places >> 1) + beside
     # Python rounds fractions exactly, half to even.
     assert round_half_even(value, places) == round(Fraction(value, 1 << places))
 
