@@ -24,7 +24,6 @@ from microduet_sim.compiler import (
     toolchain,
     verilate,
 )
-from microduet_sim.fold import fold_registers
 from microduet_sim.lanes import lane_header
 from microduet_sim.quiet import quiet_header
 from microduet_sim.tools import verilator_root
@@ -118,7 +117,7 @@ def runtime_digest() -> str:
 
 @functools.cache
 def _own_sources() -> str:
-    files = ("build.py", "compiler.py", "fold.py", "lanes.py", "quiet.py")
+    files = ("build.py", "compiler.py", "lanes.py", "quiet.py")
     return _digest([Path(__file__).with_name(name).read_text() for name in files])
 
 
@@ -157,9 +156,8 @@ class _Plan:
         work = folder / "work"
         work.mkdir()
         # The reference takes the Verilog as it is.
-        rewrite = (lambda text: text) if self.structure == "flat" else fold_registers
         for name, text in self.verilog.items():
-            (work / name).write_text(rewrite(text))
+            (work / name).write_text(text)
         (work / "ports.h").write_text(self.ports())
         flat = self.structure == "flat"
         report = progress or (lambda done, total, what: None)
