@@ -19,10 +19,15 @@ Amaranth computes every register's next value in a block of its own, every cycle
 
 which is a third of the text, and leaves a register that is not written untouched: Verilator evaluates nothing for it.
 A next value that is read anywhere else stays as it is.
+
+Blocks that stay have to run once at the start, whether an input changes or not. Amaranth's Yosys has them wait for a
+variable that is given a value where it is declared; SystemVerilog sees no change in that, and outputs would stay
+unknown until an input changes. Here the variable changes once, after all blocks have begun to wait for it.
 """
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 COMBINATIONAL = "  always @* begin"
@@ -33,6 +38,8 @@ DECLARATION = re.compile(r"  reg (?:\[[^\]]*\] )?(?P<name>\\\S+) ;$")
 NAME = re.compile(r"\\\S+")
 ALWAYS_ONCE = re.compile(r"    if \(\\\$auto\$verilog_backend\S* \) begin end$")
 """Yosys's way to have a block without inputs run once."""
+ONCE = re.compile(r"  reg (?P<name>\\\$auto\$verilog_backend\S*)  = 0;$")
+"""The variable that such blocks wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,19 @@ def _rewrite(lines: list[str]) -> str:
             result += replaced[number]
         elif number not in dropped and not (declaration and declaration["name"] in merged):
             result.append(line)
-    return "".join(line + "\n" for line in result)
+    return "".join(line + "\n" for line in _once(result))
+
+
+def _once(lines: list[str]) -> Iterator[str]:
+    """`lines`, in which what blocks wait for at the start changes after they do; left out if none does."""
+    waiting = {name for line in lines if ALWAYS_ONCE.match(line) for name in NAME.findall(line)}
+    for line in lines:
+        match = ONCE.match(line)
+        if match is None:
+            yield line
+        elif match["name"] in waiting:
+            yield f"  reg {match['name']} ;"
+            yield f"  initial {match['name']} <= 0;"
 
 
 def _blocks(lines: list[str]) -> list[_Block]:

@@ -148,8 +148,9 @@ class Drain(wiring.Component):
     def _parameters(self, m: Module, advance: Value) -> Value:
         """The row of parameters of the step that is on: read one cycle before, in the order of the steps."""
         shape = self._shape
+        # A memory of one row would have an address of no bits, which Verilog can't write.
         m.submodules.parameters = rows = memory.Memory(
-            shape=unsigned(shape.requantiser.parameters.size), depth=shape.parameter_rows, init=[]
+            shape=unsigned(shape.requantiser.parameters.size), depth=max(2, shape.parameter_rows), init=[]
         )
         write, read = rows.write_port(), rows.read_port()
         row = Signal(range(max(2, shape.parameter_rows)))

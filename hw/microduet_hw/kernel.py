@@ -1,5 +1,7 @@
 """The engine as a card's tools take it: Vitis names for clocks, resets and ports."""
 
+import typing
+
 from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Shape, Signal, Value
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Component, In, Member, Out, Signature
@@ -19,11 +21,14 @@ def engine_ports(config: EngineConfig) -> dict[str, Member]:
     members = outside(config)
     del members["probe_vector"]
     signature = Signature(members)
-    return {"__".join(map(str, path)): member for path, member, _ in signature.flatten(signature.create())}
+    ports = signature.flatten(signature.create())
+    return {"__".join(map(str, path)): typing.cast(Member, member) for path, member, _ in ports}
 
 
 class Kernel(Component):
     """An engine with the clock and reset ports of a Vitis RTL kernel; resets end in step with their clocks.
+
+    Back-pressure: nothing is taken until the reset has ended inside too, a few cycles after it has outside.
 
     Parameters
     ----------
@@ -47,13 +52,35 @@ class Kernel(Component):
             m.submodules[f"reset_{domain}"] = ResetSynchronizer(~getattr(self, RESETS[domain]), domain=domain)
         ports: dict[str, Value] = {"o_probe_vector": Signal(name="probe_vector")}
         for name, member in self._ports.items():
-            ports[f"{'o' if member.flow is Out else 'i'}_{name}"] = getattr(self, kernel_name(name))
+            outer = getattr(self, kernel_name(name))
+            if member.flow is Out:
+                ports[f"o_{name}"] = self._output(m, name, outer)
+            else:
+                ports[f"i_{name}"] = outer & _awake(name) if name.endswith("valid") else outer
         for name, value in (("clk", ClockSignal()), ("mem_clk", ClockSignal("mem"))):
             ports[f"i_{name}"] = value
         for name, value in (("rst", ResetSignal()), ("mem_rst", ResetSignal("mem"))):
             ports[f"i_{name}"] = value
         m.submodules.engine = Instance("engine", **ports)
         return m
+
+    def _output(self, m: Module, name: str, outer: Signal) -> Signal:
+        """The engine's side of an output."""
+        if not name.endswith("ready"):
+            return outer
+        inner = Signal(name=f"engine_{name}")
+        m.d.comb += outer.eq(inner & _awake(name))
+        return inner
+
+
+def _awake(name: str) -> Value:
+    """Whether the domain of the stream to which port `name` belongs is out of reset."""
+    return ~ResetSignal(domain_of(name))
+
+
+def domain_of(port: str) -> str:
+    """Clock domain of the engine's port `port`."""
+    return "mem" if port.startswith(("s_axis_items", "m_axi_")) else "sync"
 
 
 def kernel_name(port: str) -> str:

@@ -45,7 +45,7 @@ def testbench(
     load: Beats,
     packets: npt.NDArray[np.uint32],
     reads: dict[int, list[tuple[int, npt.NDArray[np.uint8]]]],
-    results: list[dict[str, int]],
+    results: list[dict[int | str, int]],
 ) -> dict[str, str]:
     """Files of a testbench by name; run it where they lie, the hex files are opened by name.
 

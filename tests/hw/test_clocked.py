@@ -53,6 +53,14 @@ def test_a_next_value_that_is_read_elsewhere_stays() -> None:
     assert clocked(text) == text
 
 
+def test_blocks_that_stay_run_once_at_the_start() -> None:
+    once = "\\$auto$verilog_backend.cc:2355:dump_module$1 "
+    declared = HELD.replace("  reg [7:0] \\$1 ;\n", f"  reg {once} = 0;\n  reg [7:0] \\$1 ;\n")
+    stays = declared.replace("endmodule", "  assign next = \\$1 ;\nendmodule")
+    assert clocked(stays) == stays.replace(f"reg {once} = 0;", f"reg {once};\n  initial {once}<= 0;")
+    assert clocked(declared) == CLOCKED
+
+
 def test_a_block_with_two_results_stays() -> None:
     text = HELD.replace("      \\$1 [3:0] = d;", "      \\$1 [3:0] = d;\n      other = d;")
     assert clocked(text) == text

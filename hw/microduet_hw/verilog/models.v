@@ -55,10 +55,11 @@ module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, paramet
   end
   assign arready = asked - answered < 64;
   assign rvalid = answered < asked && due[answered % 64] <= now;
-  assign rdata = beats[beat < BEAT_COUNT ? beat : 0];
-  assign rid = ids[answered % 64];
+  // Known values even while nothing is answered: an unknown ID would spread over all that it could select.
+  assign rdata = rvalid ? beats[beat < BEAT_COUNT ? beat : 0] : 0;
+  assign rid = rvalid ? ids[answered % 64] : 0;
   assign rresp = 0;
-  assign rlast = place == reads[answered < READ_COUNT ? answered : 0][41:34];
+  assign rlast = rvalid && place == reads[answered < READ_COUNT ? answered : 0][41:34];
   always @(posedge clk) begin
     now <= now + 1;
     if (arvalid && arready) begin
