@@ -23,13 +23,27 @@ def module_name(config: EngineConfig) -> str:
     return "microduet_" + re.sub(r"\W+", "_", config.name)
 
 
-def export(config: EngineConfig) -> dict[str, str]:
-    """Files of a kernel by name: Verilog, ``map.json`` and a starting ``.xdc``. Equal configurations, equal bytes."""
+MAP = "map.json"
+"""What describes the other files, for programs."""
+
+
+def export(config: EngineConfig, *, engine: dict[str, str] | None = None) -> dict[str, str]:
+    """Files of a kernel by name: Verilog, ``map.json`` and a starting ``.xdc``. Equal configurations, equal bytes.
+
+    Parameters
+    ----------
+    engine : what `generate` returned for `config`, if it is at hand
+    """
     name = module_name(config)
-    files = generate(config) | {f"{name}.v": convert(Kernel(config=config), name)}
+    files = (engine or generate(config)) | {f"{name}.v": convert(Kernel(config=config), name)}
     files[f"{name}.xdc"] = constraints(config)
-    files["map.json"] = json.dumps(describe(config, files), indent=1) + "\n"
-    return files
+    return with_map(config, files)
+
+
+def with_map(config: EngineConfig, files: dict[str, str]) -> dict[str, str]:
+    """The files and a map that names them all."""
+    described = {name: text for name, text in files.items() if name != MAP}
+    return described | {MAP: json.dumps(describe(config, described), indent=1) + "\n"}
 
 
 def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:

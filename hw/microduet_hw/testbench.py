@@ -5,6 +5,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
+from microduet_hw.backdoor import backdoor, bulk_first
 from microduet_hw.config import EngineConfig
 from microduet_hw.export import module_name
 from microduet_hw.image import Beats, TableRows, row_bytes
@@ -14,7 +15,7 @@ from microduet_hw.registers import Register
 from microduet_hw.result import BEAT
 
 TOP = "testbench"
-RESET_PS = 200_000
+RESET_CYCLES = 20
 
 
 def channel_reads(
@@ -49,6 +50,8 @@ def testbench(
 ) -> dict[str, str]:
     """Files of a testbench by name; run it where they lie, the hex files are opened by name.
 
+    It ends with a line PASSED or FAILED. Started with ``+fast`` it fills weight memories and on-chip tables at once.
+
     Parameters
     ----------
     load : everything to load, in order
@@ -56,6 +59,7 @@ def testbench(
     reads : as `channel_reads`
     results : one dict of `result.BEAT` fields per item
     """
+    load, bulk = bulk_first(load)
     per_item = packets.shape[1] // 16
     items = packets.reshape(-1, 16)
     last = np.arange(len(items)) % per_item == per_item - 1
@@ -72,7 +76,9 @@ def testbench(
         answers = [f"{bytes(beat[::-1]).hex()}\n" for _, beats in asked for beat in beats]
         files[f"{port_name(source)}_r.hex"] = "".join(answers)
     counts = {"load": len(load), "items": len(items), "results": len(results)}
-    files[f"{TOP}.v"] = _top(config, counts, {s: (len(r), sum(len(b) for _, b in r)) for s, r in reads.items()})
+    counts["bulk"] = bulk
+    channels = {source: (len(asked), sum(len(beats) for _, beats in asked)) for source, asked in reads.items()}
+    files[f"{TOP}.v"] = _top(config, counts, channels, backdoor(config, load, bulk))
     return files
 
 
@@ -88,7 +94,7 @@ def _connections(prefix: str, names: tuple[str, ...], *, model: str = "") -> str
 READ = ("arvalid", "arready", "araddr", "arid", "arlen", "rvalid", "rready", "rdata", "rid", "rresp", "rlast")
 
 
-def _top(config: EngineConfig, counts: dict[str, int], reads: dict[int, tuple[int, int]]) -> str:
+def _top(config: EngineConfig, counts: dict[str, int], reads: dict[int, tuple[int, int]], fast: str) -> str:
     ports = {kernel_name(name): member for name, member in engine_ports(config).items()}
     kernel = module_name(config)
     widths = {name: bits_of(member) for name, member in ports.items()}
@@ -102,14 +108,16 @@ module {TOP};
   reg ap_clk = 0, ap_clk_2 = 0, ap_rst_n = 0;
   always #{500_000 // config.engine_mhz} ap_clk = ~ap_clk;
   always #{500_000 // config.memory_mhz} ap_clk_2 = ~ap_clk_2;
-  initial #{RESET_PS} ap_rst_n = 1;
-  reg ready = 0;
-  always @(posedge ap_clk) ready <= ap_rst_n;
+  initial begin
+    repeat ({RESET_CYCLES}) @(posedge ap_clk);
+    ap_rst_n = 1;
+  end
 {wires}
   wire loaded, started, sent, finished;
   wire [31:0] result_faults;
-  axis_source #(.FILE("load.hex"), .BEATS({counts["load"]})) load (
-    .clk(ap_clk), .enable(ready), .done(loaded),
+{fast}
+  axis_source #(.FILE("load.hex"), .BEATS({counts["load"]}), .SKIP({counts["bulk"]})) load (
+    .clk(ap_clk), .enable(ap_rst_n), .skip(fast), .done(loaded),
     {_connections("s_axis_load_", ("tvalid", "tready", "tdata", "tlast"))});
   lite_writer #(.FILE("writes.hex"), .WRITES(2)) control (
     .clk(ap_clk), .enable(loaded), .valid(s_axi_control_awvalid), .awready(s_axi_control_awready),
@@ -121,7 +129,7 @@ module {TOP};
   assign s_axi_control_araddr = 0;
   assign s_axi_control_rready = 1;
   axis_source #(.FILE("items.hex"), .BEATS({counts["items"]})) items (
-    .clk(ap_clk_2), .enable(started), .done(sent),
+    .clk(ap_clk_2), .enable(started), .skip(1'b0), .done(sent),
     {_connections("s_axis_items_", ("tvalid", "tready", "tdata", "tlast"))});
   axis_checker #(.FILE("results.hex"), .BEATS({counts["results"]})) results (
     .clk(ap_clk), .done(finished), .faults(result_faults),

@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+from microduet_sim.errors import SimulatorError
 
-class CacheError(RuntimeError):
+
+class CacheError(SimulatorError):
     """The cache cannot be written. The message names the folder and the cause in one line."""
 
 

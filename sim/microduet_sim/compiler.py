@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from microduet_sim.errors import SimulatorError
 from microduet_sim.tools import find, require, verilator_environment, verilator_root
 
 Progress = Callable[[int, int, str], None]
@@ -32,7 +33,7 @@ COLD = "-O0"
 """Optimisation of code that runs once; it is half of the text."""
 
 
-class BuildError(RuntimeError):
+class BuildError(SimulatorError):
     """A simulator could not be built. The message is one line: the file or tool, and its first complaint."""
 
 

@@ -11,6 +11,8 @@ Verilator's integers:
 import re
 from pathlib import Path
 
+from microduet_sim.errors import SimulatorError
+
 PER_PAIR_PORTS = ("i_index", "i_chain_0", "i_chain_1", "o_chain_0", "o_chain_1")
 """Ports whose values differ from pair to pair."""
 
@@ -22,7 +24,7 @@ _EVALUATION = re.compile(r"___(?:eval_ico|eval_nba|ico_sequent__TOP__\d+|nba_(?:
 _NOISE = re.compile(r"^.*(?:VL_DEBUG_IF|vlSymsp VL_ATTR_UNUSED).*\n", re.M)
 
 
-class UnsupportedModel(RuntimeError):
+class UnsupportedModel(SimulatorError):
     """The generated C++ is not that of a plain synchronous pair."""
 
 

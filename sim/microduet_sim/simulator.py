@@ -40,6 +40,7 @@ from microduet_sim.batch import (
     empty_results,
 )
 from microduet_sim.build import Library
+from microduet_sim.errors import SimulatorError
 from microduet_sim.record import OperandRecord, row_words, split_rows
 from microduet_sim.tables import TableImage, check_images, part_arguments, table_argument
 
@@ -53,7 +54,7 @@ Progress = Callable[[int, int], None]
 """``progress(finished, engine_cycles)``, at most ten times a second."""
 
 
-class SimulationError(RuntimeError):
+class SimulationError(SimulatorError):
     """A simulated engine stopped answering, broke a rule of a bus, or is closed. One line."""
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from microduet_sim.errors import SimulatorError
+
 Need = Literal["run", "test", "optional"]
 
 SETUP = "make setup"
@@ -21,7 +23,7 @@ SETUP_SYSTEM = "make setup-system"
 SYSTEM_COMPILER = "sudo apt-get install g++ make perl"
 
 
-class MissingToolError(RuntimeError):
+class MissingToolError(SimulatorError):
     """A program that is needed is not installed. The message ends with the command that installs it."""
 
 

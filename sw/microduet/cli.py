@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import cyclopts
 
 from microduet.errors import MicroduetError
-from microduet_sim.cache import CacheError
-from microduet_sim.tools import MissingToolError
+from microduet_sim.errors import SimulatorError
 
 app = cyclopts.App(
     name="microduet",
@@ -121,6 +120,42 @@ def run(
     return job.main(model, options)
 
 
+@app.command
+def verilog(
+    target: str,
+    /,
+    *,
+    output: Annotated[Path, cyclopts.Parameter(name=("--output", "-o"))],
+    vectors: int = 0,
+    precision: str | None = None,
+    config: str | None = None,
+    board: str = "u280",
+    seed: int = 0,
+    dim: int = 32,
+) -> int:
+    """Write a kernel for synthesis: Verilog, a JSON map, starting constraints, and a testbench if wanted.
+
+    Example: microduet verilog microrec-small -o kernel --vectors 4
+
+    Parameters
+    ----------
+    target : a model as for run, or the path of a configuration (.json)
+    output : folder of the files; an earlier export there is replaced
+    vectors : items of a self-checking testbench, whose expected results are the golden model's; 0 for no testbench
+    precision : fixed16 (if not given), fixed32 or int8
+    config : microrec-paper, the paper's arrangement of arrays; by default the search's choice
+    board : u280 or u55c
+    seed : of the model and the vectors
+    dim : elements of a row of rmc2
+    """
+    from microduet import verilog as implementation
+
+    options = implementation.VerilogOptions(
+        output=output, vectors=vectors, precision=precision, config=config, board=board, seed=seed, dim=dim
+    )
+    return implementation.main(target, options)
+
+
 bench = cyclopts.App(name="bench", help="Measure the engine and the simulation.")
 app.command(bench)
 
@@ -219,8 +254,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (cyclopts.CycloptsError, MissingToolError, CacheError) as error:
+    except (cyclopts.CycloptsError, SimulatorError) as error:
         status = _fail(error)
+    except OSError as error:
+        status = _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except MicroduetError as error:
         _fail(error)
         status = error.exit_status

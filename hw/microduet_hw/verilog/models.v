@@ -1,16 +1,17 @@
 // What stands round a kernel in its self-checking testbench: plain Verilog, no vendor models.
 `timescale 1ps / 1ps
 
-// Sends the 512-bit beats of a file, one line each; bit 512 of a line is TLAST.
-module axis_source #(parameter FILE = "", parameter BEATS = 1) (
-  input wire clk, input wire enable, output wire tvalid, input wire tready,
+// Sends the 512-bit beats of a file, one line each; bit 512 of a line is TLAST. `skip`: without the first SKIP.
+module axis_source #(parameter FILE = "", parameter BEATS = 1, parameter SKIP = 0) (
+  input wire clk, input wire enable, input wire skip, output wire tvalid, input wire tready,
   output wire [511:0] tdata, output wire tlast, output wire done);
   reg [512:0] beats [0:BEATS-1];
   integer sent = 0;
+  wire [31:0] number = skip ? sent + SKIP : sent;
   initial $readmemh(FILE, beats);
-  assign done = sent == BEATS;
+  assign done = number == BEATS;
   assign tvalid = enable && !done;
-  assign {tlast, tdata} = beats[done ? 0 : sent];
+  assign {tlast, tdata} = beats[done ? 0 : number];
   always @(posedge clk) if (tvalid && tready) sent <= sent + 1;
 endmodule
 
