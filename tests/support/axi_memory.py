@@ -16,9 +16,14 @@ PAGE = 4096
 
 @dataclass(kw_only=True)
 class Fate:
-    """What becomes of one read: answered after `latency` cycles, with an error in beat `error_beat`, or never."""
+    """What becomes of one read: answered after `latency` cycles, with an error in beat `error_beat`, or never.
+
+    After `pause_beat` beats it is silent for `pause` cycles.
+    """
 
     latency: int = 0
+    pause_beat: int = 0
+    pause: int = 0
     error_beat: int | None = None
     lost: bool = False
 
@@ -71,6 +76,11 @@ class Memory:
 
     def _signal(self, name: str) -> Any:
         return getattr(self.dut, f"{self.name}__{name}")
+
+    @property
+    def pending(self) -> bool:
+        """Whether any read is still to be answered."""
+        return any(not read.fate.lost for reads in self.busy.values() for read in reads)
 
     def _choose(self) -> _Read | None:
         """A read whose turn it may be. Of one ID it is always the oldest."""
@@ -126,6 +136,8 @@ class Memory:
                 self._accept()
             if offered is not None and self._signal("rready").value == 1:
                 offered.sent += 1
+                if offered.sent == offered.fate.pause_beat:
+                    offered.due = self.cycle + offered.fate.pause
                 if offered.sent == len(offered.beats):
                     self.response_cycles.append(self.cycle)
                     self.busy = {number: reads for number, reads in self.busy.items() if reads[0] is not offered}

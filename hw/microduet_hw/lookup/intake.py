@@ -84,10 +84,10 @@ class PacketIntake(wiring.Component):
             m.d.mem += dealt.eq(1)
         with m.If(passed):
             m.d.mem += number.eq(number + 1)
+        may = self._open(m) | offered  # what is offered is not taken back when `i_run` falls
         following = "beats" if self._beats > 1 else "close"
         with m.FSM(domain="mem"):
             with m.State("idle"):
-                may = self._open(m) | offered  # what is offered is not taken back when `i_run` falls
                 m.d.comb += [beats.valid.eq(port.tvalid & may), port.tready.eq(beats.ready & may)]
                 with m.If(passed):
                     m.d.comb += self.o_start.eq(1)

@@ -66,7 +66,12 @@ class Sending(wiring.Component):
 
 
 class Taking(wiring.Component):
-    """An intake behind a packet stream that keeps the rules of AXI: what is offered stays."""
+    """An intake behind a packet stream that keeps the rules of AXI: what is offered stays.
+
+    However long items take, no more of them begin than the limit allows.
+    """
+
+    LIMIT = 2
 
     o_beats: stream.Interface
 
@@ -84,6 +89,12 @@ class Taking(wiring.Component):
         m.d.comb += [port.tvalid.eq(self.tvalid), port.tlast.eq(self.tlast)]
         m.d.mem += [stalled.eq(port.tvalid & ~port.tready), last.eq(port.tlast)]
         m.d.comb += Assume(~stalled | (port.tvalid & (port.tlast == last)))
+        started, running = Signal(8), Signal()
+        m.d.comb += [intake.i_limit.eq(self.LIMIT), Assert(started <= self.LIMIT)]
+        m.d.mem += [
+            running.eq(self.i_run),
+            started.eq(Mux(self.i_run & ~running, 0, started) + intake.o_start),
+        ]
         # A slot does not go away until it is used.
         free = Signal()
         m.d.mem += free.eq(self.i_free & ~intake.o_start)
