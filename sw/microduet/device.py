@@ -20,9 +20,10 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.image import load_beats
 from microduet_hw.registers import Register, register_map
 from microduet_hw.status import Status
+from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
 from microduet_sim.compiler import Progress as BuildProgress
-from microduet_sim.simulator import Fault, Results, SimulationError, Simulator, Stalls
+from microduet_sim.simulator import SimulationError, Simulator
 from microduet_sim.tables import GeneratedTable as GeneratedImage
 from microduet_sim.tables import StoredTable, TableImage
 
