@@ -38,7 +38,7 @@ class VectorSender(wiring.Component):
         If there are less than 2 slots or no words.
     """
 
-    LATENCY = 3
+    LATENCY = 2
 
     i_full: Signal
     i_headers: data.View

@@ -1,0 +1,213 @@
+"""Drives a lookup unit: packets in, memories behind its ports, vectors and headers out, compared with the reference."""
+
+import itertools
+import random
+
+import cocotb
+import numpy as np
+from cocotb.triggers import ReadOnly, RisingEdge, with_timeout
+from cocotb.utils import get_sim_time
+
+from microduet_hw.lookup.geometry import dense_beats, index_beats, source_plan
+from microduet_hw.lookup.reference import Packet, assemble, packet_beats, reads
+from microduet_hw.lookup.unit import port_name
+from microduet_hw.status import Status
+from tests.support.axi_memory import Fate, Memory
+from tests.support.lookups import memory_image, random_tables
+from tests.support.streams import StreamSink, start_clocks
+
+
+def random_packet(config, rng, *, faulty):
+    indices = [int(rng.integers(feature.rows)) for feature in config.features for _ in range(feature.lookups)]
+    right = index_beats(config) + dense_beats(config)
+    beats = None
+    if faulty and rng.random() < 0.3:
+        number = int(rng.integers(len(indices)))
+        rows = [feature.rows for feature in config.features for _ in range(feature.lookups)][number]
+        indices[number] = int(rng.choice([rows, rows + 1, 1 << 31, (1 << 32) - 1]))
+    if faulty and rng.random() < 0.3:
+        beats = max(1, right + int(rng.integers(-2, 3)))
+    dense = [int(value) for value in rng.integers(0, 1 << config.precision.width, config.dense)]
+    return Packet(tag=int(rng.integers(1 << 32)), indices=indices, dense=dense, beats=beats)
+
+
+def random_fates(config, rng, asked, *, faulty, latency):
+    """Fates of a channel's reads and the flags they give. Late ones are far apart, or they would excuse each other."""
+    fates = []
+    spared = 0
+    for _, beats in asked:
+        fate, status = Fate(latency=int(rng.integers(latency))), Status.OK
+        draw = rng.random() if faulty else 1
+        spared -= 1
+        if draw < 0.08:
+            fate, status = Fate(latency=fate.latency, error_beat=int(rng.integers(beats))), Status.AXI_ERROR
+        elif draw < 0.25 and spared <= 0:
+            beat, long = int(rng.integers(beats)), 3 * config.watchdog
+            fate, status = Fate(latency=0 if beat else long, pause_beat=beat, pause=long), Status.TIMEOUT
+            spared = 2 * config.outstanding
+        fates.append((fate, status))
+    return fates
+
+
+class LookupBench:
+    """One run of a lookup unit.
+
+    Parameters
+    ----------
+    dut, config : the unit
+    items : how many random items are sent
+    faulty : whether indices, packets and reads go wrong now and then
+    waits : probability of a wait on every stream, in every cycle
+    latency : the least number of cycles that no answer takes
+    """
+
+    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40):
+        self.dut, self.config, self.waits = dut, config, waits
+        rng = np.random.default_rng(random.getrandbits(32))
+        self.tables = random_tables(config, rng)
+        self.packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
+        plans = {source: source_plan(config, source) for source in config.channels}
+        wanted = {source: [reads(plan, config, packet) for packet in self.packets] for source, plan in plans.items()}
+        self.reads = {source: list(itertools.chain.from_iterable(items)) for source, items in wanted.items()}
+        fates = {
+            source: random_fates(config, rng, items, faulty=faulty, latency=latency)
+            for source, items in self.reads.items()
+        }
+        told = {source: iter([status for _, status in drawn]) for source, drawn in fates.items()}
+        self.expected = [
+            assemble(
+                config,
+                self.tables,
+                packet,
+                {source: [next(told[source]) for _ in items[number]] for source, items in wanted.items()},
+            )
+            for number, packet in enumerate(self.packets)
+        ]
+        self.memories = {
+            source: Memory(
+                dut=dut,
+                name=port_name(source),
+                read=memory_image(config, source, self.tables).__getitem__,
+                fate=lambda number, source=source: fates[source][number][0],
+                stall=waits,
+                wait=waits,
+            )
+            for source in config.channels
+        }
+        self.random = random.Random(random.getrandbits(64))
+        self.vectors, self.headers = [], None
+        self.complete_times, self.word_times = [], []
+        self.beat_cycles, self.complete_cycles, self.cycle = [], [], 0
+        cocotb.start_soon(self.watch())
+
+    async def start(self):
+        dut = self.dut
+        for name in ("i_run", "i_limit", "i_space", "write_valid", "s_axis_items__tvalid"):
+            getattr(dut, name).value = 0
+        self.headers = StreamSink(dut, "o_header", clock=dut.clk, stall=self.waits)
+        await start_clocks(dut)
+        await self.load_banks()
+        cocotb.start_soon(self.receive())
+
+    async def load_banks(self):
+        dut = self.dut
+        for source in set(range(len(self.config.sources))) - set(self.config.channels):
+            for address, value in memory_image(self.config, source, self.tables).items():
+                await RisingEdge(dut.clk)
+                dut.write_valid.value = 1
+                dut.write_source.value = source
+                dut.write_row.value = address // 32
+                dut.write_data.value = value
+        await RisingEdge(dut.clk)
+        dut.write_valid.value = 0
+        for _ in range(4):
+            await RisingEdge(dut.clk)
+
+    async def send(self):
+        dut = self.dut
+        for packet in self.packets:
+            beats = packet_beats(self.config, packet)
+            for number, beat in enumerate(beats):
+                await RisingEdge(dut.mem_clk)
+                while self.random.random() < self.waits:
+                    dut.s_axis_items__tvalid.value = 0
+                    await RisingEdge(dut.mem_clk)
+                dut.s_axis_items__tvalid.value = 1
+                dut.s_axis_items__tdata.value = beat
+                dut.s_axis_items__tlast.value = int(number == len(beats) - 1)
+                await ReadOnly()
+                while dut.s_axis_items__tready.value == 0:
+                    await RisingEdge(dut.mem_clk)
+                    await ReadOnly()
+        await RisingEdge(dut.mem_clk)
+        dut.s_axis_items__tvalid.value = 0
+
+    async def watch(self):
+        dut = self.dut
+        while True:
+            await RisingEdge(dut.mem_clk)
+            await ReadOnly()
+            if dut.s_axis_items__tvalid.value == 1 and dut.s_axis_items__tready.value == 1:
+                self.beat_cycles.append(self.cycle)
+            if dut.o_complete.value == 1:
+                self.complete_cycles.append(self.cycle)
+                self.complete_times.append(get_sim_time("ns"))
+            self.cycle += 1
+
+    async def receive(self):
+        """Collect vectors; one that has started comes without a gap, and only starts where there is space."""
+        dut, config = self.dut, self.config
+        bits = config.input_lanes * config.precision.width
+        count = -(-config.vector_elements // config.input_lanes)
+        words, due = [], 0
+        while True:
+            await RisingEdge(dut.clk)
+            dut.i_space.value = int(self.random.random() >= self.waits)
+            await ReadOnly()
+            assert dut.o_words__valid.value == int(due > 0), "a vector has a gap, or a word came unannounced"
+            if due:
+                self.word_times.append(get_sim_time("ns"))
+                value = dut.o_words__payload.value.to_unsigned()
+                words.append(value & ((1 << bits) - 1))
+                due -= 1
+                assert value >> bits == int(due == 0)
+                if due == 0:
+                    self.vectors.append(words)
+                    words = []
+            if dut.o_reserve.value == 1:
+                assert dut.i_space.value == 1
+                assert due == 0
+                due = count
+
+    def check(self):
+        config = self.config
+        width, lanes = config.precision.width, config.input_lanes
+        for number, (packet, (vector, status)) in enumerate(zip(self.packets, self.expected, strict=True)):
+            header = self.headers.received[number]
+            assert header & 0xFFFFFFFF == packet.tag
+            assert Status(header >> 32) == status, f"item {number}: {Status(header >> 32)!r}, not {status!r}"
+            bits = sum(word << k * lanes * width for k, word in enumerate(self.vectors[number]))
+            for element, value in enumerate(vector.tolist()):
+                got, wanted = bits >> element * width & ((1 << width) - 1), value & ((1 << width) - 1)
+                assert got == wanted, f"item {number}, element {element}: {got:#x}, not {wanted:#x}"
+            assert bits >> config.vector_elements * width == 0
+        for source, memory in self.memories.items():
+            assert memory.requests == self.reads[source]
+
+    async def run(self):
+        await self.start()
+        self.dut.i_run.value = 1
+        cocotb.start_soon(self.send())
+        await self.finish()
+        # The next scenario begins with a reset, which no read in flight survives.
+        while any(memory.pending for memory in self.memories.values()):
+            await RisingEdge(self.dut.mem_clk)
+
+    async def finish(self, *, items=None, timeout_us=2000):
+        items = len(self.packets) if items is None else items
+
+        async def all_received():
+            while min(len(self.vectors), len(self.headers.received)) < items:
+                await RisingEdge(self.dut.clk)
+
+        await with_timeout(all_received(), timeout_us, "us")
