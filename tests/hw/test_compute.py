@@ -97,10 +97,14 @@ def exact_result(config, model, vector):
 def case(name, seed, items):
     """A model, vectors, and the beats that load the model."""
     config, rng = ENGINES[name], np.random.default_rng(seed)
-    model = random_model(config, rng)
+    while True:
+        model, vectors = random_model(config, rng), random_vectors(config, rng, items=items)
+        # Now and then every ReLU of a random layer is closed; such a model would show nothing.
+        if len(set(reference.scores(config, model, vectors)[0].tolist())) > items // 4:
+            break
     beats = np.concatenate([weight_beats(config, model), parameter_beats(config, model)])
     words = [int.from_bytes(beat.tobytes(), "little") for beat in beats]
-    return config, model, random_vectors(config, rng, items=items), words
+    return config, model, vectors, words
 
 
 class Bench:
@@ -144,7 +148,6 @@ async def scores_equal_the_reference(dut):
         assert (found["logit"], found["score"]) == (int(logits[number]), int(scores[number])), f"item {number}"
         assert (found["logit"], found["score"]) == exact_result(config, model, vectors[number]), f"item {number}"
         assert (found["reserved"], found["reserved_2"]) == (0, 0)
-    assert len(set(logits.tolist())) > len(logits) // 4, "a model whose logits are all alike shows nothing"
 
 
 @cocotb.test()
