@@ -1,16 +1,19 @@
 """Finds where a wrong score began: the first operand that is not the golden model's."""
 
 import dataclasses
+import typing
 
 import numpy as np
 import numpy.typing as npt
 
 from microduet.bundle import Bundle
 from microduet.device import Device
-from microduet.golden import GoldenResult
 from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.layout import HOLE, input_order, plan_layer
 from microduet_hw.pe import ProcessingElement
+
+if typing.TYPE_CHECKING:
+    from microduet.golden import GoldenResult  # imports torch
 
 SPARE_CYCLES = 4096
 """Engine cycles beyond the arithmetic's own that one item may take: its lookups, and stalls."""
@@ -63,7 +66,7 @@ def locate(device: Device, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.
 
 
 def _first_fault(
-    bundle: Bundle, record: npt.NDArray[np.uint32], layers: tuple[int, ...], golden: GoldenResult
+    bundle: Bundle, record: npt.NDArray[np.uint32], layers: tuple[int, ...], golden: "GoldenResult"
 ) -> Fault | None:
     config = bundle.config
     orders = [input_order(config, number) for number in layers]

@@ -1,0 +1,12 @@
+"""What a start does not wait for."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["microduet", "microduet.device", "microduet.job", "microduet.bench"])
+def test_nothing_imports_torch_before_it_is_needed(module: str) -> None:
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
