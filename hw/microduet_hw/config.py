@@ -87,7 +87,7 @@ class SourceKind(enum.StrEnum):
 
 
 class Source(Frozen, frozen=True, kw_only=True):
-    """A memory channel or an on-chip bank: it serves its parts' lookups in the order of `parts`, item by item."""
+    """A memory channel or an on-chip bank: it serves its parts' lookups feature by feature, item by item."""
 
     kind: SourceKind
     parts: tuple[Part, ...]
