@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from microduet.errors import DeviceError
 from microduet.job import RunOptions, compile_named, open_device, report, steps
 from microduet.measure import Job, measure, versions
 from microduet.packets import pack_items
@@ -46,6 +47,7 @@ def sim(model: str, options: RunOptions, *, cold: bool) -> int:
     """
     console = Console(stderr=options.json, highlight=False)
     figures: dict[str, object] = {"model": model, "precision": options.precision, "items": options.items}
+    compile_named(model, options)  # what is wrong with the model is said here, and not by another process
     if cold:
         with tempfile.TemporaryDirectory() as empty:
             figures["cold_build_s"] = _first_score(model, options, cache=Path(empty))
@@ -103,7 +105,10 @@ def _first_score(model: str, options: RunOptions, *, cache: Path | None) -> floa
         environment |= {"MICRODUET_CACHE": str(cache), "CCACHE_DISABLE": "1"}
     begun = time.perf_counter()
     command = [sys.executable, "-c", FIRST_SCORE, model, options.precision]
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        reason = (answer.stderr.splitlines() or ["no message"])[-1]
+        raise DeviceError(f"{model} gives no first score in a process of its own: {reason}")
     return round(time.perf_counter() - begun, 2)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import sys
 import typing
@@ -43,16 +44,19 @@ class RunOptions:
 def main(model: str, options: RunOptions) -> int:
     """Run the job and print its figures; 1 if a score is not the golden model's."""
     console = Console(stderr=options.json, highlight=False)
-    window = _window(options.window)
+    window, wave = _window(options.window), _wave_kind(options.wave)
+    for path in (options.wave, options.trace):
+        _check_folder(path)
     bundle = compile_named(model, options)
+    job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
+    job.ids(options.items, salt=0)  # what is wrong with the traffic is said before a simulator is built
     if not options.json:
         _show_choices(bundle, options, console)
     with steps(console) as progress:
-        device = open_device(bundle, progress, wave=_wave_kind(options.wave), memory=options.memory)
+        device = open_device(bundle, progress, wave=wave, memory=options.memory)
         with device:
             if options.wave is not None:
                 device.simulator.wave(options.wave, first=window[0], end=window[1])
-            job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
             measured = measure(job, device, progress=progress)
             if options.trace is not None and device.batch is not None:
                 write_trace(options.trace, device.batch, bundle)
@@ -179,6 +183,12 @@ def _window(text: str) -> tuple[int, int]:
     if not match or int(match[1]) >= int(match[2]):
         raise InputError(f"window must be FIRST:END in engine cycles, FIRST below END, not {text!r}")
     return int(match[1]), int(match[2])
+
+
+def _check_folder(path: Path | None) -> None:
+    """Say that a file can't be written before it takes a minute to have something to write."""
+    if path is not None and not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: cannot be written: {path.parent} is not a folder that may be written to")
 
 
 def _wave_kind(path: Path | None) -> typing.Literal["vcd", "fst"] | None:

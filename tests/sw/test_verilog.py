@@ -12,23 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from microduet import cli, zoo
+from microduet import zoo
 from microduet.presets import compile_config
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import EngineConfig, Precision
 from microduet_sim.tools import verilator_environment
 from tests.support.environment import REPOSITORY, require_tool
+from tests.sw.command_line import run
 
 MIXED = f"{REPOSITORY}/tests/sw/cases.py:Mixed"
 WAIVERS = REPOSITORY / "hw/microduet_hw/verilator.vlt"
 ITEMS = 6
 PRECISIONS = [str(precision) for precision in Precision]
-
-
-def command(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code if isinstance(ended.value.code, int) else 0
 
 
 def tiny_config(*, hidden: tuple[int, ...] = (8,), rows: int = 500) -> EngineConfig:
@@ -40,7 +35,7 @@ def tiny_config(*, hidden: tuple[int, ...] = (8,), rows: int = 500) -> EngineCon
 @pytest.fixture(scope="module", params=PRECISIONS)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "kernel"
-    assert command("verilog", MIXED, "-o", folder, "--vectors", ITEMS, "--precision", request.param) == 0
+    assert run("verilog", MIXED, "-o", folder, "--vectors", ITEMS, "--precision", request.param) == 0
     return folder
 
 
@@ -143,7 +138,7 @@ def test_hash_seeds_do_not_change_a_byte(tmp_path: Path, precision: str) -> None
 def test_configuration_gets_a_model_with_random_weights(tmp_path: Path, hidden: tuple[int, ...]) -> None:
     config = tiny_config(hidden=hidden)
     (tmp_path / "c.json").write_bytes(config.to_json())
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 3) == 0
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 3) == 0
     assert "PASSED: 3 results" in simulate(tmp_path / "k", "+fast")
     lint(tmp_path / "k", "microduet_tiny_fixed16")
 
@@ -151,7 +146,7 @@ def test_configuration_gets_a_model_with_random_weights(tmp_path: Path, hidden: 
 def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:
     config = tiny_config(rows=5000)  # nothing lies on chip, so there is no large memory either
     (tmp_path / "c.json").write_bytes(config.to_json())
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
     stem = "microduet_tiny_fixed16"
     assert sorted(contents(tmp_path / "k")) == sorted(
         ["engine.v", "engine_core.v", f"{stem}.v", f"{stem}.xdc", "map.json", "pe_pair_0.v"]
@@ -161,9 +156,9 @@ def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:
 def test_replaces_an_earlier_export_and_keeps_other_files(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_bytes(tiny_config().to_json())
     (tmp_path / "k").mkdir()
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 1) == 0
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 1) == 0
     (tmp_path / "k" / "notes.txt").write_text("mine")
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
     assert (tmp_path / "k" / "notes.txt").read_text() == "mine"
     assert not (tmp_path / "k" / "testbench.v").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.json", "k"]
@@ -178,7 +173,7 @@ def foreign(folder: Path) -> None:
 def test_leaves_alone_what_it_did_not_write(tmp_path: Path, capsys: pytest.CaptureFixture, make: Callable) -> None:
     (tmp_path / "c.json").write_bytes(tiny_config().to_json())
     make(tmp_path / "k")
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 2
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 2
     assert "k: exists and was not written by this command; it is left alone\n" in capsys.readouterr().err
     kept = tmp_path / "k" / "thesis.txt" if (tmp_path / "k").is_dir() else tmp_path / "k"
     assert kept.read_text() == "kept"
@@ -188,7 +183,7 @@ def test_full_disk_leaves_the_earlier_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / "c.json").write_bytes(tiny_config().to_json())
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
     before = contents(tmp_path / "k")
     capsys.readouterr()
 
@@ -196,7 +191,7 @@ def test_full_disk_leaves_the_earlier_export(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 2
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 2
     assert capsys.readouterr().err.endswith("k: cannot be written: No space left on device\n")
     assert contents(tmp_path / "k") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.json", "k"]
@@ -234,7 +229,7 @@ def test_refuses_in_one_line(
 ) -> None:
     if text is not None:
         (tmp_path / "c.json").write_bytes(text)
-    assert command("verilog", tmp_path / "c.json", "-o", tmp_path / "k", *arguments) == 2
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", *arguments) == 2
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.startswith("microduet: ")
@@ -245,5 +240,5 @@ def test_refuses_in_one_line(
 @pytest.mark.nightly
 @pytest.mark.parametrize("model", zoo.NAMES)
 def test_full_size_testbench_passes(tmp_path: Path, model: str) -> None:
-    assert command("verilog", model, "-o", tmp_path / "k", "--vectors", 2) == 0
+    assert run("verilog", model, "-o", tmp_path / "k", "--vectors", 2) == 0
     assert "PASSED: 2 results" in simulate(tmp_path / "k", "+fast")
