@@ -28,14 +28,15 @@ def engine(model: str, options: RunOptions) -> int:
     """Throughput, idle and loaded latency, lookups; every score compared."""
     console = Console(stderr=options.json, highlight=False)
     bundle = compile_named(model, options)
+    job = Job(
+        bundle=bundle,
+        items=options.items,
+        loaded_items=LOADED_ITEMS,
+        traffic=options.traffic,
+        seed=options.seed,
+    )
+    job.ids(options.items, salt=0)  # what is wrong with the traffic is said before a simulator is built
     with steps(console) as progress, open_device(bundle, progress, memory=options.memory) as device:
-        job = Job(
-            bundle=bundle,
-            items=options.items,
-            loaded_items=LOADED_ITEMS,
-            traffic=options.traffic,
-            seed=options.seed,
-        )
         measured = measure(job, device, progress=progress)
     return report(measured, options, console)
 
@@ -47,15 +48,16 @@ def sim(model: str, options: RunOptions, *, cold: bool) -> int:
     """
     console = Console(stderr=options.json, highlight=False)
     figures: dict[str, object] = {"model": model, "precision": options.precision, "items": options.items}
-    compile_named(model, options)  # what is wrong with the model is said here, and not by another process
+    # Another process compiles: this one, whose memory is measured, only reads the bundle and never loads torch.
+    _first_score(model, options, cache=None)
+    job = Job(bundle=compile_named(model, options), items=options.items, traffic=options.traffic, seed=options.seed)
+    job.ids(options.items, salt=0)
     if cold:
         with tempfile.TemporaryDirectory() as empty:
             figures["cold_build_s"] = _first_score(model, options, cache=Path(empty))
-    _first_score(model, options, cache=None)
     figures["warm_start_s"] = _first_score(model, options, cache=None)
-    bundle = compile_named(model, options)
+    bundle = job.bundle
     with steps(console) as progress, open_device(bundle, progress, memory=options.memory) as device:
-        job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
         ids, dense = job.ids(options.items, salt=0), job.dense(options.items, salt=0)
         packets = pack_items(bundle.config, sparse=ids, dense=None if dense is None else bundle.input.integers(dense))
         rows: list[tuple[float, float, float]] = []

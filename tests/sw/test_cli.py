@@ -96,6 +96,7 @@ BAD = [
     ("run {1}:Tiny --trace {0}/none/t.json", "t.json: cannot be written"),
     ("bench engine --model none", "model must be microrec-small"),
     ("bench engine --model {1}:Tiny --items -1", "items must be at least 1, not -1"),
+    ("bench sim --model {1}:Tiny --items 0", "items must be at least 1, not 0"),
     ("bench sim --model none --no-cold", "model must be microrec-small"),
     ("check none", "model must be microrec-small"),
     ("check {1}:Tiny --data {0}/none.npz", "none.npz"),
