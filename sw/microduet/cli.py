@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import cyclopts
 
+from microduet.cli_bench import Memory, bench
 from microduet.errors import MicroduetError
 from microduet_sim.errors import SimulatorError
 
@@ -23,7 +24,8 @@ def doctor(*, json: bool = False) -> int:
 
     Parameters
     ----------
-    json : print one JSON object instead of a table
+    json
+        print one JSON object instead of a table
     """
     from microduet import doctor as implementation
 
@@ -46,21 +48,25 @@ def check(
 
     Parameters
     ----------
-    model : microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory
-    data : .npz file with arrays sparse (int64), and dense (float32) and labels (0 or 1) if there are any; its first
+    model
+        microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory
+    data
+        .npz file with arrays sparse (int64), and dense (float32) and labels (0 or 1) if there are any; its first
         half shows the ranges, its second half is judged. Without it ids are uniform and labels drawn from the model
-    precision : fixed16, fixed32 or int8; all three if not given
-    items : how many items are judged, without `data`
-    seed : of the model, the ids and the labels
-    dim : elements of a row of rmc2
-    json : print one JSON object instead of tables
+    precision
+        fixed16, fixed32 or int8; all three if not given
+    items
+        how many items are judged, without `data`
+    seed
+        of the model, the ids and the labels
+    dim
+        elements of a row of rmc2
+    json
+        print one JSON object instead of tables
     """
     from microduet import check as implementation
 
     return implementation.main(model, data=data, precision=precision, items=items, seed=seed, dim=dim, json=json)
-
-
-Memory = Literal["simple"]
 
 
 @app.command
@@ -87,19 +93,32 @@ def run(
 
     Parameters
     ----------
-    model : microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory, which returns a torch module
-    items : how many items are ranked
-    precision : fixed16, fixed32 or int8
-    traffic : uniform, zipf, or a file of ids (.npy, or text with an item per line)
-    memory : what answers the memory channels: simple, a fixed latency per kind of channel
-    config : microrec-paper, the paper's arrangement of arrays; by default the search's choice
-    board : u280 or u55c
-    seed : of the model, the ids and the arrivals
-    dim : elements of a row of rmc2
-    json : print one JSON object instead of tables
-    wave : write waves to this file (.vcd or .fst); the simulator is built anew for it
-    window : engine cycles FIRST:END that the waves cover
-    trace : write a Perfetto trace of the loaded batch to this file
+    model
+        microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory, which returns a torch module
+    items
+        how many items are ranked
+    precision
+        fixed16, fixed32 or int8
+    traffic
+        uniform, zipf, or a file of ids (.npy, or text with an item per line)
+    memory
+        what answers the memory channels: simple, a fixed latency per kind of channel
+    config
+        microrec-paper, the paper's arrangement of arrays; by default the search's choice
+    board
+        u280 or u55c
+    seed
+        of the model, the ids and the arrivals
+    dim
+        elements of a row of rmc2
+    json
+        print one JSON object instead of tables
+    wave
+        write waves to this file (.vcd or .fst); the simulator is built anew for it
+    window
+        engine cycles FIRST:END that the waves cover
+    trace
+        write a Perfetto trace of the loaded batch to this file
     """
     from microduet import job
 
@@ -139,14 +158,22 @@ def verilog(
 
     Parameters
     ----------
-    target : a model as for run, or the path of a configuration (.json)
-    output : folder of the files; an earlier export there is replaced
-    vectors : items of a self-checking testbench, whose expected results are the golden model's; 0 for no testbench
-    precision : fixed16 (if not given), fixed32 or int8
-    config : microrec-paper, the paper's arrangement of arrays; by default the search's choice
-    board : u280 or u55c
-    seed : of the model and the vectors
-    dim : elements of a row of rmc2
+    target
+        a model as for run, or the path of a configuration (.json)
+    output
+        folder of the files; an earlier export there is replaced
+    vectors
+        items of a self-checking testbench, whose expected results are the golden model's; 0 for no testbench
+    precision
+        fixed16 (if not given), fixed32 or int8
+    config
+        microrec-paper, the paper's arrangement of arrays; by default the search's choice
+    board
+        u280 or u55c
+    seed
+        of the model and the vectors
+    dim
+        elements of a row of rmc2
     """
     from microduet import verilog as implementation
 
@@ -156,71 +183,7 @@ def verilog(
     return implementation.main(target, options)
 
 
-bench = cyclopts.App(name="bench", help="Measure the engine and the simulation.")
 app.command(bench)
-
-
-@bench.command(name="engine")
-def bench_engine(
-    *,
-    model: str = "microrec-small",
-    precision: str = "fixed16",
-    config: str | None = None,
-    items: int = 1024,
-    seed: int = 0,
-    traffic: str = "uniform",
-    memory: Memory = "simple",
-    dim: int = 32,
-    json: bool = False,
-) -> int:
-    """Cycles per item, idle and loaded latency (10,000 items), lookup latency, multipliers and card resources.
-
-    Example: microduet bench engine --model microrec-large --precision fixed32 --json
-
-    Parameters
-    ----------
-    model, precision, config, items, seed, traffic, memory, dim, json : as for run
-    """
-    from microduet import bench as implementation
-    from microduet.job import RunOptions
-
-    options = RunOptions(
-        items=items,
-        precision=precision,
-        traffic=traffic,
-        memory=memory,
-        config=config,
-        seed=seed,
-        dim=dim,
-        json=json,
-    )
-    return implementation.engine(model, options)
-
-
-@bench.command(name="sim")
-def bench_sim(
-    *,
-    model: str = "microrec-small",
-    precision: str = "fixed16",
-    items: int = 1024,
-    seed: int = 0,
-    cold: bool = True,
-    json: bool = False,
-) -> int:
-    """Simulated cycles per second against the SIMD floor, the driver against the bare loop, start-up times, memory.
-
-    Example: microduet bench sim --no-cold --json
-
-    Parameters
-    ----------
-    model, precision, items, seed, json : as for run
-    cold : measure a first start with an empty cache too, which builds the simulator
-    """
-    from microduet import bench as implementation
-    from microduet.job import RunOptions
-
-    options = RunOptions(items=items, precision=precision, seed=seed, json=json)
-    return implementation.sim(model, options, cold=cold)
 
 
 @app.command
@@ -231,8 +194,10 @@ def cache(*, clear: bool = False, json: bool = False) -> int:
 
     Parameters
     ----------
-    clear : remove everything; it is built again when it is needed
-    json : print one JSON object instead of a table
+    clear
+        remove everything; it is built again when it is needed
+    json
+        print one JSON object instead of a table
     """
     from microduet import cache_command as implementation
 

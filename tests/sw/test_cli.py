@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,15 @@ def test_bad_arguments_are_one_line_and_status_2(capsys, arguments):
     assert printed.out == ""
     assert printed.err.startswith("microduet: ")
     assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "check", "verilog"])
+def test_help_explains_every_option(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(command, "--help") == 0
+    options = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│") and " --" in line]
+    assert len(options) >= 6
+    assert [line for line in options if re.search(r"--\S+ +(-o )?[A-Za-z-]+ +\[", line)] == []
 
 
 def test_doctor_names_every_tool(capsys):
