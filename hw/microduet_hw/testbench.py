@@ -25,11 +25,12 @@ def channel_reads(
 
     A read is its byte address and its beats: uint8 (beats, 32).
     """
+    parts = {source: sorted(config.sources[source].parts, key=lambda part: part.feature) for source in config.channels}
     firsts = np.cumsum([0, *(feature.lookups for feature in config.features)])
     reads: dict[int, list[tuple[int, npt.NDArray[np.uint8]]]] = {source: [] for source in config.channels}
     for item in sparse:
         for source in config.channels:
-            for part in config.sources[source].parts:
+            for part in parts[source]:
                 size = part.columns * config.precision.width // 8
                 beats = -(-size // 32)
                 for index in item[firsts[part.feature] : firsts[part.feature + 1]].tolist():

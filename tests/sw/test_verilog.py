@@ -15,7 +15,7 @@ import pytest
 from microduet import zoo
 from microduet.presets import compile_config
 from microduet.shape import ModelShape, concatenated, perceptron
-from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.config import EngineConfig, Part, Precision, Source, SourceKind
 from microduet_sim.tools import verilator_environment
 from tests.support.environment import REPOSITORY, require_tool
 from tests.sw.command_line import run
@@ -141,6 +141,19 @@ def test_configuration_gets_a_model_with_random_weights(tmp_path: Path, hidden: 
     assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 3) == 0
     assert "PASSED: 3 results" in simulate(tmp_path / "k", "+fast")
     lint(tmp_path / "k", "microduet_tiny_fixed16")
+
+
+def test_reads_come_in_the_order_of_features_wherever_tables_lie(tmp_path: Path) -> None:
+    config = tiny_config(rows=5000)
+    features = [(1, config.features[1], 0), (0, config.features[0], 1 << 20)]
+    parts = tuple(
+        Part(feature=number, rows=feature.rows, columns=feature.dim, base=base, stride_log2=5)
+        for number, feature, base in features
+    )
+    config = config.replace(sources=(Source(kind=SourceKind.DDR, parts=parts),))
+    (tmp_path / "c.json").write_bytes(config.to_json())
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 3) == 0
+    assert "PASSED: 3 results" in simulate(tmp_path / "k", "+fast")
 
 
 def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:
