@@ -65,17 +65,39 @@ class Feature(Frozen, frozen=True, kw_only=True):
 class Part(Frozen, frozen=True, kw_only=True):
     """A rectangle of one feature's table, stored in one source.
 
-    Row r (row_first <= r < row_first + rows), columns column_first .. column_first + columns - 1, lie at byte
-    ``base + ((r - row_first) << stride_log2)`` of the source. Strides are whole beats of 32 bytes.
+    It holds rows ``row_first + (k << row_step_log2)`` for k < `rows`, columns column_first .. column_first + columns -
+    1, and serves the feature's lookups lookup_first .. lookup_first + lookups - 1 of each item.
+
+    Row k lies at byte ``base + spread(k << stride_log2)`` of the source, where ``spread(x)`` puts `hole_bits` zeros
+    above the `hole_log2` lowest bits of x: with the hole over bank bits of an address, all rows of the part lie in the
+    banks that `base` says there. Strides are whole beats of 32 bytes.
     """
 
     feature: int
     row_first: int = 0
+    row_step_log2: int = 0
+    """0: consecutive rows. n: every 2^n-th row, so that 2^n parts share the rows by their lowest n bits."""
     rows: int
     column_first: int = 0
     columns: int
+    lookup_first: int = 0
+    lookups: int | None = None
+    """None: all of the feature's lookups."""
     base: int
     stride_log2: int
+    hole_log2: int = 0
+    hole_bits: int = 0
+
+    def offset(self, row: int) -> int:
+        """Byte, in the source, of the row-th row of the part."""
+        linear = row << self.stride_log2
+        low = linear & ((1 << self.hole_log2) - 1)
+        return self.base + ((linear >> self.hole_log2) << (self.hole_log2 + self.hole_bits)) + low
+
+    @property
+    def end(self) -> int:
+        """The first byte behind the part's last row."""
+        return self.offset(self.rows - 1) + (1 << self.stride_log2)
 
 
 class SourceKind(enum.StrEnum):
