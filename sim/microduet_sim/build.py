@@ -104,6 +104,20 @@ def tables_library() -> Path:
     return publish("tables", key, make)[0] / "tables.so"
 
 
+def dram_library() -> Path:
+    """The library of the DRAM model alone, built once."""
+    folder = RUNTIME / "dram"
+    sources = ("api.cpp", "controller.cpp", "replay.cpp")
+
+    def make(work: Path) -> None:
+        units = [Unit(source=folder / name) for name in sources]
+        compile_library(units, work / "dram.so", folder=work, flags=[f"-I{RUNTIME}", f"-I{folder}"])
+
+    texts = [path.read_text() for path in sorted(folder.iterdir())]
+    key = _digest([*texts, *toolchain(), *COMPILE_FLAGS, _own_sources()])
+    return publish("dram", key, make)[0] / "dram.so"
+
+
 def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
 

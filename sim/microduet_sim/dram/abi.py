@@ -1,0 +1,89 @@
+"""The structures of runtime/dram as ctypes."""
+
+import ctypes
+import functools
+
+from microduet_sim.abi import F64, POINTER, U32, U64
+from microduet_sim.build import dram_library
+from microduet_sim.dram.parameters import DramParameters, Page, Refresh, RefreshPhase
+
+MAX_SEGMENTS = 32
+REFRESHES = (Refresh.OFF, Refresh.ALL_BANK, Refresh.SINGLE_BANK)
+
+_BEFORE = ("bank_groups", "banks_per_group", "burst_bytes", "burst_cycles")
+_TIMES = (
+    *("CL", "CWL", "tRCDRD", "tRCDWR", "tRP", "tRAS", "tRC", "tRTP", "tWR", "tWTR_S", "tWTR_L", "tRTW"),
+    *("tCCD_S", "tCCD_L", "tRRD_S", "tRRD_L", "tFAW", "tRFC", "tREFI", "tRFCSB", "tREFISB"),
+)
+_REST = ("refresh", "refresh_phase", "refresh_postpone", "closed_page", "window", "age_limit", "outstanding")
+
+
+class MdSegment(ctypes.Structure):
+    """A run of address bits."""
+
+    _fields_ = tuple((name, U32) for name in ("field", "from_bit", "bits", "to"))
+
+
+class MdDram(ctypes.Structure):
+    """One channel of DRAM."""
+
+    _fields_ = (
+        ("tCK_ns", F64),
+        ("delay_ns", F64),
+        *((name, U32) for name in _BEFORE),
+        ("bytes", U64),
+        *((name, U32) for name in _TIMES),
+        *((name, U32) for name in _REST),
+        ("segment_count", U32),
+        ("segments", MdSegment * MAX_SEGMENTS),
+    )
+
+
+class MdReplay(ctypes.Structure):
+    """One trace, and places for what comes out."""
+
+    _fields_ = (
+        *((name, POINTER) for name in ("addresses", "bytes", "writes")),
+        ("transactions", U64),
+        ("outstanding", U32),
+        ("reserved", U32),
+        *((name, POINTER) for name in ("arrival", "completion")),
+        ("refreshes", U64),
+        ("commands", POINTER),
+        ("command_capacity", U64),
+        ("command_count", U64),
+    )
+
+
+ReplayProgress = ctypes.CFUNCTYPE(ctypes.c_int, U64)
+
+
+def dram_argument(parameters: DramParameters, *, channel: int = 0, channels: int = 1) -> MdDram:
+    """The parameters as the C++ model takes them, for one of `channels` channels of a memory."""
+    segments = [MdSegment(s.field, s.from_bit, s.bits, s.to) for s in parameters.segments()]
+    staggered = parameters.refresh_phase is RefreshPhase.STAGGERED
+    interval = parameters.tREFISB if parameters.refresh is Refresh.SINGLE_BANK else parameters.tREFI
+    return MdDram(
+        tCK_ns=parameters.tCK_ns,
+        delay_ns=parameters.delay_ns,
+        **{name: getattr(parameters, name) for name in (*_BEFORE, "bytes", *_TIMES)},
+        refresh=REFRESHES.index(parameters.refresh),
+        refresh_phase=interval * channel // channels if staggered else 0,
+        refresh_postpone=parameters.refresh_postpone,
+        closed_page=parameters.page is Page.CLOSED,
+        window=parameters.window,
+        age_limit=parameters.age_limit,
+        outstanding=parameters.outstanding,
+        segment_count=len(segments),
+        segments=(MdSegment * MAX_SEGMENTS)(*segments),
+    )
+
+
+@functools.cache
+def dram_model() -> ctypes.CDLL:
+    """The DRAM model's library with the types of its functions."""
+    library = ctypes.CDLL(str(dram_library()))
+    pointer = ctypes.POINTER
+    library.md_replay.argtypes = [pointer(MdDram), pointer(MdReplay), ReplayProgress, ctypes.c_char_p]
+    library.md_replay.restype = ctypes.c_int
+    return library

@@ -1,0 +1,30 @@
+// One channel of DRAM in numbers; `ctypes` mirrors the structure in the `dram` package.
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+
+enum MdRefresh : uint32_t { MD_REFRESH_OFF = 0, MD_REFRESH_ALL_BANK = 1, MD_REFRESH_SINGLE_BANK = 2 };
+enum MdField : uint32_t { MD_ROW = 0, MD_GROUP = 1, MD_BANK = 2, MD_COLUMN = 3 };
+
+// Bits `from` .. `from + bits - 1` of a burst's number are bits `to` and up of a field.
+struct MdSegment {
+    uint32_t field, from, bits, to;
+};
+
+// Times are in cycles of the DRAM's clock, named as in the JEDEC tables.
+struct MdDram {
+    double tCK_ns;
+    double delay_ns;  // of the front end: constant, from the port's edge to the core
+    uint32_t bank_groups, banks_per_group, burst_bytes, burst_cycles;
+    uint64_t bytes;
+    uint32_t CL, CWL, tRCDRD, tRCDWR, tRP, tRAS, tRC, tRTP, tWR, tWTR_S, tWTR_L, tRTW;
+    uint32_t tCCD_S, tCCD_L, tRRD_S, tRRD_L, tFAW, tRFC, tREFI, tRFCSB, tREFISB;
+    uint32_t refresh, refresh_phase, refresh_postpone;
+    uint32_t closed_page, window, age_limit, outstanding;
+    uint32_t segment_count;
+    MdSegment segments[32];
+};
+
+}  // extern "C"
