@@ -76,7 +76,7 @@ class Part(Frozen, frozen=True, kw_only=True):
     feature: int
     row_first: int = 0
     row_step_log2: int = 0
-    """0: consecutive rows. n: every 2^n-th row, so that 2^n parts share the rows by their lowest n bits."""
+    """0: consecutive rows. n: every 2^n-th row from one of the first 2^n on, so that rows are shared by n bits."""
     rows: int
     column_first: int = 0
     columns: int
@@ -87,6 +87,17 @@ class Part(Frozen, frozen=True, kw_only=True):
     stride_log2: int
     hole_log2: int = 0
     hole_bits: int = 0
+
+    @property
+    def row_numbers(self) -> range:
+        """The table's rows that the part holds, in the order in which they lie."""
+        step = 1 << self.row_step_log2
+        return range(self.row_first, self.row_first + self.rows * step, step)
+
+    def served(self, feature: Feature) -> range:
+        """Numbers of the lookups of `feature`, the part's, that it serves."""
+        count = feature.lookups if self.lookups is None else self.lookups
+        return range(self.lookup_first, self.lookup_first + count)
 
     def offset(self, row: int) -> int:
         """Byte, in the source, of the row-th row of the part."""
@@ -151,7 +162,8 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
     Raises
     ------
     ValueError
-        If the layers do not chain, a part leaves its table or a row of a feature is not served exactly once.
+        If the layers do not chain, a part leaves its table, a row of a feature is not served exactly once to each of
+        its lookups, parts lie over each other or partners do not serve the same.
     """
 
     name: str
@@ -197,6 +209,13 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
     def channels(self) -> tuple[int, ...]:
         """Indices of the sources that are memory channels with an AXI port."""
         return tuple(k for k, source in enumerate(self.sources) if source.kind is not SourceKind.ONCHIP)
+
+    @property
+    def partners(self) -> tuple[tuple[int, ...], ...]:
+        """Sources by groups whose rows are summed together, because they share a pooled feature; most are alone."""
+        from microduet_hw.part_rules import partners  # what makes partners of sources is a rule
+
+        return partners(self)
 
     @property
     def elements_per_beat(self) -> int:

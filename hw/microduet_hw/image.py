@@ -178,7 +178,9 @@ def onchip_beats(config: EngineConfig, rows_of: TableRows) -> Beats:
         if source.kind is not SourceKind.ONCHIP:
             continue
         for part in source.parts:
-            words = row_bytes(config, rows_of(part.feature, part.row_first, part.rows), part).reshape(-1, 32)
+            numbers = part.row_numbers
+            rows = rows_of(part.feature, part.row_first, numbers[-1] - part.row_first + 1)[:: numbers.step]
+            words = row_bytes(config, rows, part).reshape(-1, 32)
             row = (part.base >> 5) + np.arange(len(words))
             result.append(pack_words(words, target=Target.ONCHIP, unit=number, row=row))
     return np.concatenate(result)

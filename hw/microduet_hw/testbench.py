@@ -11,6 +11,7 @@ from microduet_hw.export import module_name
 from microduet_hw.image import Beats, TableRows, row_bytes
 from microduet_hw.kernel import bits_of, engine_ports, kernel_name
 from microduet_hw.lookup.unit import port_name
+from microduet_hw.part_rules import in_order
 from microduet_hw.registers import Register
 from microduet_hw.result import BEAT
 
@@ -25,7 +26,7 @@ def channel_reads(
 
     A read is its byte address and its beats: uint8 (beats, 32).
     """
-    parts = {source: sorted(config.sources[source].parts, key=lambda part: part.feature) for source in config.channels}
+    parts = {source: in_order(config.sources[source]) for source in config.channels}
     firsts = np.cumsum([0, *(feature.lookups for feature in config.features)])
     reads: dict[int, list[tuple[int, npt.NDArray[np.uint8]]]] = {source: [] for source in config.channels}
     for item in sparse:
@@ -33,10 +34,11 @@ def channel_reads(
             for part in parts[source]:
                 size = part.columns * config.precision.width // 8
                 beats = -(-size // 32)
-                for index in item[firsts[part.feature] : firsts[part.feature + 1]].tolist():
-                    if part.row_first <= index < part.row_first + part.rows:
+                served = part.served(config.features[part.feature])
+                for index in item[firsts[part.feature] + np.array(served)].tolist():
+                    if index in part.row_numbers:
                         row = row_bytes(config, rows_of(part.feature, index, 1), part)[0, : beats * 32]
-                        address = part.base + ((index - part.row_first) << part.stride_log2)
+                        address = part.offset(part.row_numbers.index(index))
                         reads[source].append((address, row.reshape(beats, 32)))
     return reads
 

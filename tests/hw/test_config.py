@@ -105,10 +105,6 @@ ILLEGAL = {
         sources(WHOLE.replace(rows=5), WHOLE.replace(row_first=4, rows=5), POOLED),
         "feature 0: .* exactly once",
     ),
-    "a pooled feature split by rows": (
-        sources(WHOLE, POOLED.replace(rows=3), POOLED.replace(row_first=3, rows=3)),
-        "feature 1: a pooled feature cannot be split by rows",
-    ),
 }
 
 
@@ -125,6 +121,7 @@ LEGAL = {
         WHOLE, POOLED.replace(columns=5), POOLED.replace(column_first=5, columns=3)
     ),
     "both layers on one array": arrays((4, 4, 4, (0, 1))),
+    "a source without parts": {"sources": (*sources(WHOLE, POOLED)["sources"], Source(kind=SourceKind.HBM, parts=()))},
 }
 
 

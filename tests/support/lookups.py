@@ -1,7 +1,8 @@
 """Small configurations of the memory side, their tables, and what lies at which address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,48 @@ from microduet_hw.lookup.geometry import source_plan
 HBM, ONCHIP = SourceKind.HBM, SourceKind.ONCHIP
 
 
+class Place(NamedTuple):
+    """A part of a table: the source it lies in, and the fields of `Part`; `base` None is behind the source's others."""
+
+    source: int
+    row_first: int
+    rows: int
+    column_first: int
+    columns: int
+    row_step_log2: int = 0
+    lookup_first: int = 0
+    lookups: int | None = None
+    base: int | None = None
+    hole_log2: int = 0
+    hole_bits: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One feature. `places`: (source, first row, rows, first column, columns); none means all of it in source 0."""
+    """One feature. `places`: its parts, as tuples of `Place`'s fields; none means all of it in source 0."""
 
     rows: int = 20
     dim: int = 4
     lookups: int = 1
-    places: tuple[tuple[int, int, int, int, int], ...] = ()
+    places: tuple[tuple[int, ...], ...] = ()
+
+
+def interleaved(rows: int, dim: int, sources: Sequence[int]) -> tuple[Place, ...]:
+    """A table of `rows` x `dim`, its rows dealt out to as many sources as a power of two, one by one."""
+    step = len(sources)
+    return tuple(
+        Place(source, first, len(range(first, rows, step)), 0, dim, row_step_log2=step.bit_length() - 1)
+        for first, source in enumerate(sources)
+    )
+
+
+def replicas(rows: int, dim: int, shares: dict[int, int]) -> tuple[Place, ...]:
+    """A table of `rows` x `dim` in each source, for as many of the lookups as `shares` says."""
+    firsts = np.cumsum([0, *shares.values()]).tolist()
+    return tuple(
+        Place(source, 0, rows, 0, dim, lookup_first=first, lookups=share)
+        for (source, share), first in zip(shares.items(), firsts, strict=False)
+    )
 
 
 def lookup_config(
@@ -43,12 +78,16 @@ def lookup_config(
     used = [0] * len(kinds)
     parts: list[list[Part]] = [[] for _ in kinds]
     for number, table in enumerate(tables):
-        for source, row_first, rows, column_first, columns in table.places or ((0, 0, table.rows, 0, table.dim),):
-            stride = max(5, (columns * precision.width // 8 - 1).bit_length())
-            base = (-(-used[source] >> stride) + padding) << stride
-            used[source] = base + (rows << stride)
-            place = {"row_first": row_first, "rows": rows, "column_first": column_first, "columns": columns}
-            parts[source].append(Part(feature=number, base=base, stride_log2=stride, **place))
+        for values in table.places or ((0, 0, table.rows, 0, table.dim),):
+            place = Place(*values)
+            fields = place._asdict()
+            source = fields.pop("source")
+            stride = max(5, (place.columns * precision.width // 8 - 1).bit_length())
+            if place.base is None:
+                fields["base"] = (-(-used[source] >> stride) + padding) << stride
+            part = Part(feature=number, stride_log2=stride, **fields)
+            used[source] = max(used[source], part.end)
+            parts[source].append(part)
     positions = np.cumsum([0, *(table.dim for table in tables)]).tolist()
     elements = positions[-1] + dense
     return EngineConfig(
@@ -89,7 +128,7 @@ def memory_image(config: EngineConfig, source: int, tables: list[npt.NDArray[np.
     image: dict[int, int] = {}
     for plan in source_plan(config, source).parts:
         part = plan.part
-        for row in range(part.row_first, plan.row_end):
+        for row in part.row_numbers:
             values = tables[part.feature][row, part.column_first : part.column_first + part.columns]
             for beat in range(plan.beats):
                 elements = values[beat * plan.elements : (beat + 1) * plan.elements].tolist()

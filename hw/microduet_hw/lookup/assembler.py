@@ -50,7 +50,7 @@ class Assembler(wiring.Component):
     Parameters
     ----------
     config : the engine's configuration
-    plans : the sources
+    plans : the sources, partners as one
 
     Members
     -------
@@ -131,7 +131,7 @@ class Assembler(wiring.Component):
         edges = {edge for piece in pieces for edge in (piece.first, piece.end) if start < edge < stop}
         segments: list[Value] = []
         for first, end in itertools.pairwise(sorted({start, stop} | edges)):
-            # Several pieces where a table is split by rows: all but one of them hold zeros.
+            # Several pieces where a table of one lookup is split by rows: all but one of them hold zeros.
             slices = [
                 piece.registers[slot][(first - piece.first) * width : (end - piece.first) * width]
                 for piece in pieces

@@ -31,14 +31,14 @@ class ReadCollector(wiring.Component):
     """Delivers rows in the order of the lookups, whatever order their reads are answered in.
 
     Latency: `LATENCY` cycles from a response to its beat of the row, if the row's turn has come. Rows that are to be
-    summed are delivered once they are complete.
+    summed, here or with those of partners, are delivered once they are complete.
     Throughput: one beat per cycle.
     Back-pressure: none towards the memory: every read has its own place in the buffer.
     Reset: nothing is awaited; no read may be in flight.
 
     A row that fails is zeros, all of it: index out of range, AXI_ERROR once its last beat has come, TIMEOUT when it has
     been the oldest for `watchdog` cycles. Zeros have the value zero (int8: the zero point), except where another source
-    holds the row: there all bits are 0.
+    holds the row: there all bits are 0, unless there are partners: then the row is marked `absent`.
     The buffer is read at least one cycle after the same word was written.
 
     Parameters
@@ -89,7 +89,7 @@ class ReadCollector(wiring.Component):
         awaited, broken, expired = Signal(), Signal(), Signal()
         beat = Signal(range(max(2, plan.beats)))
         progress = count_lookups(m, plan, done, name="row")
-        eager = constant(m, progress, [part.lookups == 1 for part in plan.parts], name="eager")
+        eager = constant(m, progress, [part.lookups == 1 and not plan.shared for part in plan.parts], name="eager")
         final = constant(m, progress, [part.beats - 1 for part in plan.parts], name="final")
         due = buffer.o_complete
         if plan.beats > 1:
@@ -149,7 +149,11 @@ class ReadCollector(wiring.Component):
         is_zero, is_absent = Signal(reset_less=True), Signal(reset_less=True)
         with m.If(deliver):
             m.d.mem += [is_zero.eq(zero), is_absent.eq(absent)]
-        zeros = Mux(is_absent, 0, Const(self._zero, self._plan.width))
+        zeros: Value = Const(self._zero, self._plan.width)
+        if self._plan.shared:
+            m.d.comb += self.o.p.absent.eq(is_zero & is_absent)
+        else:
+            zeros = Mux(is_absent, 0, zeros)
         m.d.comb += self.o.p.data.eq(Mux(is_zero, zeros, row))
 
     def _watch(self, m: Module, expired: Signal, *, waiting: Value, arriving: Value) -> None:

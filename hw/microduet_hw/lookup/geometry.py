@@ -1,9 +1,13 @@
 """What is fixed about lookups before any index comes: who serves them, where rows lie, when indices are dealt out."""
 
 import math
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Value
 
 from microduet_hw.axi import ADDRESS_BITS, PAGE_BYTES
 from microduet_hw.config import AXI_BYTES, EngineConfig, Frozen, Part, SourceKind
+from microduet_hw.part_rules import in_order
 
 WORD_BITS = 32
 """Bits of an index in an item packet."""
@@ -15,12 +19,29 @@ WINDOW = 8
 one index per cycle, does not keep the memory channels waiting."""
 
 
+class Spread(NamedTuple):
+    """Which wire of an index is which of an address: numbers of bits only, so that it costs nothing."""
+
+    step: int
+    stride: int
+    hole: tuple[int, int]
+    """Where zeros are put in, and how many."""
+
+    def of(self, index: Value) -> Value:
+        """Distance of row `index` from the origin, ADDRESS_BITS wide."""
+        low, zeros = self.hole
+        linear = Cat(Const(0, self.stride), index[self.step :])
+        return Cat(linear[:low], Const(0, zeros), linear[low:], Const(0, ADDRESS_BITS))[:ADDRESS_BITS]
+
+
 class PartPlan(Frozen, frozen=True, kw_only=True):
     """One part of a source as its reader sees it."""
 
     part: Part
-    lookups: int
-    """Rows per item."""
+    served: tuple[int, ...]
+    """Numbers, within the feature, of the lookups that the part serves."""
+    pooled: bool
+    """Whether the feature sums several rows, be they served here or not."""
     table_rows: int
     """Rows of the whole table: an index beyond is an error, not just elsewhere."""
     elements: int
@@ -28,28 +49,47 @@ class PartPlan(Frozen, frozen=True, kw_only=True):
     element_bits: int
 
     @property
+    def lookups(self) -> int:
+        """Rows per item."""
+        return len(self.served)
+
+    @property
     def beats(self) -> int:
         """Beats of a row."""
         return math.ceil(self.part.columns / self.elements)
 
     @property
-    def row_end(self) -> int:
-        """The first row behind the part."""
-        return self.part.row_first + self.part.rows
+    def row_first(self) -> int:
+        """No row before this one is in the part; the first rows of steps are told apart by their lowest bits."""
+        return 0 if self.part.row_step_log2 else self.part.row_first
 
     @property
-    def split(self) -> bool:
-        """Whether other sources hold other rows of the same columns."""
-        return self.part.rows != self.table_rows
+    def row_end(self) -> int:
+        """No row from this one on is in the part, but where its last step would end, the table does."""
+        rows = self.part.row_numbers
+        return self.table_rows if rows.stop >= self.table_rows else rows[-1] + 1
+
+    @property
+    def row_mask(self) -> tuple[int, int]:
+        """The lowest bits of its rows: which of them count, and what they are."""
+        mask = (1 << self.part.row_step_log2) - 1
+        return mask, self.part.row_first & mask
+
+    @property
+    def spread(self) -> "Spread":
+        """How a row's number becomes its distance from `origin`."""
+        part = self.part
+        hole = (part.hole_log2, part.hole_bits) if part.hole_bits else (0, 0)
+        return Spread(step=part.row_step_log2, stride=part.stride_log2, hole=hole)
 
     @property
     def origin(self) -> int:
-        """Where row 0 of the table would lie, modulo the address space: row r is at ``origin + (r << stride)``."""
-        return (self.part.base - (self.part.row_first << self.part.stride_log2)) % (1 << ADDRESS_BITS)
+        """Where row 0 of the table would lie, modulo the address space."""
+        return (self.part.base - (self.row_first << self.part.stride_log2)) % (1 << ADDRESS_BITS)
 
     def address(self, index: int) -> int:
-        """Byte address of row `index`."""
-        return (self.origin + (index << self.part.stride_log2)) % (1 << ADDRESS_BITS)
+        """Byte address of row `index`, one of the part's."""
+        return self.part.offset(self.part.row_numbers.index(index))
 
     def beat_elements(self, beat: int) -> int:
         """Elements in beat `beat` of a row."""
@@ -61,6 +101,8 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
 
     source: int
     parts: tuple[PartPlan, ...]
+    shared: bool = False
+    """Whether the source has partners: its rows are parts of sums that are joined later."""
 
     @property
     def width(self) -> int:
@@ -85,7 +127,7 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
     @property
     def words(self) -> int:
         """Words of 32 bytes of the address space in use."""
-        return max(plan.part.base + (plan.part.rows << plan.part.stride_log2) for plan in self.parts) // AXI_BYTES
+        return max(plan.part.end for plan in self.parts) // AXI_BYTES
 
 
 class Step(Frozen, frozen=True, kw_only=True):
@@ -108,24 +150,26 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
     ------
     ValueError
         If a row is longer than 4 KiB, may cross a 4 KiB boundary or leaves the channel; if the stride is not whole
-        beats; if two parts are of one pooled feature.
+        beats; if two parts are of one pooled feature, for its sum is of one part.
     """
     plans = tuple(
         PartPlan(
             part=part,
-            lookups=config.features[part.feature].lookups,
+            served=tuple(part.served(config.features[part.feature])),
+            pooled=config.features[part.feature].lookups > 1,
             table_rows=config.features[part.feature].rows,
             elements=config.elements_per_beat,
             element_bits=config.precision.width,
         )
-        for part in sorted(config.sources[source].parts, key=lambda part: part.feature)
+        for part in in_order(config.sources[source])
     )
     for plan in plans:
         _check(plan, onchip=config.sources[source].kind is SourceKind.ONCHIP, name=f"source {source}")
-    pooled = [plan.part.feature for plan in plans if plan.lookups > 1]
+    pooled = [plan.part.feature for plan in plans if plan.pooled]
     if len(set(pooled)) != len(pooled):
         raise ValueError(f"source {source}: a pooled feature must have one part per source, not several")
-    return SourcePlan(source=source, parts=plans)
+    shared = any(source in group and len(group) > 1 for group in config.partners)
+    return SourcePlan(source=source, parts=plans, shared=shared)
 
 
 def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
@@ -138,7 +182,7 @@ def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
         raise ValueError(f"{where}: base and stride must be whole beats of 32 bytes, not {part.base} and {stride}")
     if not onchip and part.base % stride + size > stride:
         raise ValueError(f"{where}: base must be a multiple of the stride {stride}, not {part.base}")
-    if part.base + (part.rows << part.stride_log2) > 1 << ADDRESS_BITS:
+    if part.end > 1 << ADDRESS_BITS:
         raise ValueError(f"{where}: rows must end within 2^{ADDRESS_BITS} bytes")
 
 
@@ -159,7 +203,7 @@ def packet_positions(config: EngineConfig, plan: SourcePlan) -> list[int]:
     for feature in config.features:
         starts.append(word)
         word += feature.lookups
-    return [starts[p.part.feature] + lookup for p in plan.parts for lookup in range(p.lookups)]
+    return [starts[p.part.feature] + lookup for p in plan.parts for lookup in p.served]
 
 
 def schedule(config: EngineConfig, plans: tuple[SourcePlan, ...]) -> tuple[Step, ...]:

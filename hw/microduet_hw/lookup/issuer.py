@@ -34,20 +34,25 @@ class Placed:
         table_rows = constant(m, progress, [p.table_rows for p in parts], name="table_rows")
         self.in_table = index < table_rows
         self.here: Value = self.in_table
-        if any(p.split for p in parts):
+        if any(p.row_end != p.table_rows for p in parts):
             row_end = constant(m, progress, [p.row_end for p in parts], name="row_end")
             self.here = index < row_end
-        if any(p.part.row_first for p in parts):
-            row_first = constant(m, progress, [p.part.row_first for p in parts], name="row_first")
+        if any(p.row_first for p in parts):
+            row_first = constant(m, progress, [p.row_first for p in parts], name="row_first")
             self.here = self.here & (index >= row_first)
+        if any(p.part.row_step_log2 for p in parts):
+            masks, values = zip(*(p.row_mask for p in parts), strict=True)
+            mask = constant(m, progress, masks, name="row_mask")
+            value = constant(m, progress, values, name="row_value")
+            self.here = self.here & ((index[: len(mask)] & mask) == value)
         origin = constant(m, progress, [p.origin for p in parts], name="origin")
-        strides = sorted({p.part.stride_log2 for p in parts})
-        stride = constant(m, progress, [strides.index(p.part.stride_log2) for p in parts], name="stride")
+        spreads = sorted({p.spread for p in parts}, key=lambda spread: (spread.stride, spread))
+        spread = constant(m, progress, [spreads.index(p.spread) for p in parts], name="stride")
         offset = Signal(ADDRESS_BITS)
-        with m.Switch(stride):
-            for number, log2 in enumerate(strides):
-                with m.Case(number) if number < len(strides) - 1 else m.Default():
-                    m.d.comb += offset.eq((index << log2)[:ADDRESS_BITS])
+        with m.Switch(spread):
+            for number, way in enumerate(spreads):
+                with m.Case(number) if number < len(spreads) - 1 else m.Default():
+                    m.d.comb += offset.eq(way.of(index))
         self.address = (origin + offset)[:ADDRESS_BITS]
 
 

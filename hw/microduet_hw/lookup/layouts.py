@@ -51,23 +51,26 @@ def sourced_write_layout() -> data.StructLayout:
     return data.StructLayout({"source": 8, "word": bank_write_layout()})
 
 
-def row_layout(plan: SourcePlan) -> data.StructLayout:
+def row_layout(plan: SourcePlan, *, bits: int | None = None) -> data.StructLayout:
     """One beat of a row, or of a sum of rows.
 
+    data : `bits` bits, or as many as a beat of rows has
     part, beat : which part of the source (in the order of service), which beat of the row
     first, last : the beat belongs to the first, to the last row of a sum
     end : the item's last beat of this source
     flags : what went wrong; with the last beat of a row
+    absent : only if the source has partners: it holds none of the rows, they are zeros that add nothing
     """
     return data.StructLayout(
         {
-            "data": plan.width,
+            "data": plan.width if bits is None else bits,
             "part": unsigned(max(1, (len(plan.parts) - 1).bit_length())),
             "beat": unsigned(max(1, (plan.beats - 1).bit_length())),
             "first": 1,
             "last": 1,
             "end": 1,
             "flags": LOOKUP_FLAGS,
+            **({"absent": 1} if plan.shared else {}),
         }
     )
 

@@ -105,7 +105,11 @@ class OnChipBank(wiring.Component):
             with m.If(valid[k - 1]):
                 m.d.mem += stages[k].eq(stages[k - 1])
         with m.If(valid[1]):
-            zeros = Mux(absent[1], 0, Const(self._zero, plan.width))
+            zeros: Value = Const(self._zero, plan.width)
+            if plan.shared:
+                m.d.mem += stages[2].absent.eq(absent[1])
+            else:
+                zeros = Mux(absent[1], 0, zeros)
             m.d.mem += stages[2].data.eq(Mux(zero[1], zeros, word))
         m.d.comb += [self.rows.valid.eq(valid[2]), self.rows.payload.eq(stages[2])]
         return m

@@ -1,6 +1,7 @@
 """Keeps count of which lookup of an item a stage of a source is at."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from amaranth.hdl import Const, Module, Signal, Value, ValueLike
 
@@ -46,14 +47,14 @@ def count_lookups(m: Module, plan: SourcePlan, done: ValueLike, *, name: str) ->
     return progress
 
 
-def constant(m: Module, progress: Progress, values: list[int], *, name: str) -> Value:
+def constant(m: Module, progress: Progress, values: Sequence[int], *, name: str) -> Value:
     """The value that belongs to the part that is due: a register, filled while the part before ends."""
     width = max(1, max(values).bit_length())
     if len(set(values)) == 1:
         return Const(values[0], width)
     register = Signal(width, init=values[0], name=name)
     with m.If(progress.move), m.Switch(progress.part):
-        for part, value in enumerate(values[1:] + values[:1]):
+        for part, value in enumerate([*values[1:], values[0]]):
             with m.Case(part):
                 m.d.mem += register.eq(value)
     return register

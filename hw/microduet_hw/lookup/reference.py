@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.config import EngineConfig, Part, Precision
 from microduet_hw.lookup.geometry import (
     ITEM_BITS,
     ITEM_WORDS,
@@ -17,7 +17,7 @@ from microduet_hw.lookup.geometry import (
     packet_positions,
     source_plan,
 )
-from microduet_hw.lookup.pooling import pooled
+from microduet_hw.lookup.pooling import saturated
 from microduet_hw.status import Status
 
 
@@ -48,8 +48,8 @@ def reads(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tuple[
     """Address and beats of every read that a memory channel is asked for this item, in order."""
     return [
         (part.address(index), part.beats)
-        for part, index, _ in _lookups(plan, config, packet)
-        if index is not None and part.part.row_first <= index < part.row_end
+        for part, index in _lookups(plan, config, packet)
+        if index is not None and index in part.part.row_numbers
     ]
 
 
@@ -67,52 +67,49 @@ def assemble(
     faults : of a source, per read as `reads` counts them: the flag that it fails with, or OK
     """
     zero = 128 if config.precision is Precision.INT8 else 0
-    vector = np.full(config.vector_elements, zero, np.int64)
     status = Status.OK
-    # A part that another source's rows fall to leaves what that one wrote.
+    # Whichever sources the rows of a sum come from, it is one sum, and saturated once.
+    totals = np.full(config.vector_elements, zero, np.int64)
     for source in range(len(config.sources)):
         if not config.sources[source].parts:
             continue
         plan = source_plan(config, source)
         told = iter((faults or {}).get(source, ()))
-        rows: dict[int, list[npt.NDArray[np.int64]]] = {}
-        for part, index, number in _lookups(plan, config, packet):
-            row, flags = _row(part, index, tables[part.part.feature], told, zero)
+        for part, index in _lookups(plan, config, packet):
+            row, flags = _row(part.part, index, tables[part.part.feature], told)
             status |= flags
             if row is not None:
-                rows.setdefault(number, []).append(row)
-        for number, found in rows.items():
-            part = plan.parts[number].part
-            first = config.features[part.feature].position + part.column_first
-            vector[first : first + part.columns] = pooled(np.stack(found), precision=config.precision)
+                first = config.features[part.part.feature].position + part.part.column_first
+                totals[first : first + part.part.columns] += row - zero
+    vector = saturated(totals, precision=config.precision)
     return _with_dense(config, packet, vector, zero), status | _packet_flags(config, packet)
 
 
-def _lookups(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tuple[PartPlan, int | None, int]]:
-    """Per lookup of a source: its part, its index or None if it did not come, and the part's number."""
-    parts = [(part, number) for number, part in enumerate(plan.parts) for _ in range(part.lookups)]
+def _lookups(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tuple[PartPlan, int | None]]:
+    """Per lookup of a source: its part, and its index or None if it did not come."""
+    parts = [part for part in plan.parts for _ in part.served]
     come = ITEM_WORDS * (index_beats(config) if packet.beats is None else packet.beats)
     positions = packet_positions(config, plan)
     return [
-        (part, packet.indices[position - 1] if position < come else None, number)
-        for (part, number), position in zip(parts, positions, strict=True)
+        (part, packet.indices[position - 1] if position < come else None)
+        for part, position in zip(parts, positions, strict=True)
     ]
 
 
 def _row(
-    part: PartPlan, index: int | None, table: npt.NDArray[np.int64], told: Iterator[Status], zero: int
+    part: Part, index: int | None, table: npt.NDArray[np.int64], told: Iterator[Status]
 ) -> tuple[npt.NDArray[np.int64] | None, Status]:
-    zeros = np.full(part.part.columns, zero, np.int64)
+    """What the part adds to a sum, if anything, and what went wrong."""
     if index is None:
-        return zeros, Status.OK
-    if index >= part.table_rows:
-        return zeros, Status.INDEX_RANGE
-    if not part.part.row_first <= index < part.row_end:
+        return None, Status.OK
+    if index >= len(table):
+        return None, Status.INDEX_RANGE
+    if index not in part.row_numbers:
         return None, Status.OK
     fault = next(told, Status.OK)
     if fault:
-        return zeros, fault
-    return table[index, part.part.column_first : part.part.column_first + part.part.columns], Status.OK
+        return None, fault
+    return table[index, part.column_first : part.column_first + part.columns], Status.OK
 
 
 def _with_dense(

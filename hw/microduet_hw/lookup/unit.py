@@ -12,6 +12,7 @@ from microduet_hw.config import AXI_BYTES, EngineConfig
 from microduet_hw.lookup.assembler import Assembler
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats, index_beats, source_plan
 from microduet_hw.lookup.intake import PacketIntake
+from microduet_hw.lookup.joiner import Joiner, joined
 from microduet_hw.lookup.onchip import OnChipBank
 from microduet_hw.lookup.pooling import PoolingAdder
 from microduet_hw.lookup.reader import ChannelReader
@@ -101,7 +102,9 @@ class LookupUnit(wiring.Component):
         plans = tuple(source_plan(config, number) for number in used)
         m.submodules.intake = intake = PacketIntake(beats=index_beats(config) + dense_beats(config))
         m.submodules.router = router = Router(config=config, plans=plans)
-        m.submodules.assembler = assembler = Assembler(config=config, plans=plans)
+        numbers = {plan.source: number for number, plan in enumerate(plans)}
+        groups = [[plans[numbers[k]] for k in group] for group in config.partners if group[0] in numbers]
+        m.submodules.assembler = assembler = Assembler(config=config, plans=tuple(joined(group) for group in groups))
         wiring.connect(m, wiring.flipped(self.s_axis_items), intake.s_axis_items)
         wiring.connect(m, intake.o_beats, router.i)
         wiring.connect(m, intake.o_packet, assembler.i_packet)
@@ -119,20 +122,35 @@ class LookupUnit(wiring.Component):
             self.o_complete.eq(assembler.o_complete),
         ]
         writes = self._writes(m)
-        for number, plan in enumerate(plans):
-            source = self._source(m, plan, writes)
-            lookups, rows = router.o_lookups[number], source.rows
-            if plan.pooled:
-                m.submodules[f"pooling_{plan.source:02}"] = pooling = PoolingAdder(config=config, plan=plan)
-                wiring.connect(m, rows, pooling.i)
-                rows = pooling.o
-            wiring.connect(m, rows, getattr(assembler, f"i_rows_{number}"))
-            m.d.comb += [
-                source.lookups.valid.eq(lookups.valid),
-                source.lookups.payload.eq(lookups.payload),
-                router.i_room[number].eq(source.o_room),
-            ]
+        for place, group in enumerate(groups):
+            rows = [self._rows(m, plan, router, numbers[plan.source], writes) for plan in group]
+            wiring.connect(m, self._joined(m, group, rows), getattr(assembler, f"i_rows_{place}"))
         return m
+
+    def _joined(self, m: Module, group: list[SourcePlan], rows: list[stream.Interface]) -> stream.Interface:
+        """The rows of a group of partners as one stream; those of a lone source are one."""
+        if len(group) == 1:
+            return rows[0]
+        m.submodules[f"joiner_{group[0].source:02}"] = joiner = Joiner(config=self._config, plans=tuple(group))
+        for number, sums in enumerate(rows):
+            wiring.connect(m, sums, getattr(joiner, f"i_sums_{number}"))
+        return joiner.o
+
+    def _rows(
+        self, m: Module, plan: SourcePlan, router: Router, number: int, writes: stream.Interface | None
+    ) -> stream.Interface:
+        """Rows, and sums of those, of a source, which takes its lookups from the router."""
+        source, lookups = self._source(m, plan, writes), router.o_lookups[number]
+        m.d.comb += [
+            source.lookups.valid.eq(lookups.valid),
+            source.lookups.payload.eq(lookups.payload),
+            router.i_room[number].eq(source.o_room),
+        ]
+        if not plan.pooled and not plan.shared:
+            return source.rows
+        m.submodules[f"pooling_{plan.source:02}"] = pooling = PoolingAdder(config=self._config, plan=plan)
+        wiring.connect(m, source.rows, pooling.i)
+        return pooling.o
 
     def _source(self, m: Module, plan: SourcePlan, writes: stream.Interface | None) -> ChannelReader | OnChipBank:
         number = plan.source
