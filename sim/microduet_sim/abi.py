@@ -40,7 +40,9 @@ class MdPart(ctypes.Structure):
         ("columns", U32),
         ("base", U64),
         ("stride_log2", U32),
-        ("reserved", U32),
+        ("row_step_log2", U32),
+        ("hole_log2", U32),
+        ("hole_bits", U32),
     )
 
 

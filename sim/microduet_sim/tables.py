@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.config import AXI_BYTES, EngineConfig, Precision
 from microduet_sim.abi import MdPart, MdTable, address
 from microduet_sim.build import tables_library
 
@@ -89,10 +89,33 @@ def part_arguments(config: EngineConfig) -> list[MdPart]:
             columns=part.columns,
             base=part.base,
             stride_log2=part.stride_log2,
+            row_step_log2=part.row_step_log2,
+            hole_log2=part.hole_log2,
+            hole_bits=part.hole_bits,
         )
         for number, source in enumerate(config.channels)
         for part in config.sources[source].parts
     ]
+
+
+def channel_beats(
+    config: EngineConfig, images: Sequence[TableImage], *, channel: int, addresses: npt.ArrayLike
+) -> npt.NDArray[np.uint8]:
+    """What the simulated memory of a channel (counted as in `config.channels`) holds: uint8 (len(addresses), 32)."""
+    places = np.ascontiguousarray(addresses, np.uint64)
+    parts = [part for part in part_arguments(config) if part.channel == channel]
+    tables = [table_argument(image) for image in images]
+    out = np.empty((places.size, AXI_BYTES), np.uint8)
+    _rows_library().md_channel_beats(
+        (MdTable * len(tables))(*tables),
+        config.precision.width,
+        (MdPart * len(parts))(*parts),
+        len(parts),
+        address(places),
+        places.size,
+        address(out),
+    )
+    return out
 
 
 def table_rows(image: TableImage, *, precision: Precision, rows: npt.ArrayLike, columns: int) -> npt.NDArray[np.int64]:
@@ -122,4 +145,7 @@ def _rows_library() -> ctypes.CDLL:
     table = ctypes.POINTER(MdTable)
     library.md_table_rows.argtypes = [table, ctypes.c_uint32, pointer, ctypes.c_uint64, ctypes.c_uint32, pointer]
     library.md_table_rows.restype = None
+    parts, u32, u64 = ctypes.POINTER(MdPart), ctypes.c_uint32, ctypes.c_uint64
+    library.md_channel_beats.argtypes = [table, u32, parts, u32, pointer, u64, pointer]
+    library.md_channel_beats.restype = None
     return library

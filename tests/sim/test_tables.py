@@ -1,13 +1,15 @@
 """Table contents: the shared vectors of the generated rule, stored rows, errors."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from microduet_hw.config import Precision
-from microduet_sim.tables import GeneratedTable, StoredTable, table_rows
+from microduet_hw.config import EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_sim.tables import GeneratedTable, StoredTable, channel_beats, table_rows
+from tests.sim.engines import random_tables
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data" / "generated_rows.json").read_text())["vectors"]
 
@@ -52,3 +54,55 @@ def test_refuses_rows_that_are_not_there() -> None:
         table_rows(table, precision=Precision.FIXED16, rows=[2], columns=3)
     with pytest.raises(ValueError, match="must not be negative, not -1"):
         table_rows(table, precision=Precision.FIXED16, rows=[-1], columns=3)
+
+
+def spread_config(precision: Precision, parts: tuple[tuple[Part, ...], ...], rows: int, dim: int) -> EngineConfig:
+    return EngineConfig(
+        name="spread",
+        precision=precision,
+        features=tuple(Feature(rows=rows, dim=dim, position=dim * k) for k in range(2)),
+        sources=tuple(Source(kind=SourceKind.HBM, parts=of) for of in parts),
+        hidden=(),
+        output=Layer(inputs=2 * dim, outputs=1),
+        arrays=(),
+    )
+
+
+def interleaved(feature: int, source: int, base: int, *, rows: int = 41, hole_bits: int = 2) -> Part:
+    """Every other row of a table of 10 columns, in one of the four quarters of every 512 bytes."""
+    held = len(range(source, rows, 2))
+    place = {"stride_log2": 6, "hole_log2": 7, "hole_bits": hole_bits}
+    return Part(feature=feature, row_first=source, row_step_log2=1, rows=held, columns=10, base=base, **place)
+
+
+LAYOUTS = {
+    # Both tables in the same bytes but for their quarter; the second begins later, or earlier, than the first.
+    "between each other": lambda source: (interleaved(0, source, 128), interleaved(1, source, 256 + 1024)),
+    "listed the other way round": lambda source: (interleaved(1, source, 3 * 128), interleaved(0, source, 2048)),
+    "within one hole": lambda source: (
+        interleaved(0, source, 0, hole_bits=5),
+        interleaved(1, source, 4096 + 512, hole_bits=0),
+    ),
+    "one behind the other": lambda source: (interleaved(0, source, 0), interleaved(1, source, 1 << 16)),
+}
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_memory_holds_every_row_where_its_part_says(
+    layout: Callable[[int], tuple[Part, ...]], precision: Precision
+) -> None:
+    config = spread_config(precision, (layout(0), layout(1)), rows=41, dim=10)
+    images = random_tables(config, np.random.default_rng(4))
+    for channel, source in enumerate(config.sources):
+        expected: dict[int, bytes] = {}
+        for part in source.parts:
+            for k, row in enumerate(part.row_numbers):
+                data = images[part.feature].rows[row].tobytes().ljust(64, b"\0")
+                expected |= {part.offset(k) + at: data[at : at + 32] for at in (0, 32)}
+        end = max(part.end for part in source.parts)
+        everywhere = range(0, end + 4096, 32)
+        found = channel_beats(config, images, channel=channel, addresses=list(everywhere))
+        for address, beat in zip(everywhere, found, strict=True):
+            assert beat.tobytes() == expected.pop(address, bytes(32)), hex(address)
+        assert not expected

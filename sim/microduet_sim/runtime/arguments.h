@@ -14,13 +14,14 @@ struct MdTable {
     uint64_t row_bytes;
 };
 
-// A rectangle of a table and the place where it lies.
+// A rectangle of a table, every 2^row_step_log2-th row of it, and the place where it lies.
 struct MdPart {
     uint32_t channel, table;
     uint64_t row_first, rows;
     uint32_t column_first, columns;
     uint64_t base;
-    uint32_t stride_log2, reserved;
+    uint32_t stride_log2, row_step_log2;
+    uint32_t hole_log2, hole_bits;  // zeros in a row's offset, above the lowest hole_log2 bits
 };
 
 struct MdOpen {

@@ -24,41 +24,63 @@ inline uint64_t table_element(const MdTable& table, unsigned width, uint64_t row
     return static_cast<uint64_t>(generated_fixed(hash, table.fraction, table.amplitude_log2, static_cast<int>(width)));
 }
 
-// The parts of one channel, by address. What no part covers reads as zeros.
+// The parts of one channel, by address; with holes, one part's rows may lie between another's. What no part covers
+// reads as zeros.
 class ChannelContents {
   public:
     ChannelContents(unsigned width, const MdTable* tables) : width_(width), tables_(tables) {}
 
     void add(const MdPart& part) {
-        const auto after = [](const MdPart& a, const MdPart& b) { return a.base < b.base; };
-        parts_.insert(std::upper_bound(parts_.begin(), parts_.end(), part, after), part);
+        const auto after = [](const MdPart& a, const Placed& b) { return a.base < b.part.base; };
+        parts_.insert(std::upper_bound(parts_.begin(), parts_.end(), part, after), Placed{part, 0});
+        uint64_t reach = 0;
+        for (Placed& placed : parts_) placed.reach = reach = std::max(reach, end(placed.part));
     }
 
     // One beat of 32 bytes.
     void read(uint64_t address, uint32_t* beat) const {
         std::memset(beat, 0, BEAT_BYTES);
-        const auto above = [](uint64_t a, const MdPart& part) { return a < part.base; };
-        const auto next = std::upper_bound(parts_.begin(), parts_.end(), address, above);
-        if (next == parts_.begin()) return;
-        const MdPart& part = next[-1];
-        const uint64_t row = (address - part.base) >> part.stride_log2;
-        if (row >= part.rows) return;
-        const uint64_t offset = (address - part.base) & ((1ULL << part.stride_log2) - 1);
+        const auto above = [](uint64_t a, const Placed& placed) { return a < placed.part.base; };
+        auto next = std::upper_bound(parts_.begin(), parts_.end(), address, above);
+        // As a rule the last part that begins before the address; further back only where parts lie between others.
+        while (next != parts_.begin() && (--next)->reach > address)
+            if (fill(next->part, address - next->part.base, beat)) return;
+    }
+
+  private:
+    struct Placed {
+        MdPart part;
+        uint64_t reach;  // the end of whichever reaches furthest, of this part and those before it
+    };
+
+    static uint64_t end(const MdPart& part) {
+        const uint64_t linear = (part.rows << part.stride_log2) - 1;
+        const uint64_t above = linear >> part.hole_log2;
+        return part.base + (above << (part.hole_log2 + part.hole_bits)) + (linear - (above << part.hole_log2)) + 1;
+    }
+
+    // The beat at a distance from the part's base, if the part has it.
+    bool fill(const MdPart& part, uint64_t distance, uint32_t* beat) const {
+        const uint64_t above = distance >> part.hole_log2, low = distance - (above << part.hole_log2);
+        if (above & ((1ULL << part.hole_bits) - 1)) return false;
+        const uint64_t linear = ((above >> part.hole_bits) << part.hole_log2) + low, row = linear >> part.stride_log2;
+        if (row >= part.rows) return false;
+        const uint64_t number = part.row_first + (row << part.row_step_log2);
+        const uint64_t offset = linear & ((1ULL << part.stride_log2) - 1);
         const unsigned bytes = width_ / 8;
         const uint64_t first = offset / bytes, elements = BEAT_BYTES / bytes;
         const uint64_t end = std::min<uint64_t>(first + elements, part.columns);
         auto* out = reinterpret_cast<uint8_t*>(beat);
         for (uint64_t k = first; k < end; ++k, out += bytes) {
-            const uint64_t value =
-                table_element(tables_[part.table], width_, part.row_first + row, part.column_first + k);
+            const uint64_t value = table_element(tables_[part.table], width_, number, part.column_first + k);
             std::memcpy(out, &value, bytes);
         }
+        return true;
     }
 
-  private:
     unsigned width_;
     const MdTable* tables_;
-    std::vector<MdPart> parts_;
+    std::vector<Placed> parts_;
 };
 
 }  // namespace microduet
