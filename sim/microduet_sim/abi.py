@@ -57,6 +57,7 @@ class MdOpen(ctypes.Structure):
         ("parts", ctypes.POINTER(MdPart)),
         ("tables", ctypes.POINTER(MdTable)),
         ("latency_ns", ctypes.POINTER(F64)),
+        ("dram", POINTER),
         ("part_count", U32),
         ("table_count", U32),
         ("settle", U32),

@@ -34,7 +34,7 @@ Structure = Literal["composite", "flat"]
 Wave = Literal["vcd", "fst"]
 
 RUNTIME = Path(__file__).parent / "runtime"
-COMMON_SOURCES = ("api.cpp", "simulation.cpp", "output_hash.cpp", "floor.cpp")
+COMMON_SOURCES = ("api.cpp", "simulation.cpp", "output_hash.cpp", "floor.cpp", "dram/controller.cpp")
 MEMORY_SIDE_INPUTS = ("mem_rst", "m_axi_", "s_axis_items_")
 """Beginnings of the inputs that change with the memory-side clock: the runtime tells them apart by hand."""
 
@@ -192,7 +192,7 @@ class _Plan:
         return flags + ([f"--trace-{self.wave}"] if self.wave else [])
 
     def compile_flags(self, work: Path) -> list[str]:
-        include = [f"-I{folder}" for folder in (RUNTIME, RUNTIME / "lanes", work, work / "model")]
+        include = [f"-I{folder}" for folder in (RUNTIME, RUNTIME / "lanes", RUNTIME / "dram", work, work / "model")]
         waves = {
             "VM_TRACE": self.wave is not None,
             "VM_TRACE_FST": self.wave == "fst",

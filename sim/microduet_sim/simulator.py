@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,9 @@ from microduet_sim.batch import (
     empty_results,
 )
 from microduet_sim.build import Library
+from microduet_sim.dram import Memory
+from microduet_sim.dram.channels import dram_arguments
+from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.errors import SimulatorError
 from microduet_sim.record import OperandRecord, row_words, split_rows
 from microduet_sim.tables import TableImage, check_images, part_arguments, table_argument
@@ -72,7 +75,9 @@ class Simulator:
     config : of the engine
     library : the simulator, from `build`
     tables : contents of each feature's table, in the order of `config.features`
-    memory : "simple", a fixed latency per kind of channel
+    memory : what answers the reads: "dram" with the timing of real chips, "simple" after a fixed time per kind of
+        channel
+    dram : parameters by kind of channel, where they are not the built-in ones of `DRAM_SETS`
     settle : evaluate inputs before every edge; for comparisons
 
     Raises
@@ -89,17 +94,19 @@ class Simulator:
         library: Library | Path,
         *,
         tables: Sequence[TableImage],
-        memory: Literal["simple"] = "simple",
+        memory: Memory = "dram",
+        dram: Mapping[SourceKind, DramParameters] | None = None,
         settle: bool = False,
     ) -> None:
-        if memory != "simple":
-            raise ValueError(f"memory must be 'simple', not {memory!r}")
+        if memory not in get_args(Memory):
+            raise ValueError(f"memory must be 'dram' or 'simple', not {memory!r}")
         check_images(config, tables)
         self._handle: ctypes.c_void_p | None = None
         self._config, self._tables = config, tuple(tables)  # the images, because the runtime refers to their rows
         self._library = load_library(library.path if isinstance(library, Library) else library)
         parts = part_arguments(config)
         latency = [LATENCY_NS[config.sources[source].kind] for source in config.channels]
+        channels = dram_arguments(config, dram or {})
         arguments = MdOpen(
             engine_mhz=config.engine_mhz,
             memory_mhz=config.memory_mhz,
@@ -108,6 +115,7 @@ class Simulator:
             parts=(MdPart * len(parts))(*parts),
             tables=(MdTable * len(tables))(*[table_argument(image) for image in tables]),
             latency_ns=(ctypes.c_double * len(latency))(*latency),
+            dram=ctypes.addressof(channels) if memory == "dram" else None,
             part_count=len(parts),
             table_count=len(tables),
             settle=settle,

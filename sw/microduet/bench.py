@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from microduet.errors import DeviceError
-from microduet.job import RunOptions, compile_named, open_device, report, steps
-from microduet.measure import Job, measure, versions
+from microduet.job import RunOptions, compile_named, open_device, report
+from microduet.measure import Job, measure
 from microduet.packets import pack_items
+from microduet.progress import steps
+from microduet.versions import versions
 
 LOADED_ITEMS = 10_000
 """Poisson arrivals behind p50 and p99."""
@@ -33,6 +35,7 @@ def engine(model: str, options: RunOptions) -> int:
         items=options.items,
         loaded_items=LOADED_ITEMS,
         traffic=options.traffic,
+        memory=options.memory,
         seed=options.seed,
     )
     job.ids(options.items, salt=0)  # what is wrong with the traffic is said before a simulator is built

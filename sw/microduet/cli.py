@@ -7,8 +7,10 @@ from typing import Annotated
 
 import cyclopts
 
-from microduet.cli_bench import Memory, bench
+from microduet.cli_bench import bench
+from microduet.cli_memory import memory as memory_app
 from microduet.errors import MicroduetError
+from microduet_sim.dram import Memory
 from microduet_sim.errors import SimulatorError
 
 app = cyclopts.App(
@@ -77,7 +79,7 @@ def run(
     items: int = 1024,
     precision: str = "fixed16",
     traffic: str = "uniform",
-    memory: Memory = "simple",
+    memory: Memory = "dram",
     config: str | None = None,
     board: str = "u280",
     seed: int = 0,
@@ -102,7 +104,7 @@ def run(
     traffic
         uniform, zipf, or a file of ids (.npy, or text with an item per line)
     memory
-        what answers the memory channels: simple, a fixed latency per kind of channel
+        what answers the memory channels: dram, with the timing of HBM2 and DDR4, or simple, after a fixed time
     config
         microrec-paper, the paper's arrangement of arrays; by default the search's choice
     board
@@ -184,6 +186,7 @@ def verilog(
 
 
 app.command(bench)
+app.command(memory_app)
 
 
 @app.command

@@ -1,10 +1,8 @@
 """The commands `microduet bench engine` and `microduet bench sim`."""
 
-from typing import Literal
-
 import cyclopts
 
-Memory = Literal["simple"]
+from microduet_sim.dram import Memory
 
 bench = cyclopts.App(name="bench", help="Measure the engine and the simulation.")
 
@@ -18,7 +16,7 @@ def bench_engine(
     items: int = 1024,
     seed: int = 0,
     traffic: str = "uniform",
-    memory: Memory = "simple",
+    memory: Memory = "dram",
     dim: int = 32,
     json: bool = False,
 ) -> int:

@@ -23,6 +23,7 @@ from microduet_hw.status import Status
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
 from microduet_sim.compiler import Progress as BuildProgress
+from microduet_sim.dram import Memory
 from microduet_sim.simulator import SimulationError, Simulator
 from microduet_sim.tables import GeneratedTable as GeneratedImage
 from microduet_sim.tables import StoredTable, TableImage
@@ -107,13 +108,13 @@ class Device:
         self,
         bundle: Bundle | Path | str,
         *,
-        memory: Literal["simple"] = "simple",
+        memory: Memory = "dram",
         structure: Literal["composite", "flat"] = "composite",
         wave: Literal["vcd", "fst"] | None = None,
         progress: BuildProgress | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
-        self._memory: Literal["simple"] = memory
+        self._memory: Memory = memory
         self.library = build(
             self.bundle.config, verilog(self.bundle.config), structure=structure, wave=wave, progress=progress
         )

@@ -1,4 +1,4 @@
-"""Folders that appear all at once, or not at all."""
+"""Folders and files that appear all at once, or not at all."""
 
 import shutil
 import tempfile
@@ -33,6 +33,28 @@ def replace_folder(path: Path, files: Mapping[str, bytes], *, previous: Previous
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write `text` to the file `path`, in the place of what was there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written: what was there is then as it was.
+    """
+    partial: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
+            partial = Path(file.name)
+            file.write(text)
+        partial.chmod(0o644)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 def _replaced(path: Path, previous: Previous) -> list[str]:

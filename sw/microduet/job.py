@@ -1,17 +1,14 @@
 """The main job: compile a model, open its engine, rank items, compare every score, show the figures."""
 
-import contextlib
 import dataclasses
 import json
 import os
 import re
 import sys
 import typing
-from collections.abc import Generator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from microduet import compiler, paper, zoo
@@ -19,6 +16,8 @@ from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.errors import InputError
 from microduet.measure import Job, Measured, measure, search_result
+from microduet.progress import Steps, steps
+from microduet_sim.dram import Memory
 
 WINDOW = re.compile(r"(\d+):(\d+)$")
 
@@ -30,7 +29,7 @@ class RunOptions:
     items: int = 1024
     precision: str = "fixed16"
     traffic: str = "uniform"
-    memory: typing.Literal["simple"] = "simple"
+    memory: Memory = "dram"
     config: str | None = None
     board: str = "u280"
     seed: int = 0
@@ -48,7 +47,7 @@ def main(model: str, options: RunOptions) -> int:
     for path in (options.wave, options.trace):
         _check_folder(path)
     bundle = compile_named(model, options)
-    job = Job(bundle=bundle, items=options.items, traffic=options.traffic, seed=options.seed)
+    job = Job(bundle=bundle, items=options.items, traffic=options.traffic, memory=options.memory, seed=options.seed)
     job.ids(options.items, salt=0)  # what is wrong with the traffic is said before a simulator is built
     if not options.json:
         _show_choices(bundle, options, console)
@@ -82,43 +81,15 @@ def compile_named(model: str, options: RunOptions) -> Bundle:
 
 def open_device(
     bundle: Bundle,
-    progress: "Steps",
+    progress: Steps,
     *,
     wave: typing.Literal["vcd", "fst"] | None = None,
-    memory: typing.Literal["simple"] = "simple",
+    memory: Memory = "dram",
 ) -> Device:
     """The device of a bundle; the steps of a build are shown."""
     return Device(
         bundle, memory=memory, wave=wave, progress=lambda done, of, what: progress(f"build: {what}", done, of)
     )
-
-
-class Steps(typing.Protocol):
-    """``progress(what, done, of)``."""
-
-    def __call__(self, what: str, done: int, of: int, /) -> None: ...
-
-
-@contextlib.contextmanager
-def steps(console: Console) -> Generator[Steps]:
-    """A progress bar per kind of work, on a terminal; nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} / {task.total:,.0f}"))
-    rate = TextColumn("{task.fields[rate]}")
-    shown = Progress(
-        *columns, rate, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    )
-    tasks: dict[str, typing.Any] = {}
-    with shown:
-
-        def report(what: str, done: int, of: int, /) -> None:
-            kind = what.partition(":")[0]
-            if kind not in tasks:
-                tasks[kind] = shown.add_task(kind, total=of, rate="")
-            task = next(task for task in shown.tasks if task.id == tasks[kind])
-            speed = f"{task.speed:,.0f}/s" if task.speed else ""
-            shown.update(tasks[kind], completed=done, total=of, description=what, rate=speed)
-
-        yield report
 
 
 def _show_choices(bundle: Bundle, options: RunOptions, console: Console) -> None:

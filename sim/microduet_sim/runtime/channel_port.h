@@ -1,10 +1,12 @@
 // Joins a memory channel to the pins of one AXI read port.
 #pragma once
 
+#include <bitset>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include "arguments.h"
 #include "memory_channel.h"
 #include "pins.h"
 #include "stall.h"
@@ -23,11 +25,17 @@ class ChannelPort {
         responses_ = responses;
     }
 
-    // Before the edge: what will be transferred at it. False if nothing can be, now or after the edge.
-    bool sample() {
+    void set_fault(const MdFault& fault) {
+        fault_ = fault;
+        count_ = 0;
+        failed_.reset();
+    }
+
+    // Before the edge of `cycle`: what will be transferred at it. False if nothing can be, now or after the edge.
+    bool sample(uint64_t cycle) {
         request_taken_ = *pins_.arvalid && *pins_.arready;
         beat_taken_ = *pins_.rvalid && *pins_.rready;
-        return *pins_.arvalid || *pins_.rvalid || !memory_.idle() || !*pins_.arready;
+        return *pins_.arvalid || *pins_.rvalid || memory_.wake() <= cycle + 1 || !*pins_.arready;
     }
 
     // The request is on the pins until the edge.
@@ -39,11 +47,11 @@ class ChannelPort {
 
     // After the edge of `cycle`: the pins for the next one. Whether one of them has changed.
     bool drive(uint64_t cycle) {
-        if (request_taken_) {
-            memory_.accept(request_, cycle);
-            ++reads;
+        if (request_taken_) accept(cycle);
+        if (beat_taken_) {
+            if (*pins_.rlast) failed_.reset(*pins_.rid);
+            memory_.take();
         }
-        if (beat_taken_) memory_.take();
         const bool ready = memory_.ready() && !requests_(), was_valid = *pins_.rvalid;
         const bool changed = *pins_.arready != ready;
         *pins_.arready = ready;
@@ -53,7 +61,7 @@ class ChannelPort {
         if (!beat) return changed || was_valid;
         std::memcpy(pins_.rdata, beat->data, sizeof beat->data);
         *pins_.rid = beat->id;
-        *pins_.rresp = beat->response;
+        *pins_.rresp = failed_[beat->id] ? SLVERR : beat->response;
         *pins_.rlast = beat->last;
         return true;
     }
@@ -61,6 +69,16 @@ class ChannelPort {
     uint64_t reads = 0;
 
   private:
+    static constexpr uint8_t SLVERR = 2;
+
+    // A read that is never answered does not reach the memory.
+    void accept(uint64_t cycle) {
+        ++reads;
+        ++count_;
+        if (count_ == fault_.error_on) failed_.set(request_.id);
+        if (count_ != fault_.silent_on) memory_.accept(request_, cycle);
+    }
+
     void check() const {
         const uint64_t last = request_.address + 32 * uint64_t{request_.beats} - 1;
         if (*pins_.arsize == 5 && *pins_.arburst == 1 && request_.address % 32 == 0 &&
@@ -76,6 +94,9 @@ class ChannelPort {
     Stall requests_, responses_;
     ReadRequest request_{};
     int number_;
+    MdFault fault_{};
+    uint64_t count_ = 0;  // of reads since the faults were set
+    std::bitset<256> failed_;  // IDs of reads to be answered with an error
     bool request_taken_ = false, beat_taken_ = false;
 };
 

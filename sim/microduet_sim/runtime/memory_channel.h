@@ -36,8 +36,11 @@ class MemoryChannel {
     // The beat on offer was taken.
     virtual void take() = 0;
 
-    // Whether nothing is under way, so that `offer` would return null without an `accept`.
-    virtual bool idle() const = 0;
+    // `offer` returns null for all cycles before this one, unless something is accepted or taken.
+    virtual uint64_t wake() const = 0;
+
+    // Answer reads of different IDs in any order, if the memory does not do so by itself.
+    virtual void set_reorder(bool, uint64_t /* seed */) {}
 };
 
 }  // namespace microduet

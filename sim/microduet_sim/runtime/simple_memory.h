@@ -16,19 +16,16 @@ class SimpleMemory final : public MemoryChannel {
     SimpleMemory(const ChannelContents& contents, double latency_ns, uint32_t memory_mhz)
         : contents_(contents), latency_(static_cast<uint64_t>(std::ceil(latency_ns * memory_mhz / 1000.0))) {}
 
-    void set_fault(const MdFault& fault, uint64_t seed) {
-        fault_ = fault;
+    void set_reorder(bool reorder, uint64_t seed) override {
+        reorder_ = reorder;
         random_ = Random(seed);
-        count_ = 0;
     }
 
     bool ready() const override { return true; }
-    bool idle() const override { return waiting_.empty() && !offered_; }
+    uint64_t wake() const override { return offered_ ? 0 : waiting_.empty() ? ~0ULL : waiting_.front().due; }
 
     void accept(const ReadRequest& request, uint64_t cycle) override {
-        ++count_;
-        if (count_ == fault_.silent_on) return;
-        waiting_.push_back({request, cycle + latency_, 0, count_ == fault_.error_on});
+        waiting_.push_back({request, cycle + latency_, 0});
     }
 
     const ReadBeat* offer(uint64_t cycle) override {
@@ -49,14 +46,13 @@ class SimpleMemory final : public MemoryChannel {
         ReadRequest request;
         uint64_t due;
         uint32_t beat;
-        bool error;
     };
 
     // Bring the read to serve to the front. Out of order: any that is due, but a burst once begun is finished, and
     // reads of one ID stay in order.
     bool choose(uint64_t cycle) {
         if (waiting_.empty() || waiting_.front().due > cycle) return false;
-        if (!fault_.reorder || waiting_.front().beat) return true;
+        if (!reorder_ || waiting_.front().beat) return true;
         size_t due = 1;
         while (due < waiting_.size() && waiting_[due].due <= cycle) ++due;
         const size_t chosen = random_.below(due);
@@ -74,13 +70,13 @@ class SimpleMemory final : public MemoryChannel {
     void fill(Read& read) {
         contents_.read(read.request.address + uint64_t{BEAT_BYTES} * read.beat, beat_.data);
         beat_.id = read.request.id;
-        beat_.response = read.error ? 2 : 0;  // SLVERR
+        beat_.response = 0;
         beat_.last = ++read.beat == read.request.beats;
     }
 
     const ChannelContents& contents_;
-    uint64_t latency_, count_ = 0;
-    MdFault fault_{};
+    uint64_t latency_;
+    bool reorder_ = false;
     Random random_;
     std::deque<Read> waiting_;
     ReadBeat beat_{};

@@ -4,6 +4,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "dram/front_end.h"
+#include "simple_memory.h"
+
 namespace microduet {
 
 using SteadyClock = std::chrono::steady_clock;
@@ -11,6 +14,12 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr int RESET_CYCLES = 8;
 constexpr int STEPS_PER_CHECK = 2048;  // edges between two looks at the clock on the wall
 constexpr std::chrono::milliseconds PROGRESS_INTERVAL{100};
+
+static std::unique_ptr<MemoryChannel> make_memory(const MdOpen& open, uint32_t channel,
+                                                  const ChannelContents& contents) {
+    if (open.dram) return std::make_unique<dram::FrontEnd>(open.dram[channel], contents, open.memory_mhz);
+    return std::make_unique<SimpleMemory>(contents, open.latency_ns[channel], open.memory_mhz);
+}
 
 Simulation::Simulation(const MdOpen& open)
     : settle_(open.settle),
@@ -28,7 +37,7 @@ Simulation::Simulation(const MdOpen& open)
     for (uint32_t k = 0; k < open.part_count; ++k) contents_.at(open.parts[k].channel).add(open.parts[k]);
     ports_.reserve(open.channels);
     for (uint32_t k = 0; k < open.channels; ++k) {
-        memories_.push_back(std::make_unique<SimpleMemory>(contents_[k], open.latency_ns[k], open.memory_mhz));
+        memories_.push_back(make_memory(open, k, contents_[k]));
         ports_.emplace_back(model_->pins.channels[k], *memories_[k], static_cast<int>(k));
     }
     active_.resize(open.channels);
@@ -56,7 +65,7 @@ void Simulation::step() {
     if (edge.memory) {
         if (run_) items_.sample();
         for (size_t k = 0; k < ports_.size(); ++k)
-            if ((active_[k] = ports_[k].sample())) ports_[k].keep();
+            if ((active_[k] = ports_[k].sample(clocks_.memory_cycles))) ports_[k].keep();
     }
     model_->rise(edge, std::exchange(changed_, Changes{control_.busy(), false}));
     drive(edge);
@@ -172,7 +181,10 @@ void Simulation::set_stalls(const MdStalls& stalls) {
 }
 
 void Simulation::set_faults(const MdFault* faults, uint64_t seed) {
-    for (size_t k = 0; k < memories_.size(); ++k) memories_[k]->set_fault(faults[k], seed + k);
+    for (size_t k = 0; k < memories_.size(); ++k) {
+        ports_[k].set_fault(faults[k]);
+        memories_[k]->set_reorder(faults[k].reorder, seed + k);
+    }
 }
 
 void Simulation::counters(MdCounters& counters) const {

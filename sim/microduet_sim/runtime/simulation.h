@@ -14,7 +14,8 @@
 #include "model.h"
 #include "patience.h"
 #include "result_collector.h"
-#include "simple_memory.h"
+#include "tables.h"
+#include "memory_channel.h"
 
 namespace microduet {
 
@@ -54,7 +55,7 @@ class Simulation {
     Clocks clocks_;
     std::vector<MdTable> tables_;
     std::vector<ChannelContents> contents_;
-    std::vector<std::unique_ptr<SimpleMemory>> memories_;
+    std::vector<std::unique_ptr<MemoryChannel>> memories_;
     std::vector<ChannelPort> ports_;
     std::vector<char> active_;
     ItemFeeder items_;

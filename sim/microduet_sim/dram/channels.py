@@ -1,0 +1,40 @@
+"""The DRAM behind the ports of an engine."""
+
+import ctypes
+import functools
+from collections.abc import Mapping
+
+from microduet_hw.config import EngineConfig, SourceKind
+from microduet_sim.dram.abi import MdDram, dram_argument
+from microduet_sim.dram.parameters import DramParameters, built_in
+
+DRAM_SETS = {SourceKind.HBM: "hbm2-u280", SourceKind.DDR: "ddr4-2400"}
+"""The built-in set for each kind of channel."""
+
+
+@functools.cache
+def default_parameters(kind: SourceKind) -> DramParameters:
+    """What stands behind a channel of `kind` unless something else is asked for."""
+    return built_in(DRAM_SETS[kind])
+
+
+def dram_arguments(config: EngineConfig, chosen: Mapping[SourceKind, DramParameters]) -> ctypes.Array[MdDram]:
+    """One structure per memory channel, in the order of `config.channels`; channels of a kind refresh in that order.
+
+    Raises
+    ------
+    ValueError
+        If a part lies outside its channel.
+    """
+    kinds = [config.sources[source].kind for source in config.channels]
+    structures: list[MdDram] = []
+    for number, (source, kind) in enumerate(zip(config.channels, kinds, strict=True)):
+        parameters = chosen.get(kind) or default_parameters(kind)
+        for part in config.sources[source].parts:
+            if part.end > parameters.bytes:
+                raise ValueError(
+                    f"source {source}: feature {part.feature} must end within the channel's {parameters.bytes} bytes, "
+                    f"not at {part.end}"
+                )
+        structures.append(dram_argument(parameters, channel=kinds[:number].count(kind), channels=kinds.count(kind)))
+    return (MdDram * len(structures))(*structures)

@@ -1,0 +1,81 @@
+"""Parameter sets of the DRAM model: what is read, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from microduet_sim.dram.parameters import BUILT_IN, ParameterError, built_in, built_in_text, read_parameters
+
+
+def test_built_in_sets_are_the_card() -> None:
+    hbm, ddr = built_in("hbm2-u280"), built_in("ddr4-2400")
+    assert (hbm.bytes >> 20, hbm.burst_bytes, hbm.banks) == (256, 32, 16)
+    assert (ddr.bytes >> 30, ddr.burst_bytes, ddr.banks) == (16, 64, 16)
+    assert hbm.peak_gigabytes_per_s == pytest.approx(14.4, rel=1e-3)
+    assert ddr.peak_gigabytes_per_s == pytest.approx(19.2, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_printed_set_is_read_again(name: str, tmp_path: Path) -> None:
+    flat, nested = tmp_path / "flat.toml", tmp_path / "nested.toml"
+    flat.write_text(built_in_text(name))
+    nested.write_text(f"[mine]\n{built_in_text(name)}")
+    assert read_parameters(flat) == read_parameters(nested) == read_parameters(name) == built_in(name)
+
+
+WRONG_VALUES = [
+    ("tRC = 44", "", "tRC"),
+    ("tRC = 44", "tRC = 44\ntXYZ = 3", "tXYZ"),
+    ("tRC = 44", "tRC = -44", "tRC must be at least 1, not -44"),
+    ("tRC = 44", "tRC = 29", "tRC must be at least tRAS, but 29 < 30"),
+    ("tRC = 44", "tRC = 44.5", "tRC"),
+    ("tRC = 44", 'tRC = "44"', "tRC"),
+    ("tRC = 44", "tRC = 3000000000", "tRC must be below"),
+    ("tCCD_L = 4", "tCCD_L = 1", "tCCD_L must be at least tCCD_S, but 1 < 2"),
+    ("tRRD_L = 6", "tRRD_L = 3", "tRRD_L must be at least tRRD_S"),
+    ("tFAW = 22", "tFAW = 3", "tFAW must be at least tRRD_S"),
+    ("tREFI = 3510", "tREFI = 234", "tRFC must be below tREFI, but 234 >= 234"),
+    ("tCK_ns = 1.111", "tCK_ns = 0.0", "tCK_ns must be above 0"),
+    ("tCK_ns = 1.111", "tCK_ns = nan", "tCK_ns must be at least 1, not nan"),
+    ("rows = 16384", "rows = 16000", "rows must be a power of two, not 16000"),
+    ("rows = 16384", "rows = 8192", "address_map must have each of 13 RA bits once"),
+    ("banks_per_group = 4", "banks_per_group = 32", "bank_groups x banks_per_group must be at most 64, not 128"),
+    ("BG1 BA1", "BA1 BA1", "address_map must have each of 2 BG bits once, not [0]"),
+    ("BG1 BA1", "XY1 BA1", "address_map must be of bits like BG0 or ranges like RA13..RA0, not 'XY1'"),
+    ("RA13..RA0", "RA0..RA13", "address_map must go from high to low"),
+    ("window = 64", "window = 0", "window must be at least 1, not 0"),
+    ("distance = 0", "distance = 8", "distance must be 0 to 7, not 8"),
+    ("refresh_postpone = 0", "refresh_postpone = 9", "refresh_postpone must be at most 8, not 9"),
+    ('refresh = "all-bank"', 'refresh = "sometimes"', "refresh"),
+    ("tCK_ns = 1.111", "tCK_ns = = 1", "not a TOML file"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG_VALUES)
+def test_a_wrong_key_is_named_with_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "wrong.toml"
+    text = built_in_text("hbm2-u280")
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ParameterError) as raised:
+        read_parameters(path)
+    assert str(path) in str(raised.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_file_lists_the_built_in_sets(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="no such file; built-in sets are hbm2-u280 and ddr4-2400"):
+        read_parameters(tmp_path / "none.toml")
+
+
+def test_several_sets_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text("\n".join(f"[{name}]\n{built_in_text(name)}" for name in BUILT_IN))
+    with pytest.raises(ParameterError, match="must hold one set, not 2: hbm2-u280, ddr4-2400"):
+        read_parameters(path)
+
+
+def test_ddr4_refreshes_no_single_bank() -> None:
+    with pytest.raises(ValueError, match="refresh must be 'all-bank' or 'off' where tRFCSB is 0"):
+        built_in("ddr4-2400").replace(refresh="single-bank")
