@@ -1,6 +1,10 @@
 """The cards that a model can be compiled for."""
 
 import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
 
 from microduet.errors import MicroduetError
 from microduet_hw.config import SourceKind
@@ -25,6 +29,13 @@ class Board:
     dsp: int = 9024
     bram36: int = 2016
     uram: int = 960
+    onchip_share: float = 0.25
+    """Part of the URAM that tables may take."""
+
+    @property
+    def onchip_uram(self) -> int:
+        """URAMs that tables may take."""
+        return int(self.uram * self.onchip_share)
 
     @property
     def largest_channel(self) -> Channel:
@@ -32,12 +43,16 @@ class Board:
         return max(self.channels, key=lambda channel: channel.size)
 
 
+def _name(kind: SourceKind, number: int) -> str:
+    return f"{kind}{number:02}" if kind is SourceKind.HBM else f"{kind}{number}"
+
+
 def _hbm(size: int) -> tuple[Channel, ...]:
-    return tuple(Channel(name=f"hbm{k:02}", kind=SourceKind.HBM, size=size) for k in range(32))
+    return tuple(Channel(name=_name(SourceKind.HBM, k), kind=SourceKind.HBM, size=size) for k in range(32))
 
 
 def _ddr(count: int) -> tuple[Channel, ...]:
-    return tuple(Channel(name=f"ddr{k}", kind=SourceKind.DDR, size=16 << 30) for k in range(count))
+    return tuple(Channel(name=_name(SourceKind.DDR, k), kind=SourceKind.DDR, size=16 << 30) for k in range(count))
 
 
 BOARDS = {
@@ -47,7 +62,65 @@ BOARDS = {
 
 
 def find(name: str) -> Board:
-    """The board called `name`; raises MicroduetError, listing the names, if there is none."""
+    """The board called `name`, or described by the file `name` if it ends in .toml.
+
+    Raises
+    ------
+    MicroduetError
+        If there is no such board, or the file is not one: says what is missing, unknown or out of range.
+    """
+    if name.endswith(".toml"):
+        return read(Path(name))
     if name not in BOARDS:
-        raise MicroduetError(f"board must be {' or '.join(BOARDS)}, not {name!r}")
+        raise MicroduetError(f"board must be {', '.join(BOARDS)} or a .toml file, not {name!r}")
     return BOARDS[name]
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Channels(msgspec.Struct, forbid_unknown_fields=True):
+    """Equal channels in a board file."""
+
+    kind: Literal["hbm", "ddr"]
+    count: Annotated[int, msgspec.Meta(ge=1, le=64)]
+    mebibytes: Annotated[int, msgspec.Meta(ge=1, le=16 << 10)]
+
+
+class _BoardFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A board file (docs/planner.md)."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    dsp: Count
+    bram36: Count
+    uram: Count
+    channels: Annotated[list[_Channels], msgspec.Meta(min_length=1)]
+    onchip_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.25
+
+
+def read(path: Path) -> Board:
+    """The board that a TOML file describes; raises MicroduetError, in one line, if it describes none."""
+    try:
+        file = msgspec.toml.decode(path.read_bytes(), type=_BoardFile)
+    except OSError as error:
+        raise MicroduetError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise MicroduetError(f"{path}: is not a board: {error}") from error
+    if file.name in BOARDS:
+        raise MicroduetError(f"{path}: name must be another than the built-in boards', not {file.name!r}")
+    channels: list[Channel] = []
+    for group in file.channels:
+        kind = SourceKind(group.kind)
+        first = sum(channel.kind is kind for channel in channels)
+        channels += [
+            Channel(name=_name(kind, first + number), kind=kind, size=group.mebibytes << 20)
+            for number in range(group.count)
+        ]
+    return Board(
+        name=file.name,
+        channels=tuple(channels),
+        dsp=file.dsp,
+        bram36=file.bram36,
+        uram=file.uram,
+        onchip_share=file.onchip_share,
+    )

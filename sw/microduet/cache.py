@@ -21,7 +21,7 @@ def bundle_path(name: str, *parts: bytes) -> Path:
 def source_digest() -> bytes:
     """Hash of the sources that decide what a bundle contains."""
     here, hardware = Path(__file__).parent, Path(str(microduet_hw.__file__)).parent
-    files = [*here.glob("*.py"), *here.glob("models/*.py")]
+    files = [*here.glob("*.py"), *here.glob("models/*.py"), *here.glob("planner/*.py")]
     files += [hardware / f"{name}.py" for name in ("config", "layout", "legality", "quantised")]
     digest = hashlib.sha256()
     for file in sorted(files):

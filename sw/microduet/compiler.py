@@ -41,7 +41,7 @@ class Target:
             self.config.to_json() if isinstance(self.config, EngineConfig) else str(self.config or "default").encode()
         )
         plan = self.plan.to_json() if self.plan else b""
-        return b"\0".join([self.board.name.encode(), self.precision.encode(), config, plan])
+        return b"\0".join([msgspec.json.encode(self.board), self.precision.encode(), config, plan])
 
 
 def compile(
@@ -97,6 +97,13 @@ def _named(name: str) -> "zoo.ZooModel | TracedModel":
     from microduet.trace import load
 
     return load(name)
+
+
+def shape_of(model: str, *, seed: int = 0, dim: int = 32) -> ModelShape:
+    """The shape of a model given by name or as ``module.py:factory``."""
+    if ".py" not in model:
+        return zoo.find(model, seed=seed, dim=dim).shape
+    return _traced(_named(model)).shape
 
 
 def _traced(model: "zoo.ZooModel | torch.nn.Module | TracedModel") -> "TracedModel":

@@ -19,8 +19,6 @@ from microduet_hw.config import AXI_BYTES, EngineConfig, Feature, Frozen, Part, 
 
 ONCHIP_ROWS = 3000
 """Largest table that goes on chip."""
-ONCHIP_SHARE = 0.25
-"""Part of the card's URAM that tables may take."""
 ONCHIP_CYCLES = 40
 """Memory-side cycles in which a bank serves one item: less than a read of a channel takes (138 ns at 450 MHz)."""
 URAM_WORDS, URAM_PER_BEAT = 4096, 4
@@ -40,12 +38,21 @@ class PlannedSource(Frozen, frozen=True, kw_only=True):
 
 
 class Plan(Frozen, frozen=True, kw_only=True):
-    """Where the tables of one model lie on one board."""
+    """Where the tables of one model lie on one board.
+
+    Parts are of physical tables: the model's features in order, but a product stands where its first factor would
+    and its second factor is left out. Without products they are the features.
+    """
 
     format: int = FORMAT
     model: str
     board: str
     precision: Precision
+    mode: str = "rule"
+    """What made the plan."""
+    products: tuple[tuple[int, int], ...] = ()
+    """Pairs of features (first, second) that are one table: row ``i_first * rows_second + i_second`` is their two rows,
+    the first one's elements first."""
     planned: tuple[PlannedSource, ...]
 
     @property
@@ -110,11 +117,11 @@ def plan_of(config: EngineConfig, *, model: str, board: Board) -> Plan:
         beats, size = 0.0, 0
         for part in source.parts:
             feature = config.features[part.feature]
-            beats += feature.lookups * _row_beats(part.columns, config.precision) * part.rows / feature.rows
-            size = max(size, part.base + (part.rows << part.stride_log2))
+            beats += len(part.served(feature)) * row_beats(part.columns, config.precision) * part.rows / feature.rows
+            size = max(size, part.end)
         channel = next(names[source.kind], f"{source.kind}-{number}")
         planned.append(PlannedSource(channel=channel, source=source, beats=beats, size=size))
-    return Plan(model=model, board=board.name, precision=config.precision, planned=tuple(planned))
+    return Plan(model=model, board=board.name, precision=config.precision, mode="given", planned=tuple(planned))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,6 +144,10 @@ class _Bin:
     def free(self) -> int:
         return self.channel.size - self.used
 
+    def free_from(self, stride: int) -> int:
+        """Bytes left where rows of 2^stride bytes may begin: at a multiple of that, so that none crosses 4 KiB."""
+        return self.channel.size - (-(-self.used >> stride) << stride)
+
     def planned(self) -> PlannedSource:
         source = Source(kind=self.channel.kind, parts=tuple(self.parts))
         return PlannedSource(channel=self.channel.name, source=source, beats=self.beats, size=self.used)
@@ -147,12 +158,13 @@ def stride_log2(columns: int, precision: Precision) -> int:
     return max(AXI_BYTES.bit_length() - 1, math.ceil(math.log2(columns * precision.width / 8)))
 
 
-def _row_beats(columns: int, precision: Precision) -> int:
+def row_beats(columns: int, precision: Precision) -> int:
+    """Beats of 32 bytes that a row of `columns` elements takes."""
     return math.ceil(columns * precision.width / (AXI_BYTES * 8))
 
 
 def _item_beats(feature: Feature, precision: Precision) -> int:
-    return feature.lookups * _row_beats(feature.dim, precision)
+    return feature.lookups * row_beats(feature.dim, precision)
 
 
 def table_bytes(feature: Feature, precision: Precision) -> int:
@@ -165,7 +177,7 @@ def _largest_first(shape: ModelShape, numbers: list[int], precision: Precision) 
 
 
 def _choose_onchip(shape: ModelShape, *, precision: Precision, board: Board) -> list[int]:
-    budget = int(board.uram * ONCHIP_SHARE) // URAM_PER_BEAT * URAM_WORDS * AXI_BYTES
+    budget = board.onchip_uram // URAM_PER_BEAT * URAM_WORDS * AXI_BYTES
     chosen: list[int] = []
     for number in reversed(_largest_first(shape, list(range(len(shape.features))), precision)):
         size = table_bytes(shape.features[number], precision)
@@ -178,7 +190,7 @@ def _choose_onchip(shape: ModelShape, *, precision: Precision, board: Board) -> 
 def _pieces(shape: ModelShape, number: int, *, precision: Precision, board: Board) -> list[_Piece]:
     feature, limit = shape.features[number], board.largest_channel.size
     per_beat = AXI_BYTES * 8 // precision.width
-    beats = _row_beats(feature.dim, precision)
+    beats = row_beats(feature.dim, precision)
     for count in range(1, beats + 1):
         width = math.ceil(beats / count) * per_beat if count > 1 else feature.dim
         if feature.rows << stride_log2(width, precision) <= limit:
@@ -199,7 +211,7 @@ def _pieces(shape: ModelShape, number: int, *, precision: Precision, board: Boar
 def _put(piece: _Piece, bins: list[_Bin], *, feature: Feature, precision: Precision) -> bool:
     stride = stride_log2(piece.columns, precision)
     size = piece.rows << stride
-    fitting = [target for target in bins if target.free >= size]
+    fitting = [target for target in bins if target.free_from(stride) >= size]
     if not fitting:
         return False
     target = min(fitting, key=lambda candidate: (candidate.beats, candidate.used))
@@ -210,12 +222,12 @@ def _put(piece: _Piece, bins: list[_Bin], *, feature: Feature, precision: Precis
             rows=piece.rows,
             column_first=piece.column_first,
             columns=piece.columns,
-            base=target.used,
+            base=target.channel.size - target.free_from(stride),
             stride_log2=stride,
         )
     )
-    target.beats += feature.lookups * _row_beats(piece.columns, precision) * piece.rows / feature.rows
-    target.used += size
+    target.beats += feature.lookups * row_beats(piece.columns, precision) * piece.rows / feature.rows
+    target.used = target.channel.size - target.free_from(stride) + size
     return True
 
 

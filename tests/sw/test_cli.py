@@ -91,7 +91,7 @@ BAD = [
     ("run {1}:Tiny --precision fixed8", "precision must be fixed16, fixed32, int8, not 'fixed8'"),
     ("run {1}:Tiny --config mine", "config must be default or microrec-paper, not 'mine'"),
     ("run {1}:Tiny --config microrec-paper", "microrec-paper has 3 hidden layers, Tiny has 1"),
-    ("run {1}:Tiny --board vu9p", "board must be u280 or u55c, not 'vu9p'"),
+    ("run {1}:Tiny --board vu9p", "board must be u280, u55c or a .toml file, not 'vu9p'"),
     ("run {1}:Tiny --memory ideal", "ideal"),
     ("run {1}:Tiny --items 0", "items must be at least 1, not 0"),
     ("run {1}:Tiny --items many", "many"),

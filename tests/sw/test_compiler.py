@@ -199,7 +199,7 @@ def test_replaces_a_bundle_but_nothing_else(tmp_path: Path) -> None:
     ("arguments", "error", "message"),
     [
         ({"precision": "float"}, ModelError, "precision must be fixed16, fixed32, int8, not 'float'"),
-        ({"board": "vu9p"}, MicroduetError, "board must be u280 or u55c, not 'vu9p'"),
+        ({"board": "vu9p"}, MicroduetError, "board must be u280, u55c or a .toml file, not 'vu9p'"),
         ({"config": "none"}, MicroduetError, "config must be default or microrec-paper, not 'none'"),
         ({"calibration": (np.zeros((0, 6), np.int64), None)}, InputError, "at least one item"),
         ({"config": compile_config(zoo.find("rmc2-8").shape)}, ModelError, "is of another model than Mixed"),
