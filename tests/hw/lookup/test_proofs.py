@@ -1,16 +1,19 @@
 """The streams of the memory side keep the stream rules, whatever their neighbours do."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Cover, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from microduet_hw.lookup.geometry import source_plan
 from microduet_hw.lookup.intake import PacketIntake
+from microduet_hw.lookup.joiner import Joiner
+from microduet_hw.lookup.layouts import LOOKUP_FLAGS
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.reader import ChannelReader
 from microduet_hw.lookup.sender import VectorSender
 from tests.support.formal import prove
-from tests.support.lookups import HBM, Table, lookup_config
+from tests.support.lookups import HBM, Table, lookup_config, replicas
 
 
 class Counted(wiring.Component):
@@ -143,6 +146,58 @@ class Reading(wiring.Component):
         return m
 
 
+class Joining(wiring.Component):
+    """A joiner of partners that send numbered beats whenever they like, as far ahead as items are in flight.
+
+    Its streams can't be stopped and so keep the stream rules. There is one clock, which a proof takes less long for.
+
+    Parameters
+    ----------
+    partners : how many
+    ahead : beats that a partner sends before the first of them has left
+    """
+
+    SLOTS, DEPTH = 4, 13
+
+    def __init__(self, *, partners, ahead=SLOTS):
+        self._ahead = ahead
+        table = Table(rows=2, dim=1, lookups=partners, places=replicas(2, 1, dict.fromkeys(range(partners), 1)))
+        config = lookup_config([table], [HBM] * partners, slots=self.SLOTS)
+        plans = tuple(source_plan(config, number) for number in range(partners))
+        self._joiner, self._partners = Joiner(config=config, plans=plans), partners
+        super().__init__({"send": In(partners), "flags": In(LOOKUP_FLAGS).array(partners)})
+
+    def elaborate(self, platform):
+        m = Module()
+        joiner = self._joiner
+        m.submodules.joiner = DomainRenamer({"mem": "sync"})(joiner)
+        due = Signal(5)
+        sums = [getattr(joiner, f"i_sums_{number}") for number in range(self._partners)]
+        for number, (stream_of, flags) in enumerate(zip(sums, self.flags, strict=True)):
+            sent = Signal(5, name=f"sent_{number}")
+            ahead = (sent - due)[:5]
+            m.d.comb += [
+                stream_of.valid.eq(self.send[number]),
+                stream_of.p.data.eq(sent << number),
+                stream_of.p.flags.eq(flags),
+                stream_of.p.absent.eq(sent[0] if number else sent[1]),
+                Assume(~self.send[number] | (ahead < self._ahead)),
+                Assert(~joiner.o.valid | (ahead != 0)),  # no sum before its last part
+                # A flag that is never given does not come out.
+                Assume(~flags[0]),
+                Assert(~joiner.o.valid | ~joiner.o.p.flags[0]),
+            ]
+            m.d.sync += sent.eq(sent + self.send[number])
+        total = sum(due << number for number in range(self._partners))
+        absent = due[:2].all()
+        m.d.comb += [
+            Assert(~joiner.o.valid | (joiner.o.p.data == Mux(absent, 0, total))),  # each beat once, in order
+            Cover(joiner.o.valid & (due == self.SLOTS)),
+        ]
+        m.d.sync += due.eq(due + joiner.o.valid)
+        return m
+
+
 def test_queue_keeps_order_and_loses_nothing():
     proof = prove(Counted(), depth=14, domains={"i": "mem", "o": "mem"})
     assert proof.passed, str(proof)
@@ -150,6 +205,21 @@ def test_queue_keeps_order_and_loses_nothing():
 
 def test_reader_keeps_the_rules_of_axi_and_never_hangs():
     proof = prove(Reading(), depth=17, domains={"lookups": "mem"})
+    assert proof.passed, str(proof)
+
+
+@pytest.mark.parametrize("partners", [2, 3])
+def test_joiner_adds_every_beat_once_and_never_overflows(partners):
+    proof = prove(Joining(partners=partners), depth=Joining.DEPTH)
+    assert proof.passed, str(proof)
+
+
+def test_joiner_relies_on_the_items_in_flight():
+    assert not prove(Joining(partners=2, ahead=Joining.SLOTS + 2), depth=Joining.DEPTH)
+
+
+def test_joiner_passes_beats_on():
+    proof = prove(Joining(partners=2), mode="cover", depth=Joining.DEPTH)
     assert proof.passed, str(proof)
 
 
