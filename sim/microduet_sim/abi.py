@@ -114,6 +114,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[object, ...]]] = {
     "md_run": (ctypes.c_int, (_HANDLE, ctypes.POINTER(MdRun), ProgressFunction, _MESSAGE)),
     "md_run_bare": (ctypes.c_int, (_HANDLE, ctypes.POINTER(MdRun), _MESSAGE)),
     "md_access": (ctypes.c_int, (_HANDLE, ctypes.c_int, U32, ctypes.POINTER(U32), _MESSAGE)),
+    "md_write_memory": (ctypes.c_int, (_HANDLE, U32, U64, POINTER, U64, _MESSAGE)),
     "md_set_stalls": (None, (_HANDLE, ctypes.POINTER(MdStalls))),
     "md_set_faults": (None, (_HANDLE, ctypes.POINTER(MdFault), U64)),
     "md_open_wave": (None, (_HANDLE, ctypes.c_char_p, U64, U64)),

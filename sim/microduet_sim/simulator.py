@@ -12,7 +12,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from microduet_hw.config import EngineConfig, SourceKind
+from microduet_hw.config import AXI_BYTES, EngineConfig, SourceKind
 from microduet_sim.abi import (
     DONE,
     MESSAGE_BYTES,
@@ -162,6 +162,30 @@ class Simulator:
     def read(self, register: int) -> int:
         """Read a control register by its byte address."""
         return self._access(register, 0, write=False)
+
+    def write_memory(self, source: int, at: int, contents: npt.NDArray[np.uint8]) -> None:
+        """Write bytes into memory channel `source` through its port, past the engine, as a host does.
+
+        Parameters
+        ----------
+        source : number of a source that is a memory channel
+        at : byte address in the channel
+        contents : uint8 (n,); `at` and n are multiples of 32, a beat
+
+        Raises
+        ------
+        ValueError
+            If there is no such channel, or `at` or the length is not of whole beats.
+        """
+        if source not in self._config.channels:
+            raise ValueError(f"source must be a memory channel, {list(self._config.channels)}, not {source}")
+        if contents.dtype != np.uint8 or contents.ndim != 1:
+            raise ValueError(f"contents must be uint8 (n,), not {contents.dtype} {contents.shape}")
+        if at % AXI_BYTES or len(contents) % AXI_BYTES or at < 0:
+            raise ValueError(f"memory is written in beats of {AXI_BYTES} bytes, not {len(contents)} bytes at {at}")
+        handle, channel, words = self._open(), self._config.channels.index(source), np.ascontiguousarray(contents)
+        beats = len(words) // AXI_BYTES
+        self._check(lambda text: self._library.md_write_memory(handle, channel, at, address(words), beats, text))
 
     def set_stalls(self, stalls: Stalls) -> None:
         """Make every stream wait at random from now on."""

@@ -9,6 +9,7 @@ import pytest
 from microduet_hw.config import SourceKind
 from microduet_sim.batch import Fault, Stalls
 from microduet_sim.build import Library, build
+from microduet_sim.dram import Memory
 from microduet_sim.simulator import LATENCY_NS, SimulationError, Simulator
 from microduet_sim.tables import StoredTable
 from tests.sim.engines import ECHO_ROWS, echo_config, echo_logits, echo_packets, echo_table, echo_verilog
@@ -57,6 +58,30 @@ def test_dram_answers_as_the_card_does(library: Library) -> None:
         closed, hit = waits_ns(simulator, [0, 2])
     assert closed == pytest.approx(122.2, abs=2.3)
     assert hit == pytest.approx(106.7, abs=2.3)
+
+
+@pytest.mark.parametrize("memory", ["dram", "simple"])
+def test_rows_written_through_the_port_are_looked_up(library: Library, memory: Memory) -> None:
+    with Simulator(echo_config(), library, tables=[echo_table()], memory=memory) as simulator:
+        simulator.write_memory(0, 5 * 32, np.arange(500, 516, dtype=np.int16).view(np.uint8))
+        results = simulator.run(echo_packets([4, 5, 6]))
+    before, after = echo_logits([4, 6])
+    assert results.logit.tolist() == [before, 501 << 16 | 500, after]
+
+
+@pytest.mark.parametrize(
+    ("source", "at", "length", "message"),
+    [
+        (1, 0, 32, "source must be a memory channel, .0., not 1"),
+        (0, 16, 32, "memory is written in beats of 32 bytes, not 32 bytes at 16"),
+        (0, 0, 33, "memory is written in beats of 32 bytes, not 33 bytes at 0"),
+    ],
+)
+def test_wrong_writes_to_memory_are_refused(
+    simulator: Simulator, source: int, at: int, length: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        simulator.write_memory(source, at, np.zeros(length, np.uint8))
 
 
 @pytest.mark.parametrize("probability", [0.2, 0.8])

@@ -86,4 +86,19 @@ def dram_model() -> ctypes.CDLL:
     pointer = ctypes.POINTER
     library.md_replay.argtypes = [pointer(MdDram), pointer(MdReplay), ReplayProgress, ctypes.c_char_p]
     library.md_replay.restype = ctypes.c_int
+    handle, data = ctypes.c_void_p, ctypes.c_void_p
+    signatures: dict[str, tuple[object, tuple[object, ...]]] = {
+        "open": (handle, (pointer(MdDram), F64)),
+        "close": (None, (handle,)),
+        "ready": (ctypes.c_int, (handle,)),
+        "read": (None, (handle, U64, U32, ctypes.c_uint8, U64)),
+        "write": (None, (handle, U64, data, U32, U64)),
+        "writes": (U64, (handle, U64)),
+        "put": (None, (handle, U64, data)),
+        "offer": (ctypes.c_int, (handle, U64, data)),
+        "take": (None, (handle,)),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, f"md_channel_{name}")
+        function.restype, function.argtypes = result, arguments
     return library

@@ -61,6 +61,14 @@ MICRODUET_API int md_access(Simulation* simulation, int write, uint32_t address,
     });
 }
 
+MICRODUET_API int md_write_memory(Simulation* simulation, uint32_t channel, uint64_t address, const uint32_t* data,
+                                  uint64_t beats, char* message) {
+    return guarded(message, [&] {
+        simulation->write_memory(channel, address, data, beats);
+        return true;
+    });
+}
+
 MICRODUET_API void md_set_stalls(Simulation* simulation, const MdStalls* stalls) { simulation->set_stalls(*stalls); }
 
 MICRODUET_API void md_set_faults(Simulation* simulation, const MdFault* faults, uint64_t seed) {

@@ -36,6 +36,13 @@ class MemoryChannel {
     // The beat on offer was taken.
     virtual void take() = 0;
 
+    // Take a write of `beats` beats at once: what is read from now on is what it wrote. It is complete later.
+    virtual void write(uint64_t address, const uint32_t* data, uint32_t beats, uint64_t cycle) = 0;
+
+    // Whether a write may come, and how many are not complete at `cycle`.
+    virtual bool write_ready() const { return true; }
+    virtual uint64_t writes_under_way(uint64_t /* cycle */) { return 0; }
+
     // `offer` returns null for all cycles before this one, unless something is accepted or taken.
     virtual uint64_t wake() const = 0;
 

@@ -13,7 +13,7 @@ namespace microduet {
 
 class SimpleMemory final : public MemoryChannel {
   public:
-    SimpleMemory(const ChannelContents& contents, double latency_ns, uint32_t memory_mhz)
+    SimpleMemory(ChannelContents& contents, double latency_ns, uint32_t memory_mhz)
         : contents_(contents), latency_(static_cast<uint64_t>(std::ceil(latency_ns * memory_mhz / 1000.0))) {}
 
     void set_reorder(bool reorder, uint64_t seed) override {
@@ -26,6 +26,10 @@ class SimpleMemory final : public MemoryChannel {
 
     void accept(const ReadRequest& request, uint64_t cycle) override {
         waiting_.push_back({request, cycle + latency_, 0});
+    }
+
+    void write(uint64_t address, const uint32_t* data, uint32_t beats, uint64_t) override {
+        for (uint32_t k = 0; k < beats; ++k) contents_.write(address + uint64_t{BEAT_BYTES} * k, data + 8 * k);
     }
 
     const ReadBeat* offer(uint64_t cycle) override {
@@ -74,7 +78,7 @@ class SimpleMemory final : public MemoryChannel {
         beat_.last = ++read.beat == read.request.beats;
     }
 
-    const ChannelContents& contents_;
+    ChannelContents& contents_;
     uint64_t latency_;
     bool reorder_ = false;
     Random random_;

@@ -1,5 +1,6 @@
 #include "simulation.h"
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -16,7 +17,7 @@ constexpr int STEPS_PER_CHECK = 2048;  // edges between two looks at the clock o
 constexpr std::chrono::milliseconds PROGRESS_INTERVAL{100};
 
 static std::unique_ptr<MemoryChannel> make_memory(const MdOpen& open, uint32_t channel,
-                                                  const ChannelContents& contents) {
+                                                  ChannelContents& contents) {
     if (open.dram) return std::make_unique<dram::FrontEnd>(open.dram[channel], contents, open.memory_mhz);
     return std::make_unique<SimpleMemory>(contents, open.latency_ns[channel], open.memory_mhz);
 }
@@ -155,6 +156,18 @@ void Simulation::run_bare(MdRun& run) {
     run.seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
     end(run);
     run_ = nullptr;
+}
+
+void Simulation::write_memory(uint32_t channel, uint64_t address, const uint32_t* data, uint64_t beats) {
+    constexpr uint64_t BURST = 16;  // beats of an AXI write of the card's ports
+    MemoryChannel& memory = *memories_.at(channel);
+    for (uint64_t sent = 0; sent < beats || memory.writes_under_way(clocks_.memory_cycles); step()) {
+        if (sent == beats || !memory.write_ready()) continue;
+        const uint64_t count = std::min(beats - sent, BURST - address / BEAT_BYTES % BURST);
+        memory.write(address, data + 8 * sent, static_cast<uint32_t>(count), clocks_.memory_cycles);
+        sent += count;
+        address += BEAT_BYTES * count;
+    }
 }
 
 uint32_t Simulation::access(bool write, uint32_t address, uint32_t value) {

@@ -30,6 +30,9 @@ class Simulation {
     // The same batch without time limits, progress and hashes, for comparison.
     void run_bare(MdRun& run);
 
+    // Write beats through a channel's own port, past the engine, and wait until the last one is complete.
+    void write_memory(uint32_t channel, uint64_t address, const uint32_t* data, uint64_t beats);
+
     uint32_t access(bool write, uint32_t address, uint32_t value);
     void set_stalls(const MdStalls& stalls);
     void set_faults(const MdFault* faults, uint64_t seed);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <unordered_map>
 #include <vector>
 
 #include "arguments.h"
@@ -25,7 +27,7 @@ inline uint64_t table_element(const MdTable& table, unsigned width, uint64_t row
 }
 
 // The parts of one channel, by address; with holes, one part's rows may lie between another's. What no part covers
-// reads as zeros.
+// reads as zeros; what was written reads as it was written.
 class ChannelContents {
   public:
     ChannelContents(unsigned width, const MdTable* tables) : width_(width), tables_(tables) {}
@@ -37,14 +39,25 @@ class ChannelContents {
         for (Placed& placed : parts_) placed.reach = reach = std::max(reach, end(placed.part));
     }
 
-    // One beat of 32 bytes.
+    // One beat of 32 bytes, from an address that is a multiple of it.
     void read(uint64_t address, uint32_t* beat) const {
+        if (!written_.empty()) {
+            const auto found = written_.find(address / BEAT_BYTES);
+            if (found != written_.end()) {
+                std::memcpy(beat, found->second.data(), BEAT_BYTES);
+                return;
+            }
+        }
         std::memset(beat, 0, BEAT_BYTES);
         const auto above = [](uint64_t a, const Placed& placed) { return a < placed.part.base; };
         auto next = std::upper_bound(parts_.begin(), parts_.end(), address, above);
         // As a rule the last part that begins before the address; further back only where parts lie between others.
         while (next != parts_.begin() && (--next)->reach > address)
             if (fill(next->part, address - next->part.base, beat)) return;
+    }
+
+    void write(uint64_t address, const uint32_t* beat) {
+        std::memcpy(written_[address / BEAT_BYTES].data(), beat, BEAT_BYTES);
     }
 
   private:
@@ -81,6 +94,7 @@ class ChannelContents {
     unsigned width_;
     const MdTable* tables_;
     std::vector<Placed> parts_;
+    std::unordered_map<uint64_t, std::array<uint32_t, BEAT_BYTES / 4>> written_;
 };
 
 }  // namespace microduet

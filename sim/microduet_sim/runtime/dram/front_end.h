@@ -35,7 +35,7 @@ class ClockRatio {
 // until then it may work ahead, and it is only called when a beat could be due.
 class FrontEnd final : public MemoryChannel {
   public:
-    FrontEnd(const MdDram& parameters, const ChannelContents& contents, double port_mhz)
+    FrontEnd(const MdDram& parameters, ChannelContents& contents, double port_mhz)
         : parameters_(parameters),
           controller_(parameters_),
           contents_(contents),
@@ -52,13 +52,25 @@ class FrontEnd final : public MemoryChannel {
         read.first_burst = request.address / parameters_.burst_bytes;
         const uint64_t last = (request.address + uint64_t{BEAT_BYTES} * request.beats - 1) / parameters_.burst_bytes;
         read.delivery.assign(last - read.first_burst + 1, NEVER);
-        const uint64_t arrival = ratio_.arrival(cycle);
-        for (uint64_t burst = read.first_burst; burst <= last; ++burst) {
-            const uint64_t entry = std::max(arrival, next_entry_);
-            next_entry_ = entry + 1;
-            controller_.push(burst * parameters_.burst_bytes, false, entry, number << 16 | (burst - read.first_burst));
+        for (uint64_t burst = read.first_burst; burst <= last; ++burst)
+            enter(burst, false, cycle, number << 16 | (burst - read.first_burst));
+    }
+
+    bool write_ready() const override { return writes_under_way_ < reads_.size(); }
+
+    void write(uint64_t address, const uint32_t* data, uint32_t beats, uint64_t cycle) override {
+        for (uint32_t k = 0; k < beats; ++k) contents_.write(address + uint64_t{BEAT_BYTES} * k, data + 8 * k);
+        const uint64_t last = (address + uint64_t{BEAT_BYTES} * beats - 1) / parameters_.burst_bytes;
+        for (uint64_t burst = address / parameters_.burst_bytes; burst <= last; ++burst) {
+            enter(burst, true, cycle, WRITE);
+            ++writes_under_way_;
         }
+    }
+
+    uint64_t writes_under_way(uint64_t cycle) override {
+        work_until(ratio_.arrival(cycle) - 1);
         wake_ = 0;
+        return writes_under_way_;
     }
 
     const ReadBeat* offer(uint64_t cycle) override {
@@ -88,9 +100,11 @@ class FrontEnd final : public MemoryChannel {
 
     uint64_t wake() const override { return offered_ ? 0 : wake_; }
 
-    Controller& controller() { return controller_; }
+    uint64_t refreshes() const { return controller_.refreshes(); }
 
   private:
+    static constexpr uint64_t WRITE = NEVER;  // tag of a write's bursts
+
     struct Read {
         ReadRequest request{};
         uint64_t first_burst = 0;
@@ -105,10 +119,21 @@ class FrontEnd final : public MemoryChannel {
 
     Read& slot(uint64_t number) { return reads_[number % reads_.size()]; }
 
+    // Bursts enter in their order, one per cycle of the DRAM.
+    void enter(uint64_t burst, bool write, uint64_t cycle, uint64_t tag) {
+        const uint64_t entry = std::max(ratio_.arrival(cycle), next_entry_);
+        next_entry_ = entry + 1;
+        controller_.push(burst * parameters_.burst_bytes, write, entry, tag);
+        wake_ = 0;
+    }
+
     void work_until(uint64_t cycle) {
         controller_.advance(cycle);
-        for (const Completion& completion : controller_.completions)
-            slot(completion.tag >> 16).delivery[completion.tag & 0xFFFF] = ratio_.delivery(completion.end);
+        for (const auto& [tag, end] : controller_.completions)
+            if (tag == WRITE)
+                --writes_under_way_;
+            else
+                slot(tag >> 16).delivery[tag & 0xFFFF] = ratio_.delivery(end);
         controller_.completions.clear();
     }
 
@@ -142,11 +167,12 @@ class FrontEnd final : public MemoryChannel {
 
     const MdDram parameters_;
     Controller controller_;
-    const ChannelContents& contents_;
+    ChannelContents& contents_;
     ClockRatio ratio_;
     std::vector<Read> reads_;  // a ring
     uint64_t first_ = 0, count_ = 0, next_entry_ = 0;
-    uint64_t chosen_ = NEVER;  // the read whose beats are under way
+    uint64_t writes_under_way_ = 0;  // bursts
+    uint64_t chosen_ = NEVER;        // the read whose beats are under way
     uint64_t wake_ = NEVER;
     ReadBeat beat_{};
     bool offered_ = false;
