@@ -40,16 +40,17 @@ def partners(config: EngineConfig) -> tuple[tuple[int, ...], ...]:
     Two sources share sums if they serve the same column of a feature with several lookups.
     """
     group = list(range(len(config.sources)))
-    shared: dict[int, list[tuple[int, Part]]] = defaultdict(list)
+    shared: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for number, source in enumerate(config.sources):
         for part in source.parts:
             if config.features[part.feature].lookups > 1:
-                shared[part.feature].append((number, part))
+                shared[part.feature].append((part.column_first, part.column_first + part.columns, number))
     for places in shared.values():
-        for (number, part), (other, its) in itertools.combinations(places, 2):
-            if _common(_columns(part), _columns(its)):
-                joined, into = group[other], group[number]
-                group = [into if member == joined else member for member in group]
+        reach, before = 0, 0
+        for first, end, number in sorted(places):
+            if first < reach and group[number] != group[before]:
+                group = [group[number] if of == group[before] else of for of in group]
+            reach, before = max(reach, end), number
     members: dict[int, list[int]] = defaultdict(list)
     for number, of in enumerate(group):
         members[of].append(number)
@@ -96,8 +97,15 @@ def _check_part(part: Part, feature: Feature, *, name: str) -> None:
 def _check_source(source: Source, *, name: str) -> None:
     holes = any(part.hole_bits for part in source.parts)
     require(not (holes and source.kind is SourceKind.ONCHIP), f"{name}: parts of an on-chip bank have no holes")
-    for a, b in itertools.combinations(source.parts, 2):
-        require(not overlap(a, b), f"{name}: a part of feature {a.feature} and one of feature {b.feature} share bytes")
+    open_parts: list[Part] = []
+    for part in sorted(source.parts, key=lambda part: (part.base, part.feature)):
+        open_parts = [other for other in open_parts if other.end > part.base]
+        for other in open_parts:
+            require(
+                not overlap(other, part),
+                f"{name}: a part of feature {other.feature} and one of feature {part.feature} share bytes",
+            )
+        open_parts.append(part)
 
 
 def _check_partners(config: EngineConfig, group: Sequence[int]) -> None:

@@ -82,3 +82,34 @@ def random_tables(config: EngineConfig, rng: np.random.Generator) -> tuple[Store
         StoredTable(rows=rng.integers(limits.min, limits.max, (f.rows, f.dim), dtype=kind, endpoint=True))
         for f in config.features
     )
+
+
+def partners_config(precision: Precision) -> EngineConfig:
+    """A small engine of four partners, rows of both tables in turn between each other's, and of two banks."""
+    features = (
+        Feature(rows=50, dim=8, position=0),
+        Feature(rows=40, dim=4, lookups=8, position=8),
+        Feature(rows=21, dim=12, position=12),
+    )
+
+    def channel(number: int) -> Source:
+        hole = {"stride_log2": 5, "hole_log2": 6, "hole_bits": 1}
+        quarter = Part(
+            feature=0, row_first=number, row_step_log2=2, rows=len(range(number, 50, 4)), columns=8, base=0, **hole
+        )
+        replica = Part(feature=1, rows=40, columns=4, lookup_first=2 * number, lookups=2, base=64, **hole)
+        return Source(kind=SourceKind.HBM, parts=(replica, quarter))
+
+    def bank(number: int) -> Source:
+        half = {"row_first": number, "row_step_log2": 1, "rows": len(range(number, 21, 2))}
+        return Source(kind=SourceKind.ONCHIP, parts=(Part(feature=2, columns=12, base=32, stride_log2=6, **half),))
+
+    return EngineConfig(
+        name=f"partners-{precision}",
+        precision=precision,
+        features=features,
+        sources=(*(channel(number) for number in range(4)), bank(0), bank(1)),
+        hidden=(Layer(inputs=24, outputs=8),),
+        output=Layer(inputs=8, outputs=1, relu=False),
+        arrays=(Array(pes=4, lanes=4, drain=4, layers=(0,)),),
+    )
