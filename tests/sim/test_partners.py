@@ -10,7 +10,7 @@ from microduet_hw.image import load_beats
 from microduet_hw.lookup.reference import Packet, assemble
 from microduet_hw.reference import scores
 from microduet_sim.batch import Stalls
-from microduet_sim.build import build
+from microduet_sim.build import Structure, build
 from microduet_sim.simulator import Simulator
 from tests.sim.engines import CONTROL, ITEMS, partners_config, random_tables
 from tests.support.models import random_model
@@ -18,8 +18,8 @@ from tests.support.models import random_model
 COUNT = 60
 
 
-@pytest.mark.parametrize("precision", [Precision.FIXED16, Precision.INT8])
-def test_engine_with_partners_equals_the_reference(precision: Precision) -> None:
+@pytest.mark.parametrize(("precision", "structure"), [(Precision.FIXED16, "composite"), (Precision.INT8, "flat")])
+def test_engine_with_partners_equals_the_reference(precision: Precision, structure: Structure) -> None:
     config = partners_config(precision)
     assert config.partners == ((0, 1, 2, 3), (4,), (5,))
     rng = np.random.default_rng(3)
@@ -27,8 +27,9 @@ def test_engine_with_partners_equals_the_reference(precision: Precision) -> None
     tables = [image.rows.astype(np.int64) for image in images]
     rows = [feature.rows for feature in config.features for _ in range(feature.lookups)]
     sparse = np.stack([rng.integers(0, count, COUNT) for count in rows], axis=1)
-    library = build(config, generate(config), structure="flat", checks=True)
-    with Simulator(config, library, tables=images, settle=True) as simulator:
+    flat = structure == "flat"
+    library = build(config, generate(config), structure=structure, checks=flat)
+    with Simulator(config, library, tables=images, settle=flat) as simulator:
         simulator.set_stalls(Stalls.everywhere(0.3, seed=5))
         simulator.load(load_beats(config, model, lambda feature, first, count: tables[feature][first : first + count]))
         simulator.write(ITEMS, COUNT)
