@@ -180,7 +180,7 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
     memory_mhz: int = 450
     vector_slots: int = 4
     """Assembled vectors that may wait for the first layer."""
-    outstanding: int = 16
+    outstanding: int = 32
     """Reads in flight per memory channel."""
     watchdog: int = 4096
     """Memory-side cycles after which the oldest read of a channel is given up."""

@@ -113,6 +113,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[object, ...]]] = {
     "md_load": (ctypes.c_int, (_HANDLE, POINTER, U64, ProgressFunction, _MESSAGE)),
     "md_run": (ctypes.c_int, (_HANDLE, ctypes.POINTER(MdRun), ProgressFunction, _MESSAGE)),
     "md_run_bare": (ctypes.c_int, (_HANDLE, ctypes.POINTER(MdRun), _MESSAGE)),
+    "md_memory_share": (ctypes.c_int, (_HANDLE, ctypes.POINTER(MdRun), ctypes.POINTER(F64), _MESSAGE)),
     "md_access": (ctypes.c_int, (_HANDLE, ctypes.c_int, U32, ctypes.POINTER(U32), _MESSAGE)),
     "md_write_memory": (ctypes.c_int, (_HANDLE, U32, U64, POINTER, U64, _MESSAGE)),
     "md_set_stalls": (None, (_HANDLE, ctypes.POINTER(MdStalls))),

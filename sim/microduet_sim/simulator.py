@@ -263,6 +263,21 @@ class Simulator:
             self._batch(lambda report, text: self._library.md_run(handle, run, report, text), progress)
         return results(arguments)
 
+    def memory_share(self, packets: Words) -> float:
+        """Part of the simulation's time, 0 to 1, that the models behind the ports take in a saturated batch."""
+        handle, packets, share = self._open(), checked_words(packets, "packets"), ctypes.c_double()
+        _, arrays = empty_results(len(packets), 0)
+        arguments = MdRun(
+            packets=address(packets),
+            items=len(packets),
+            stride_beats=packets.shape[1] // BEAT_WORDS,
+            mode=_Mode.SATURATED,
+            **{name: address(array) for name, array in arrays.items()},
+        )
+        run, place = ctypes.byref(arguments), ctypes.byref(share)
+        self._batch(lambda _, text: self._library.md_memory_share(handle, run, place, text), None)
+        return share.value
+
     @contextlib.contextmanager
     def recording(self, cycles: int) -> Generator[Callable[[], OperandRecord]]:
         """Keep what the arrays are told in the next `cycles` engine cycles (composite only); call it for the record."""

@@ -74,6 +74,9 @@ def sim(model: str, options: RunOptions, *, cold: bool) -> int:
             device.registers["control"] = 1
             bare = device.simulator.run(packets, bare=True)
             rows.append((driven, bare.engine_cycles / bare.seconds, floor))
+        device.registers["items"] = len(packets)
+        device.registers["control"] = 1
+        share = device.simulator.memory_share(packets)
         progress("rounds", ROUNDS, ROUNDS)
     driven, bare, floor = np.array(rows).T
     figures |= {
@@ -81,6 +84,8 @@ def sim(model: str, options: RunOptions, *, cold: bool) -> int:
         "cycles_per_second": round(float(np.median(driven))),
         "simd_floor_cycles_per_second": round(float(np.median(floor))),
         "floor_ratio": round(float(np.median(driven / floor)), 5),
+        "memory": options.memory,
+        "memory_share": round(share, 4),
         "driver_ratio": round(float(np.median(driven / bare)), 4),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "seed": options.seed,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -16,7 +16,7 @@ from microduet.gateware import verilog
 from microduet.generated import GeneratedTable
 from microduet.inputs import check_batch
 from microduet.packets import pack_items
-from microduet_hw.config import EngineConfig
+from microduet_hw.config import EngineConfig, SourceKind
 from microduet_hw.image import load_beats
 from microduet_hw.registers import Register, register_map
 from microduet_hw.status import Status
@@ -24,6 +24,7 @@ from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
+from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.simulator import SimulationError, Simulator
 from microduet_sim.tables import GeneratedTable as GeneratedImage
 from microduet_sim.tables import StoredTable, TableImage
@@ -94,6 +95,7 @@ class Device:
     ----------
     bundle : a compiled model, or the folder of one
     memory : model behind the memory channels
+    dram : parameters of the DRAM by kind of channel, where they are not those of the card
     structure : how the simulator is put together
     wave : build it so that it can write waves
     progress : called with the steps of a build, which may take a minute
@@ -109,12 +111,14 @@ class Device:
         bundle: Bundle | Path | str,
         *,
         memory: Memory = "dram",
+        dram: Mapping[SourceKind, DramParameters] | None = None,
         structure: Literal["composite", "flat"] = "composite",
         wave: Literal["vcd", "fst"] | None = None,
         progress: BuildProgress | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
         self._memory: Memory = memory
+        self._dram = dram
         self.library = build(
             self.bundle.config, verilog(self.bundle.config), structure=structure, wave=wave, progress=progress
         )
@@ -145,7 +149,9 @@ class Device:
     def _start(self) -> None:
         """A fresh engine and its memory, loaded."""
         bundle = self.bundle
-        self.simulator = Simulator(bundle.config, self.library, tables=table_images(bundle), memory=self._memory)
+        self.simulator = Simulator(
+            bundle.config, self.library, tables=table_images(bundle), memory=self._memory, dram=self._dram
+        )
         self.registers = Registers(bundle.config, self.simulator)
         digest = int(bundle.config.digest[:8], 16)
         if self.registers["digest"] != digest:

@@ -60,6 +60,10 @@ def test_dram_answers_as_the_card_does(library: Library) -> None:
     assert hit == pytest.approx(106.7, abs=2.3)
 
 
+def test_the_memorys_share_of_the_time_is_a_part_of_it(simulator: Simulator) -> None:
+    assert 0 < simulator.memory_share(echo_packets(INDICES)) < 1
+
+
 @pytest.mark.parametrize("memory", ["dram", "simple"])
 def test_rows_written_through_the_port_are_looked_up(library: Library, memory: Memory) -> None:
     with Simulator(echo_config(), library, tables=[echo_table()], memory=memory) as simulator:

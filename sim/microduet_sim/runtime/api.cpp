@@ -54,6 +54,13 @@ MICRODUET_API int md_run_bare(Simulation* simulation, MdRun* run, char* message)
     });
 }
 
+MICRODUET_API int md_memory_share(Simulation* simulation, MdRun* run, double* share, char* message) {
+    return guarded(message, [&] {
+        *share = simulation->memory_share(*run);
+        return true;
+    });
+}
+
 MICRODUET_API int md_access(Simulation* simulation, int write, uint32_t address, uint32_t* value, char* message) {
     return guarded(message, [&] {
         *value = simulation->access(write, address, *value);

@@ -10,6 +10,7 @@
 #include "memory_channel.h"
 #include "pins.h"
 #include "stall.h"
+#include "stopwatch.h"
 
 namespace microduet {
 
@@ -35,7 +36,7 @@ class ChannelPort {
     bool sample(uint64_t cycle) {
         request_taken_ = *pins_.arvalid && *pins_.arready;
         beat_taken_ = *pins_.rvalid && *pins_.rready;
-        return *pins_.arvalid || *pins_.rvalid || memory_.wake() <= cycle + 1 || !*pins_.arready;
+        return *pins_.arvalid || *pins_.rvalid || wake_ <= cycle + 1 || !*pins_.arready;
     }
 
     // The request is on the pins until the edge.
@@ -50,13 +51,14 @@ class ChannelPort {
         if (request_taken_) accept(cycle);
         if (beat_taken_) {
             if (*pins_.rlast) failed_.reset(*pins_.rid);
-            memory_.take();
+            stopwatch.measure([&] { memory_.take(); });
         }
         const bool ready = memory_.ready() && !requests_(), was_valid = *pins_.rvalid;
         const bool changed = *pins_.arready != ready;
         *pins_.arready = ready;
         if (was_valid && !beat_taken_) return changed;  // a beat on the pins stays
-        const ReadBeat* beat = responses_() ? nullptr : memory_.offer(cycle + 1);
+        const ReadBeat* beat = responses_() ? nullptr : stopwatch.measure([&] { return memory_.offer(cycle + 1); });
+        wake();
         *pins_.rvalid = beat != nullptr;
         if (!beat) return changed || was_valid;
         std::memcpy(pins_.rdata, beat->data, sizeof beat->data);
@@ -66,7 +68,11 @@ class ChannelPort {
         return true;
     }
 
+    // Something may have happened to the memory by another way.
+    void wake() { wake_ = memory_.wake(); }
+
     uint64_t reads = 0;
+    Stopwatch stopwatch;  // of the calls to the memory
 
   private:
     static constexpr uint8_t SLVERR = 2;
@@ -76,7 +82,7 @@ class ChannelPort {
         ++reads;
         ++count_;
         if (count_ == fault_.error_on) failed_.set(request_.id);
-        if (count_ != fault_.silent_on) memory_.accept(request_, cycle);
+        if (count_ != fault_.silent_on) stopwatch.measure([&] { memory_.accept(request_, cycle); });
     }
 
     void check() const {
@@ -97,6 +103,7 @@ class ChannelPort {
     MdFault fault_{};
     uint64_t count_ = 0;  // of reads since the faults were set
     std::bitset<256> failed_;  // IDs of reads to be answered with an error
+    uint64_t wake_ = ~0ULL;    // the memory's
     bool request_taken_ = false, beat_taken_ = false;
 };
 

@@ -165,9 +165,26 @@ void Simulation::write_memory(uint32_t channel, uint64_t address, const uint32_t
         if (sent == beats || !memory.write_ready()) continue;
         const uint64_t count = std::min(beats - sent, BURST - address / BEAT_BYTES % BURST);
         memory.write(address, data + 8 * sent, static_cast<uint32_t>(count), clocks_.memory_cycles);
+        ports_[channel].wake();
         sent += count;
         address += BEAT_BYTES * count;
     }
+}
+
+double Simulation::memory_share(MdRun& run) {
+    const auto watch = [&](bool on) {
+        uint64_t ticks = 0;
+        for (ChannelPort& port : ports_) {
+            port.stopwatch.set(on);
+            ticks += port.stopwatch.ticks();
+        }
+        return ticks;
+    };
+    const uint64_t before = watch(true);
+    Stopwatch whole;
+    whole.set(true);
+    whole.measure([&] { run_bare(run); });
+    return static_cast<double>(watch(false) - before) / static_cast<double>(whole.ticks());
 }
 
 uint32_t Simulation::access(bool write, uint32_t address, uint32_t value) {

@@ -30,6 +30,9 @@ class Simulation {
     // The same batch without time limits, progress and hashes, for comparison.
     void run_bare(MdRun& run);
 
+    // The same, and the share of its time that the memory models took. Measuring is part of that share.
+    double memory_share(MdRun& run);
+
     // Write beats through a channel's own port, past the engine, and wait until the last one is complete.
     void write_memory(uint32_t channel, uint64_t address, const uint32_t* data, uint64_t beats);
 
