@@ -178,11 +178,14 @@ def _largest_first(shape: ModelShape, numbers: list[int], precision: Precision) 
 
 def _choose_onchip(shape: ModelShape, *, precision: Precision, board: Board) -> list[int]:
     budget = board.onchip_uram // URAM_PER_BEAT * URAM_WORDS * AXI_BYTES
+    beats, used = 0, 0
     chosen: list[int] = []
     for number in reversed(_largest_first(shape, list(range(len(shape.features))), precision)):
         size = table_bytes(shape.features[number], precision)
-        if shape.features[number].rows <= ONCHIP_ROWS and size <= budget:
-            budget -= size
+        more = beats + _item_beats(shape.features[number], precision)
+        spare = (math.ceil(more / ONCHIP_CYCLES) - 1) * URAM_WORDS * AXI_BYTES  # each bank is rounded up to whole URAMs
+        if shape.features[number].rows <= ONCHIP_ROWS and used + size <= budget - spare:
+            beats, used = more, used + size
             chosen.append(number)
     return chosen
 

@@ -157,5 +157,5 @@ def test_a_pooled_table_is_not_split_by_rows() -> None:
 
 
 def test_names_the_boards_when_one_is_unknown() -> None:
-    with pytest.raises(MicroduetError, match="board must be u280, u55c or a .toml file, not 'vck190'"):
+    with pytest.raises(MicroduetError, match=r"board must be u280, u55c or a \.toml file, not 'vck190'"):
         boards.find("vck190")

@@ -139,21 +139,27 @@ def numbered(shape: ModelShape, tables: Iterable[Joined]) -> dict[tuple[int, ...
     return {members: number for number, members in enumerate(factors(shape, products_of(tables)))}
 
 
-def too_large(shape: ModelShape, *, precision: Precision, board: Board, hint: str = "") -> PlacementError:
-    """What to say when the model's largest table, or all of them together, are too large for the board."""
+def table_too_large(
+    shape: ModelShape, number: int, *, precision: Precision, board: Board, hint: str = ""
+) -> PlacementError:
+    """What to say of a table that no channel can hold."""
+    largest, feature = board.largest_channel, shape.features[number]
+    return PlacementError(
+        f"table {number} ({feature.rows} x {feature.dim} in {precision}) needs "
+        f"{gigabytes(table_bytes(feature, precision))}; the largest channel of {board.name}, {largest.name}, has "
+        f"{gigabytes(largest.size)}{hint}"
+    )
+
+
+def all_too_large(shape: ModelShape, *, precision: Precision, board: Board) -> PlacementError:
+    """What to say if the tables do not fit together."""
     sizes = [table_bytes(feature, precision) for feature in shape.features]
     number = max(range(len(sizes)), key=lambda number: sizes[number])
-    largest, feature = board.largest_channel, shape.features[number]
-    if sizes[number] > largest.size:
-        return PlacementError(
-            f"table {number} ({feature.rows} x {feature.dim} in {precision}) needs {gigabytes(sizes[number])}; the "
-            f"largest channel of {board.name}, {largest.name}, has {gigabytes(largest.size)}{hint}"
-        )
     room = sum(channel.size for channel in board.channels)
     return PlacementError(
-        f"the {len(sizes)} tables need {gigabytes(sum(sizes))} in {precision}, the largest (table {number}) "
-        f"{gigabytes(sizes[number])}; the {len(board.channels)} channels of {board.name} have {gigabytes(room)}, "
-        f"the largest {gigabytes(largest.size)}, and no arrangement fits{hint}"
+        f"no plan was found: the {len(sizes)} tables need {gigabytes(sum(sizes))} in {precision}, the largest (table "
+        f"{number}) {gigabytes(sizes[number])}; the {len(board.channels)} channels of {board.name} have "
+        f"{gigabytes(room)}, the largest, {board.largest_channel.name}, {gigabytes(board.largest_channel.size)}"
     )
 
 

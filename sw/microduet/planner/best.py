@@ -2,9 +2,14 @@
 
 import dataclasses
 
+from microduet import placement
 from microduet.boards import Board
+from microduet.errors import PlacementError
 from microduet.placement import Plan
-from microduet.planner.allocate import gigabytes, too_large
+from microduet.planner import built
+from microduet.planner.allocate import all_too_large, gigabytes, table_too_large
+from microduet.planner.check import check
+from microduet.planner.figures import figures
 from microduet.planner.greedy import greedy
 from microduet.planner.make import SECONDS, Progress
 from microduet.planner.options import Choices, choices
@@ -59,9 +64,35 @@ def plan(
     """
     for fine in (False, True):
         open_to = choices(shape, precision=precision, board=board, fine=fine)
-        if not all(open_to.options):
-            break
-        outcome = solve(open_to, greedy(open_to), seconds=seconds, progress=progress)
+        misfits = [min(of.features) for of, ways in zip(open_to.classes, open_to.options, strict=True) if not ways]
+        if misfits:
+            raise table_too_large(shape, misfits[0], precision=precision, board=board)
+        outcome = solve(open_to, greedy(open_to, seconds=seconds / 10), seconds=seconds, progress=progress)
         if outcome is not None:
-            return Best(plan=realise(shape, open_to, outcome.solution, mode=MODE), outcome=outcome, choices=open_to)
-    raise too_large(shape, precision=precision, board=board)
+            found = realise(shape, open_to, outcome.solution, mode=MODE)
+            if not outcome.optimal:
+                found, outcome = _or_by_rule(shape, board, found, outcome)
+            return Best(plan=found, outcome=outcome, choices=open_to)
+    raise all_too_large(shape, precision=precision, board=board)
+
+
+def _or_by_rule(shape: ModelShape, board: Board, found: Plan, outcome: Outcome) -> tuple[Plan, Outcome]:
+    """What was found, or the plan of a rule where that is better: with hundreds of pooled tables it may be."""
+    for rule in (built.plan, placement.place):
+        try:
+            other = rule(shape, precision=found.precision, board=board).replace(mode=MODE)
+            check(other, shape, board)
+        except PlacementError:
+            continue
+        its = figures(other, shape)
+        slowest, words = round(its.slowest_channel_ns * 1000), its.stored_bytes // AXI_BYTES
+        if (slowest, words) < (outcome.time, outcome.words):
+            found = other
+            outcome = dataclasses.replace(
+                outcome,
+                time=slowest,
+                time_bound=min(slowest, outcome.time_bound),
+                words=words,
+                words_bound=min(words, outcome.words_bound) if slowest == outcome.time else 0,
+            )
+    return found, outcome

@@ -42,15 +42,21 @@ def plan(shape: ModelShape, *, precision: Precision, board: Board) -> Plan:
         If the tables fit in no number of rounds: names the largest.
     """
     most = sum(feature.lookups for feature in shape.features)
-    for replicate in (True, False):
-        builder = _Builder(shape, precision, board, replicate=replicate)
+    builders = [_Builder(shape, precision, board, replicate=replicate) for replicate in (True, False)]
+    builder = builders[-1]
+    if not all(builder.holds(number) for number in range(len(shape.features))):
+        builders = []
+    for builder in builders:
         for rounds in range(1, most + 1):
             missing = builder.missing(rounds)
             for products in range(missing, min(missing + TRIES, len(shape.features) // 2 + 1)):
                 found = builder.attempt(rounds, products)
                 if found is not None:
                     return found
-    raise allocate.too_large(shape, precision=precision, board=board)
+    misfit = next((number for number in range(len(shape.features)) if not builder.holds(number)), None)
+    if misfit is not None:
+        raise allocate.table_too_large(shape, misfit, precision=precision, board=board)
+    raise allocate.all_too_large(shape, precision=precision, board=board)
 
 
 class _Builder:
@@ -134,6 +140,12 @@ class _Builder:
             number = numbers[widest.members]
             result[number] = allocate.even_columns(number, features[number], idle + 1, self.precision)
         return result
+
+    def holds(self, number: int) -> bool:
+        """Whether a channel holds each piece of a feature's table, and the board all of them."""
+        largest, room = self.board.largest_channel.size, sum(channel.size for channel in self.board.channels)
+        sizes = [piece.size for piece in self._fitting(number, self.shape.features[number], largest)]
+        return max(sizes) <= largest and sum(sizes) <= room
 
     def _fitting(self, number: int, table: Feature, limit: int) -> list[Piece]:
         """A table in as few pieces as the largest channel asks for: of columns, or else of rows."""

@@ -44,6 +44,7 @@ def check(plan: Plan, shape: ModelShape, board: Board) -> None:
         _check_source(source, placed, board)
     for number, table in enumerate(tables):
         _check_served(number, table, by_table[number])
+    _check_partners(plan, tables)
     _check_onchip(plan, board)
 
 
@@ -162,6 +163,43 @@ def _meet(a: Part, b: Part, table: Feature) -> bool:
     behind = max(rows.start, others.start)
     first = behind + (others.start - behind) % others.step  # of the sparser rows, the first within both
     return first <= min(rows[-1], others[-1])
+
+
+def _check_partners(plan: Plan, tables: Sequence[Feature]) -> None:
+    """Sources whose rows are summed into the same columns of a pooled table must serve the same throughout."""
+    serving: dict[int, list[tuple[PlannedSource, Part]]] = defaultdict(list)
+    for source in plan.planned:
+        for part in source.source.parts:
+            if tables[part.feature].lookups > 1:
+                for other, its in serving[part.feature]:
+                    _check_pair(other, its, source, part)
+                serving[part.feature].append((source, part))
+
+
+def _check_pair(other: PlannedSource, its: Part, source: PlannedSource, part: Part) -> None:
+    table = part.feature
+    if other is source:
+        numbers = [source.source.parts.index(found) for found in (its, part)]
+        first, second = (f"part {number} (table {table}) of {source.channel}" for number in numbers)
+        raise PlacementError(f"{first} and {second} are of one pooled table: put them on two channels")
+    shared = max(part.column_first, its.column_first) < min(_end(part), _end(its))
+    if shared and _served(other) != _served(source):
+        raise PlacementError(
+            f"{other.channel} and {source.channel} share the sums of table {table} and must serve the same tables "
+            f"and columns, not those of {_listed(other)} and {_listed(source)}"
+        )
+
+
+def _end(part: Part) -> int:
+    return part.column_first + part.columns
+
+
+def _served(source: PlannedSource) -> list[tuple[int, int, int]]:
+    return sorted((part.feature, part.column_first, part.columns) for part in source.source.parts)
+
+
+def _listed(source: PlannedSource) -> str:
+    return ", ".join(str(table) for table, _, _ in _served(source))
 
 
 def _check_onchip(plan: Plan, board: Board) -> None:

@@ -2,7 +2,10 @@
 
 import itertools
 import math
+import time
 from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from microduet.planner.options import Choices, Kind, Option, onchip_words
 from microduet.planner.solution import MOST_BANKS, Seat, Solution, bank_ps, seat_ps
@@ -11,19 +14,40 @@ BANK_WORDS = 4096
 """Words of the URAM that a bank's size is rounded up to."""
 
 
-def greedy(choices: Choices) -> Solution | None:
-    """The best of a few quick solutions: numbers of copies, with and without splits that are not needed.
+class Way(NamedTuple):
+    """One way of being greedy."""
 
-    None if none was found.
-    """
-    gangs = sorted({option.kind.gang for options in choices.options for option in options if option.kind})
-    attempts = itertools.product(gangs, (True, False), (True, False))
-    found = [
-        solution
-        for gang, onchip, split in attempts
-        if (solution := _attempt(choices, gang, onchip=onchip, split=split))
-    ]
+    gang: int
+    """Channels that hold copies of a pooled table, as far as its lookups allow."""
+    patience: float
+    """How long on-chip banks may take, in times of the fastest channel."""
+    split: bool
+    """Whether tables are split where that ends sooner, not only where it must be."""
+    busiest_first: bool
+    """Whether tables with most lookups come before the largest."""
+
+
+def greedy(choices: Choices, *, seconds: float) -> Solution | None:
+    """The best of a few quick solutions; None if none was found."""
+    end = time.monotonic() + seconds
+    found: list[Solution] = []
+    for way in _ways(choices):
+        solution = _attempt(choices, way)
+        if solution is not None:
+            found.append(solution)
+        if time.monotonic() > end:
+            break
     return min(found, key=lambda solution: _rank(choices, solution), default=None)
+
+
+def _ways(choices: Choices) -> Iterator[Way]:
+    """All of them, those that differ most first."""
+    gangs = sorted({option.kind.gang for options in choices.options for option in options if option.kind})
+    pooled = any(of.lookups > 1 for of in choices.classes)
+    patience = (1.0, 0.0, 4.0, 10.0) if pooled else (1.0, 0.0)
+    orders = (True, False) if pooled else (False,)
+    for limit, split, busiest_first, gang in itertools.product(patience, (False, True), orders, gangs):
+        yield Way(gang, limit, split, busiest_first)
 
 
 def _rank(choices: Choices, solution: Solution) -> tuple[int, int, int]:
@@ -32,29 +56,28 @@ def _rank(choices: Choices, solution: Solution) -> tuple[int, int, int]:
     return solution.slowest_ps(choices), solution.words(choices), pieces
 
 
-def _attempt(choices: Choices, gang: int, *, onchip: bool, split: bool) -> Solution | None:
-    """Copies of pooled tables on `gang` channels each, as far as their lookups allow."""
+def _attempt(choices: Choices, way: Way) -> Solution | None:
     solution = Solution(Counter(), {}, [])
     order = [
         (min(option.words for option in options), of)
         for of, options in enumerate(choices.options)
-        if choices.classes[of].factors is None and options
+        if choices.classes[of].factors is None
     ]
-    if len(order) < sum(1 for of in choices.classes if of.factors is None):
-        return None
     left = {of: len(choices.classes[of].features) for _, of in order}
-    if onchip:
-        _fill_banks(choices, solution, sorted(order), left)
+    _fill_banks(choices, solution, sorted(order), left, slowest=way.patience * _fastest_channel(choices))
     free = [len(group.channels) for group in choices.groups]
-    for _, of in sorted(order, reverse=True):
+    order.sort(key=lambda pair: (way.busiest_first and choices.classes[pair[1]].lookups, *pair), reverse=True)
+    for _, of in order:
         for _ in range(left[of]):
-            if not _seat(choices, solution, of, free, gang=gang, split=split):
+            if not _seat(choices, solution, of, free, way):
                 return None
     return solution
 
 
-def _fill_banks(choices: Choices, solution: Solution, order: list[tuple[int, int]], left: dict[int, int]) -> None:
-    room, slowest = onchip_words(choices.board), _fastest_channel(choices)
+def _fill_banks(
+    choices: Choices, solution: Solution, order: list[tuple[int, int]], left: dict[int, int], *, slowest: float
+) -> None:
+    room = onchip_words(choices.board)
     used = 0
     for words, of in order:
         option = next((k for k, option in enumerate(choices.options[of]) if option.kind is None), None)
@@ -79,17 +102,17 @@ def _fastest_channel(choices: Choices) -> int:
     return min((seat_ps(choices, Seat(kind.group, kind.gang, 0), Counter({kind: 1})) or 0 for kind in kinds), default=0)
 
 
-def _seat(choices: Choices, solution: Solution, of: int, free: list[int], *, gang: int, split: bool) -> bool:
+def _seat(choices: Choices, solution: Solution, of: int, free: list[int], way: Way) -> bool:
     """Put one table of a class where it ends soonest; of equals, where it takes the fewest bytes."""
     best: tuple[tuple[float, ...], int, list[Seat]] | None = None
-    wanted = min(gang, max((o.kind.gang for o in choices.options[of] if o.kind and o.kind.gang <= gang), default=1))
+    wanted = max((o.kind.gang for o in choices.options[of] if o.kind and o.kind.gang <= way.gang), default=1)
     for number, option in enumerate(choices.options[of]):
         if option.kind is None or option.kind.gang not in (wanted, 1):
             continue
         chosen = _seats_for(choices, solution, option, free)
         if chosen is None:
             continue
-        key = (not split and len(chosen), max(time for time, _ in chosen), option.words, len(chosen))
+        key = (not way.split and len(chosen), max(ps for ps, _ in chosen), option.words, len(chosen))
         if best is None or key < best[0]:
             best = (key, number, [seat for _, seat in chosen])
     if best is None:
@@ -117,8 +140,8 @@ def _seats_for(
     opened = [seat for seat in solution.pieces if (seat.group, seat.gang) == (kind.group, kind.gang)]
     for seat in opened:
         held = solution.pieces[seat]
-        if (time := seat_ps(choices, seat, held + Counter({kind: 1}))) is not None:
-            found.append((time, _fill(held), seat))
+        if (ps := seat_ps(choices, seat, held + Counter({kind: 1}))) is not None:
+            found.append((ps, _fill(held), seat))
     numbers = {seat.number for seat in opened}
     fresh = [Seat(kind.group, kind.gang, k) for k in range(len(choices.groups[kind.group].channels) // kind.gang)]
     for seat in [seat for seat in fresh if seat.number not in numbers][: min(unopened, kind.pieces)]:
@@ -126,7 +149,7 @@ def _seats_for(
     if len(found) < kind.pieces:
         return None
     found.sort(key=lambda entry: (entry[0], entry[1], entry[2].number))
-    return [(time, seat) for time, _, seat in found[: kind.pieces]]
+    return [(ps, seat) for ps, _, seat in found[: kind.pieces]]
 
 
 def _fill(held: Counter[Kind]) -> float:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from microduet.boards import Board
-from microduet.placement import Plan
+from microduet.placement import Plan, table_bytes
 from microduet.planner import allocate, pieces
 from microduet.planner.allocate import BANKS, Joined, Seat
 from microduet.planner.physical import physical_shape
@@ -55,7 +55,11 @@ def plan(shape: ModelShape, *, precision: Precision, board: Board) -> Plan:
                     board=board,
                 )
     if found is None:
-        raise allocate.too_large(shape, precision=precision, board=board, hint=f" ({MODE} splits no table)")
+        largest = ordered[-1].members[0]
+        if table_bytes(ordered[-1].table, precision) <= board.largest_channel.size:
+            raise allocate.all_too_large(shape, precision=precision, board=board)
+        hint = f" ({MODE} splits no table)"
+        raise allocate.table_too_large(shape, largest, precision=precision, board=board, hint=hint)
     return found
 
 

@@ -15,7 +15,7 @@ from ortools.sat.python import cp_model
 from microduet.planner.core import Core
 from microduet.planner.make import Progress
 from microduet.planner.model import BANKS, Load
-from microduet.planner.options import UNITS, Choices, Kind
+from microduet.planner.options import UNITS, Choices, Kind, Option
 from microduet_hw.config import AXI_BYTES, SourceKind
 
 MOST_PATTERNS = 5_000
@@ -67,9 +67,9 @@ def relax(choices: Choices, known: int | None, *, seconds: float, progress: Prog
     """
     core = None if known is None else _relaxation(choices, known)
     if core is None:
-        return Relaxed()
+        return Relaxed(slowest=_alone(choices))
     run = core.run(core.slowest, seconds=seconds / 2, name="bound, ps", progress=progress)
-    slowest = run.bound
+    slowest = max(run.bound, _alone(choices))
     core.model.add(core.slowest <= slowest)
     run = core.run(core.words, seconds=seconds / 4, name="bound, words", progress=progress)
     if not run.found:
@@ -80,6 +80,22 @@ def relax(choices: Choices, known: int | None, *, seconds: float, progress: Prog
     core.model.add(pieces == sum(kind.pieces * kind.gang * core.wanted(kind) for kind in core.demand))
     run = core.run(pieces, seconds=seconds / 4, name="pieces", progress=progress)
     return Relaxed(slowest=slowest, words=words, tables=run.values(core.tables) if run.found else None)
+
+
+def _alone(choices: Choices) -> int:
+    """The time of the table that takes longest even if it is all that there is; products are no better."""
+    return max(
+        min(_alone_ps(choices, option) for option in options)
+        for of, options in zip(choices.classes, choices.options, strict=True)
+        if of.factors is None
+    )
+
+
+def _alone_ps(choices: Choices, option: Option) -> int:
+    kind = option.kind
+    if kind is None:
+        return Load(reads=1, beats=option.beats, groups=1).ps(SourceKind.ONCHIP)
+    return Load(reads=kind.reads, beats=kind.beats, groups=1).ps(choices.groups[kind.group].kind)
 
 
 def _relaxation(choices: Choices, known: int) -> Core | None:

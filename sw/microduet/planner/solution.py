@@ -7,7 +7,7 @@ from microduet.planner.model import BANKS, Load
 from microduet.planner.options import ONCHIP, UNITS, Choices, Kind
 from microduet_hw.config import SourceKind
 
-MOST_BANKS = 8
+MOST_BANKS = 16
 """On-chip banks at most."""
 
 
