@@ -25,6 +25,11 @@ class MdTable(ctypes.Structure):
         ("scale", F64),
         ("rows", POINTER),
         ("row_bytes", U64),
+        ("first", POINTER),
+        ("second", POINTER),
+        ("second_rows", U64),
+        ("first_columns", U32),
+        ("reserved", U32),
     )
 
 

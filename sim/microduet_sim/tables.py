@@ -44,13 +44,41 @@ class StoredTable:
     rows: npt.NDArray[np.generic]
 
 
-TableImage = GeneratedTable | StoredTable
+@dataclass(frozen=True, kw_only=True)
+class ProductTable:
+    """Rows of two tables: row i is row ``i // second_rows`` of `first`, then row ``i % second_rows`` of `second`.
+
+    Parameters
+    ----------
+    first_columns : elements of a row of `first`
+    """
+
+    first: GeneratedTable | StoredTable
+    second: GeneratedTable | StoredTable
+    second_rows: int
+    first_columns: int
+
+    @functools.cached_property
+    def arguments(self) -> tuple[MdTable, MdTable]:
+        """Both factors as the C++ runtime takes them; they live as long as the product."""
+        return table_argument(self.first), table_argument(self.second)
+
+
+TableImage = GeneratedTable | StoredTable | ProductTable
 
 ELEMENT_TYPES = {Precision.FIXED16: np.int16, Precision.FIXED32: np.int32, Precision.INT8: np.uint8}
 
 
 def table_argument(image: TableImage) -> MdTable:
-    """The image as the C++ runtime takes it; it refers to the array, which has to live as long."""
+    """The image as the C++ runtime takes it; it refers to arrays and factors, which have to live as long."""
+    if isinstance(image, ProductTable):
+        first, second = image.arguments
+        return MdTable(
+            first=ctypes.addressof(first),
+            second=ctypes.addressof(second),
+            second_rows=image.second_rows,
+            first_columns=image.first_columns,
+        )
     if isinstance(image, StoredTable):
         return MdTable(rows=address(image.rows), row_bytes=image.rows.strides[0], scale=1.0)
     mask = (1 << 64) - 1
@@ -69,12 +97,24 @@ def check_images(config: EngineConfig, images: Sequence[TableImage]) -> None:
         raise ValueError(f"tables must be one per feature, {len(config.features)}, not {len(images)}")
     wanted = np.dtype(ELEMENT_TYPES[config.precision])
     for number, (feature, image) in enumerate(zip(config.features, images, strict=True)):
-        if not isinstance(image, StoredTable):
-            continue
-        rows = image.rows
-        if rows.dtype != wanted or rows.shape != (feature.rows, feature.dim) or not rows.flags.c_contiguous:
-            shape = f"{wanted} {(feature.rows, feature.dim)}"
-            raise ValueError(f"table {number} must be contiguous {shape}, not {rows.dtype} {rows.shape}")
+        if isinstance(image, ProductTable):
+            shapes = (
+                (feature.rows // image.second_rows, image.first_columns),
+                (image.second_rows, feature.dim - image.first_columns),
+            )
+            factors = (image.first, image.second)
+        else:
+            shapes, factors = ((feature.rows, feature.dim),), (image,)
+        for shape, factor in zip(shapes, factors, strict=True):
+            if isinstance(factor, StoredTable):
+                _check_rows(factor.rows, shape, wanted, name=f"table {number}")
+
+
+def _check_rows(
+    rows: npt.NDArray[np.generic], shape: tuple[int, int], wanted: np.dtype[np.generic], *, name: str
+) -> None:
+    if rows.dtype != wanted or rows.shape != shape or not rows.flags.c_contiguous:
+        raise ValueError(f"{name} must be contiguous {wanted} {shape}, not {rows.dtype} {rows.shape}")
 
 
 def part_arguments(config: EngineConfig) -> list[MdPart]:

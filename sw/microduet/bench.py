@@ -16,7 +16,6 @@ from rich.table import Table
 from microduet.errors import DeviceError
 from microduet.job import RunOptions, compile_named, open_device, report
 from microduet.measure import Job, measure
-from microduet.packets import pack_items
 from microduet.progress import steps
 from microduet.versions import versions
 
@@ -62,7 +61,7 @@ def sim(model: str, options: RunOptions, *, cold: bool) -> int:
     bundle = job.bundle
     with steps(console) as progress, open_device(bundle, progress, memory=options.memory) as device:
         ids, dense = job.ids(options.items, salt=0), job.dense(options.items, salt=0)
-        packets = pack_items(bundle.config, sparse=ids, dense=None if dense is None else bundle.input.integers(dense))
+        packets = bundle.packets(ids, dense)
         rows: list[tuple[float, float, float]] = []
         for number in range(ROUNDS):
             progress("rounds", number, ROUNDS)
@@ -102,7 +101,7 @@ from microduet.job import RunOptions, compile_named
 from microduet.traffic import make_ids
 bundle = compile_named(sys.argv[1], RunOptions(precision=sys.argv[2]))
 with md.open(bundle) as device:
-    ids = make_ids(bundle.config, items=1, traffic="uniform", seed=0)
+    ids = make_ids(bundle.shape, items=1, traffic="uniform", seed=0)
     dense = np.zeros((1, bundle.config.dense), np.float32) if bundle.config.dense else None
     device.infer(ids, dense)
 """

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import shutil
 import tempfile
@@ -15,8 +16,11 @@ import numpy.typing as npt
 
 from microduet.errors import BundleError
 from microduet.generated import GeneratedTable
+from microduet.packets import pack_items
 from microduet.placement import Plan
+from microduet.planner.physical import factors, physical_ids, vector_order
 from microduet.quantisation import InputQuantisation
+from microduet.shape import ModelShape
 from microduet_hw.config import EngineConfig, Frozen
 from microduet_hw.quantised import QuantisedLayer, QuantisedModel
 
@@ -58,6 +62,8 @@ class Manifest(Frozen, frozen=True, kw_only=True):
     layers: tuple[LayerRecord, ...]
     logit_fraction: int
     tables: tuple[TableRecord, ...]
+    products: ModelShape | None = None
+    """The model as its user knows it, where the plan joins tables; None if it joins none."""
     config_digest: str
     files: dict[str, str]
 
@@ -70,8 +76,8 @@ class Bundle:
     -------
     config, plan : of the engine
     manifest : scales, table rules, hashes
-    model : quantised weights
-    tables : per feature a rule, or quantised rows (rows, dim) mapped from a file
+    model : quantised weights, the first layer's in the order of the model's own vector
+    tables : per feature of the model a rule, or quantised rows (rows, dim) mapped from a file
     """
 
     path: Path
@@ -86,12 +92,67 @@ class Bundle:
         """Scale of tables and dense features."""
         return self.manifest.input
 
-    def rows(self, feature: int, first: int, count: int) -> npt.NDArray[np.int64]:
-        """Quantised rows first .. first + count - 1 of a feature's table: int64 (count, dim)."""
+    @functools.cached_property
+    def shape(self) -> ModelShape:
+        """The model as its user knows it: what ids and dense features are checked against."""
+        if self.manifest.products is not None:
+            return self.manifest.products
+        names = ("features", "dense", "dense_position", "hidden", "output", "sigmoid")
+        return ModelShape(name=self.manifest.model, **{name: getattr(self.config, name) for name in names})
+
+    @functools.cached_property
+    def vector_order(self) -> npt.NDArray[np.int64]:
+        """For every element of the engine's vector, its position in the model's."""
+        return vector_order(self.shape, self.plan.products)
+
+    @functools.cached_property
+    def engine_model(self) -> QuantisedModel:
+        """Quantised weights, the first layer's in the order of the engine's vector."""
+        if not self.plan.products:
+            return self.model
+        first, *others = self.model.layers
+        permuted = dataclasses.replace(first, weights=np.ascontiguousarray(first.weights[:, self.vector_order]))
+        return dataclasses.replace(self.model, layers=(permuted, *others))
+
+    @functools.cached_property
+    def factors(self) -> tuple[tuple[int, ...], ...]:
+        """Per physical table, the features whose rows it holds."""
+        return factors(self.shape, self.plan.products)
+
+    def packets(
+        self,
+        sparse: npt.NDArray[np.int64],
+        dense: npt.NDArray[np.float32] | None = None,
+        *,
+        tags: npt.NDArray[np.integer] | None = None,
+    ) -> npt.NDArray[np.uint32]:
+        """Item packets of checked ids and dense features, as `pack_items`."""
+        return pack_items(
+            self.config,
+            sparse=self.table_ids(sparse),
+            dense=None if dense is None else self.dense(dense),
+            tags=tags,
+        )
+
+    def table_ids(self, sparse: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Ids of physical tables for the model's ids."""
+        return physical_ids(self.shape, self.plan.products, sparse)
+
+    def rows(self, table: int, first: int, count: int) -> npt.NDArray[np.int64]:
+        """Quantised rows first .. first + count - 1 of a physical table: int64 (count, dim)."""
+        numbers = np.arange(first, first + count)
+        pieces: list[npt.NDArray[np.int64]] = []
+        for feature in reversed(self.factors[table]):
+            rows = self.shape.features[feature].rows
+            pieces.append(self._feature_rows(feature, numbers % rows))
+            numbers = numbers // rows
+        return np.concatenate(pieces[::-1], axis=1)
+
+    def _feature_rows(self, feature: int, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         table = self.tables[feature]
         if isinstance(table, GeneratedTable):
-            return self.input.generated(table, np.arange(first, first + count))
-        return np.asarray(table[first : first + count]).astype(np.int64)
+            return self.input.generated(table, numbers)
+        return np.asarray(table[numbers]).astype(np.int64)
 
     def dense(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Quantised dense features: int64 of the same shape."""
@@ -101,7 +162,7 @@ class Bundle:
         """The golden model of this bundle; imports torch."""
         from microduet.golden import Golden
 
-        return Golden(config=self.config, model=self.model, input=self.input, tables=self.tables)
+        return Golden(config=self.config, model=self.model, input=self.input, tables=self.tables, features=self.shape)
 
     @classmethod
     def read(cls, path: Path | str, *, verify: bool = True) -> "Bundle":

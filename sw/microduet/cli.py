@@ -82,6 +82,7 @@ def run(
     memory: Memory = "dram",
     config: str | None = None,
     board: str = "u280",
+    plan: Path | None = None,
     seed: int = 0,
     dim: int = 32,
     json: bool = False,
@@ -108,7 +109,9 @@ def run(
     config
         microrec-paper, the paper's arrangement of arrays; by default the search's choice
     board
-        u280 or u55c
+        u280, u55c, or a .toml file that describes a board
+    plan
+        a file from `microduet plan` that says where the tables lie; by default the fixed rule's answer
     seed
         of the model, the ids and the arrivals
     dim
@@ -131,6 +134,7 @@ def run(
         memory=memory,
         config=config,
         board=board,
+        plan=plan,
         seed=seed,
         dim=dim,
         json=json,

@@ -12,6 +12,8 @@ from microduet import boards, bundle, cache, placement, presets, search, zoo
 from microduet.bundle import Bundle, LayerRecord, Manifest, TableRecord
 from microduet.errors import ModelError
 from microduet.generated import GeneratedTable
+from microduet.planner.check import check
+from microduet.planner.physical import physical_shape
 from microduet.shape import ModelShape
 from microduet_hw.config import EngineConfig, Precision
 
@@ -159,12 +161,17 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
         raise ModelError(
             f"the plan is for {plan.precision} on {plan.board}, not {target.precision} on {target.board.name}"
         )
+    check(plan, shape, target.board)
     chosen = presets.choose(shape, precision=target.precision, board=target.board, name=target.config).chosen
     suffix = "" if target.config in (None, "default") else f"-{target.config}"
     name = f"{shape.name}-{target.precision}{suffix}"
     try:
         return presets.engine_config(
-            shape, precision=target.precision, arrays=chosen.arrays, plan=plan, name=name
+            physical_shape(shape, plan.products),
+            precision=target.precision,
+            arrays=chosen.arrays,
+            plan=plan,
+            name=name,
         ), plan
     except ValueError as error:
         raise ModelError(f"the plan does not fit {shape.name}: {error}") from error
@@ -215,6 +222,7 @@ def _write(path: Path, traced: "TracedModel", target: Target, batch: "Calibratio
             ),
             logit_fraction=quantised.model.logit_fraction,
             tables=tables,
+            products=traced.shape if plan.products else None,
             config_digest=config.digest,
             files={name: bundle.file_digest(folder / name) for name in names},
         )

@@ -13,9 +13,8 @@ import numpy.typing as npt
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
-from microduet.generated import GeneratedTable
+from microduet.images import table_images
 from microduet.inputs import check_batch
-from microduet.packets import pack_items
 from microduet_hw.config import EngineConfig, SourceKind
 from microduet_hw.image import load_beats
 from microduet_hw.registers import Register, register_map
@@ -26,8 +25,6 @@ from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.simulator import SimulationError, Simulator
-from microduet_sim.tables import GeneratedTable as GeneratedImage
-from microduet_sim.tables import StoredTable, TableImage
 
 Progress = Callable[[int, int], None]
 """``progress(items finished, engine cycles)``, at most ten times a second."""
@@ -156,13 +153,13 @@ class Device:
         digest = int(bundle.config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the engine is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        self.simulator.load(load_beats(bundle.config, bundle.model, bundle.rows))
+        self.simulator.load(load_beats(bundle.config, bundle.engine_model, bundle.rows))
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""
-        config = self.bundle.config
-        dense = np.zeros((items, config.dense), np.float32) if config.dense else None
-        return np.zeros((items, config.lookups), np.int64), dense
+        shape = self.bundle.shape
+        dense = np.zeros((items, shape.dense), np.float32) if shape.dense else None
+        return np.zeros((items, shape.lookups), np.int64), dense
 
     def infer(
         self,
@@ -207,8 +204,8 @@ class Device:
         """
         self._expect_open()
         bundle = self.bundle
-        sparse, dense = check_batch(bundle.config, sparse, dense)
-        packets = pack_items(bundle.config, sparse=sparse, dense=None if dense is None else bundle.dense(dense))
+        sparse, dense = check_batch(bundle.shape, sparse, dense)
+        packets = bundle.packets(sparse, dense)
         results = self.send(packets, mode=mode, progress=progress)
         self.batch = self._finish(results, mode)
         return self.batch
@@ -288,22 +285,6 @@ class Device:
     def _expect_open(self) -> None:
         if self.simulator.closed:
             raise DeviceError("the device is closed; open the bundle again")
-
-
-def table_images(bundle: Bundle) -> list[TableImage]:
-    """Contents of the simulated memory."""
-    return [
-        GeneratedImage(
-            seed=table.seed,
-            table=table.table,
-            amplitude_log2=table.amplitude_log2,
-            fraction=bundle.input.fraction,
-            scale=bundle.input.scale,
-        )
-        if isinstance(table, GeneratedTable)
-        else StoredTable(rows=table)
-        for table in bundle.tables
-    ]
 
 
 def open(bundle: Bundle | Path | str, **options: typing.Any) -> Device:

@@ -14,6 +14,7 @@ import torch
 from microduet.generated import GeneratedTable
 from microduet.golden_math import LIMB, ExactProduct, generated_rows, saturate, shift_half_even, sigmoid_scores
 from microduet.quantisation import InputQuantisation
+from microduet.shape import ModelShape
 from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.quantised import INPUT_ZERO_POINT, QuantisedLayer, QuantisedModel
 
@@ -69,6 +70,7 @@ class Golden:
     config, model : of the engine
     input : scale of tables and dense features
     tables : one per feature
+    features : of the model, where the configuration's are products of them; None if they are the same
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class Golden:
         model: QuantisedModel,
         input: InputQuantisation,
         tables: Sequence[QuantisedTable],
+        features: ModelShape | None = None,
     ) -> None:
         self._config, self._model, self._input, self._tables = config, model, input, tables
+        self._shape: ModelShape | EngineConfig = features or config
         self._layers = [
             _GoldenLayer(
                 layer,
@@ -98,18 +102,18 @@ class Golden:
         self, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32] | None = None
     ) -> npt.NDArray[np.int64]:
         """The assembled vectors: int64 (items, elements). Sums are exact and saturate once, at the end."""
-        config = self._config
-        result = torch.zeros(len(sparse), config.vector_elements, dtype=torch.int64)
-        zero = INPUT_ZERO_POINT if config.precision is Precision.INT8 else 0
+        shape = self._shape
+        result = torch.zeros(len(sparse), shape.vector_elements, dtype=torch.int64)
+        zero = INPUT_ZERO_POINT if self._config.precision is Precision.INT8 else 0
         column = 0
-        for feature, table in zip(config.features, self._tables, strict=True):
+        for feature, table in zip(shape.features, self._tables, strict=True):
             ids = torch.from_numpy(np.ascontiguousarray(sparse[:, column : column + feature.lookups]))
             column += feature.lookups
             total = (self._rows(table, ids) - zero).sum(1) + zero
             where = slice(feature.position, feature.position + feature.dim)
             result[:, where] = saturate(total, self._bounds)
-        if config.dense and dense is not None:
-            where = slice(config.dense_position, config.dense_position + config.dense)
+        if shape.dense and dense is not None:
+            where = slice(shape.dense_position, shape.dense_position + shape.dense)
             result[:, where] = self._quantised(torch.from_numpy(np.array(dense, np.float64)))
         return result.numpy()
 

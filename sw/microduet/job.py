@@ -16,6 +16,7 @@ from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.errors import InputError
 from microduet.measure import Job, Measured, measure, search_result
+from microduet.placement import Plan
 from microduet.progress import Steps, steps
 from microduet_sim.dram import Memory
 
@@ -32,6 +33,7 @@ class RunOptions:
     memory: Memory = "dram"
     config: str | None = None
     board: str = "u280"
+    plan: Path | None = None
     seed: int = 0
     dim: int = 32
     json: bool = False
@@ -76,7 +78,8 @@ def report(measured: Measured, options: RunOptions, console: Console) -> int:
 def compile_named(model: str, options: RunOptions) -> Bundle:
     """The bundle of a model given by name or as ``module.py:factory``."""
     named = model if ".py" in model else zoo.find(model, seed=options.seed, dim=options.dim)
-    return compiler.compile(named, board=options.board, precision=options.precision, config=options.config)
+    plan = None if options.plan is None else Plan.read(options.plan)
+    return compiler.compile(named, board=options.board, precision=options.precision, config=options.config, plan=plan)
 
 
 def open_device(

@@ -72,7 +72,7 @@ def _first_fault(
     orders = [input_order(config, number) for number in layers]
     where = [(k, word) for k, number in enumerate(layers) for _ in range(plan_layer(config, number).rounds)
              for word in range(plan_layer(config, number).steps)]  # fmt: skip
-    inputs = [golden.vector if number == 0 else golden.layers[number - 1] for number in layers]
+    inputs = [golden.vector[:, bundle.vector_order] if number == 0 else golden.layers[number - 1] for number in layers]
     delay = ProcessingElement.SUM_LATENCY - 1
     for cycle in range(1, len(record) - delay):
         if not record[cycle + delay, 0]:
@@ -87,7 +87,7 @@ def _first_fault(
             lane = int(np.flatnonzero(used)[bad[0]])
             return Fault(
                 layer=layers[k],
-                element=int(order[lane]),
+                element=int(bundle.vector_order[order[lane]] if layers[k] == 0 else order[lane]),
                 word=word,
                 lane=lane,
                 cycle=cycle,

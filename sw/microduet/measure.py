@@ -40,7 +40,7 @@ class Job:
 
     def ids(self, items: int, *, salt: int) -> npt.NDArray[np.int64]:
         """Ids of a batch of its own."""
-        return make_ids(self.bundle.config, items=items, traffic=self.traffic, seed=self.seed + salt)
+        return make_ids(self.bundle.shape, items=items, traffic=self.traffic, seed=self.seed + salt)
 
     def dense(self, items: int, *, salt: int) -> npt.NDArray[np.float32] | None:
         """Dense features of a batch, standard normal."""

@@ -12,7 +12,6 @@ from microduet.bundle import Bundle
 from microduet.errors import InputError
 from microduet.folders import replace_folder
 from microduet.job import RunOptions, compile_named
-from microduet.packets import pack_items
 from microduet.shape import ModelShape
 from microduet.traffic import make_ids
 from microduet_hw.config import EngineConfig
@@ -63,7 +62,7 @@ def main(target: str, options: VerilogOptions) -> int:
 def vectors(bundle: Bundle, *, items: int, seed: int) -> dict[str, str]:
     """Files of a testbench with random items whose results are the golden model's."""
     config = bundle.config
-    sparse = make_ids(config, items=items, traffic="uniform", seed=seed)
+    sparse = make_ids(bundle.shape, items=items, traffic="uniform", seed=seed)
     dense = np.random.default_rng([seed, 0]).standard_normal((items, config.dense), np.float32)
     given = dense if config.dense else None
     golden = bundle.golden().run(sparse, given)
@@ -73,9 +72,9 @@ def vectors(bundle: Bundle, *, items: int, seed: int) -> dict[str, str]:
     ]
     return testbench(
         config,
-        load=load_beats(config, bundle.model, bundle.rows),
-        packets=pack_items(config, sparse=sparse, dense=None if given is None else bundle.dense(given)),
-        reads=channel_reads(config, sparse, bundle.rows),
+        load=load_beats(config, bundle.engine_model, bundle.rows),
+        packets=bundle.packets(sparse, given),
+        reads=channel_reads(config, bundle.table_ids(sparse), bundle.rows),
         results=results,
     )
 

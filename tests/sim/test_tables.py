@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microduet_hw.config import EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
-from microduet_sim.tables import GeneratedTable, StoredTable, channel_beats, table_rows
+from microduet_sim.tables import GeneratedTable, ProductTable, StoredTable, channel_beats, table_rows
 from tests.sim.engines import random_tables
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data" / "generated_rows.json").read_text())["vectors"]
@@ -46,6 +46,16 @@ def test_stored_rows_come_back() -> None:
     stored = np.array([[1, -2, 3], [-4, 5, -32768]], np.int16)
     rows = table_rows(StoredTable(rows=stored), precision=Precision.FIXED16, rows=[1, 0], columns=3)
     assert rows.tolist() == [[-4, 5, -32768], [1, -2, 3]]
+
+
+def test_a_products_rows_are_those_of_its_factors() -> None:
+    first = StoredTable(rows=np.array([[1, 2], [3, 4], [5, 6]], np.int16))
+    second = GeneratedTable(seed=1, table=2, fraction=15)
+    product = ProductTable(first=first, second=second, second_rows=7, first_columns=2)
+    rows = table_rows(product, precision=Precision.FIXED16, rows=[0, 9, 20], columns=5)
+    assert rows[:, :2].tolist() == [[1, 2], [3, 4], [5, 6]]
+    expected = table_rows(second, precision=Precision.FIXED16, rows=[0, 2, 6], columns=3)
+    assert rows[:, 2:].tolist() == expected.tolist()
 
 
 def test_refuses_rows_that_are_not_there() -> None:

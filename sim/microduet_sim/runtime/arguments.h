@@ -7,13 +7,16 @@
 
 extern "C" {
 
-// Rows of one table: generated (`rows` null) or mapped.
+// Rows of one table: mapped (`rows`), a product of two tables (`first`, `second`), or generated.
 struct MdTable {
     uint64_t seed, table;
     int32_t amplitude_log2, fraction;
     double scale;
     const uint8_t* rows;
     uint64_t row_bytes;
+    const MdTable *first, *second;  // row i is row i / second_rows of the first, then row i % second_rows of the second
+    uint64_t second_rows;
+    uint32_t first_columns, reserved;
 };
 
 // A rectangle of a table, every 2^row_step_log2-th row of it, and the place where it lies.

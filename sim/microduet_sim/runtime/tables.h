@@ -21,6 +21,10 @@ inline uint64_t table_element(const MdTable& table, unsigned width, uint64_t row
         std::memcpy(&value, table.rows + row * table.row_bytes + column * (width / 8), width / 8);
         return value;
     }
+    if (table.first) {
+        if (column < table.first_columns) return table_element(*table.first, width, row / table.second_rows, column);
+        return table_element(*table.second, width, row % table.second_rows, column - table.first_columns);
+    }
     const int32_t hash = generated_hash(table.seed, table.table, row, column);
     if (width == 8) return static_cast<uint64_t>(generated_int8(hash, table.scale, table.amplitude_log2));
     return static_cast<uint64_t>(generated_fixed(hash, table.fraction, table.amplitude_log2, static_cast<int>(width)));
