@@ -13,6 +13,7 @@ from microduet_hw.lookup.reference import Packet, assemble, packet_beats, reads
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.status import Status
 from tests.support.axi_memory import Fate, Memory
+from tests.support.dram_memory import DramMemory
 from tests.support.lookups import memory_image, random_tables
 from tests.support.streams import StreamSink, start_clocks
 
@@ -59,10 +60,11 @@ class LookupBench:
     faulty : whether indices, packets and reads go wrong now and then
     waits : probability of a wait on every stream, in every cycle
     latency : the least number of cycles that no answer takes
+    dram : what stands behind the channels of each kind, in place of a memory with such latencies and faults
     """
 
-    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40):
-        self.dut, self.config, self.waits = dut, config, waits
+    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None):
+        self.dut, self.config, self.waits, self.dram = dut, config, waits, dram
         rng = np.random.default_rng(random.getrandbits(32))
         self.tables = random_tables(config, rng)
         self.packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
@@ -84,14 +86,7 @@ class LookupBench:
             for number, packet in enumerate(self.packets)
         ]
         self.memories = {
-            source: Memory(
-                dut=dut,
-                name=port_name(source),
-                read=memory_image(config, source, self.tables).__getitem__,
-                fate=lambda number, source=source: fates[source][number][0],
-                stall=waits,
-                wait=waits,
-            )
+            source: self.memory(source, fates[source]) if dram is None else self.dram_memory(source)
             for source in config.channels
         }
         self.random = random.Random(random.getrandbits(64))
@@ -99,6 +94,30 @@ class LookupBench:
         self.complete_times, self.word_times = [], []
         self.beat_cycles, self.complete_cycles, self.cycle = [], [], 0
         cocotb.start_soon(self.watch())
+
+    def memory(self, source, fates):
+        return Memory(
+            dut=self.dut,
+            name=port_name(source),
+            read=memory_image(self.config, source, self.tables).__getitem__,
+            fate=lambda number: fates[number][0],
+            stall=self.waits,
+            wait=self.waits,
+        )
+
+    def dram_memory(self, source):
+        kind = self.config.sources[source].kind
+        alike = [other for other in self.config.channels if self.config.sources[other].kind is kind]
+        return DramMemory(
+            dut=self.dut,
+            name=port_name(source),
+            image=memory_image(self.config, source, self.tables),
+            parameters=self.dram[kind],
+            stall=self.waits,
+            wait=self.waits,
+            channel=alike.index(source),
+            channels=len(alike),
+        )
 
     async def start(self):
         dut = self.dut
