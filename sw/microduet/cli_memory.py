@@ -1,4 +1,4 @@
-"""The commands `microduet memory replay` and `microduet memory params`."""
+"""The commands `microduet memory params`, `microduet memory replay` and `microduet memory load`."""
 
 from pathlib import Path
 from typing import Literal
@@ -78,3 +78,32 @@ def replay(
         json=json,
     )
     return implementation.replay(options)
+
+
+@memory.command
+def load(
+    *,
+    config: list[str] | None = None,
+    bytes: str = "32,64,128,256",
+    plot: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Latency of random reads on one channel over load, from 1 read in flight to 64, without a front end.
+
+    Example: microduet memory load --config hbm2-u280 --config ddr4-2400 --plot load.svg
+
+    Parameters
+    ----------
+    config
+        as for replay; several may be given, hbm2-u280 if none is
+    bytes
+        sizes of the reads, with commas between them
+    plot
+        draw p50 and p99 over gigabytes per second into this .svg file
+    json
+        print one JSON object instead of tables
+    """
+    from microduet import load_command as implementation
+
+    options = implementation.LoadOptions(config=config or ["hbm2-u280"], bytes=bytes, plot=plot, json=json)
+    return implementation.load(options)
