@@ -48,11 +48,14 @@ IDLE = [
 @pytest.mark.parametrize("case", IDLE, ids=[case[0] for case in IDLE])
 def test_idle_reads_take_as_long_as_on_the_card(case: tuple[str, DramParameters, float, float, float, float]) -> None:
     name, parameters, hit, closed, miss, tolerance = case
+    times: list[tuple[float, float, float]] = []
     for phase in range(97):  # the clocks are in no simple ratio
         with DramChannel(parameters.replace(refresh="off"), port_mhz=PORT_MHZ) as channel:
-            assert read_ns(channel, 0, 1000 + phase) == pytest.approx(closed, abs=tolerance)
-            assert read_ns(channel, 0, 2000 + phase) == pytest.approx(hit, abs=tolerance)
-            assert read_ns(channel, ROW[name], 3000 + phase) == pytest.approx(miss, abs=tolerance)
+            first = read_ns(channel, 0, 1000 + phase)
+            again = read_ns(channel, 0, 2000 + phase)
+            times.append((again, first, read_ns(channel, ROW[name], 3000 + phase)))
+    print(f"{name}: hit, closed, miss on the card {hit}, {closed}, {miss} ns, model {np.mean(times, axis=0).round(1)}")
+    assert np.allclose(times, (hit, closed, miss), rtol=0, atol=tolerance)
 
 
 def test_the_switch_costs_more_the_farther_it_reaches() -> None:

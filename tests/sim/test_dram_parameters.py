@@ -1,10 +1,13 @@
 """Parameter sets of the DRAM model: what is read, and what is refused."""
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from microduet_sim.dram.parameters import BUILT_IN, ParameterError, built_in, built_in_text, read_parameters
+from tests.support.environment import REPOSITORY
 
 
 def test_built_in_sets_are_the_card() -> None:
@@ -21,6 +24,16 @@ def test_a_printed_set_is_read_again(name: str, tmp_path: Path) -> None:
     flat.write_text(built_in_text(name))
     nested.write_text(f"[mine]\n{built_in_text(name)}")
     assert read_parameters(flat) == read_parameters(nested) == read_parameters(name) == built_in(name)
+
+
+def test_the_page_lists_every_key_and_its_values() -> None:
+    page = (REPOSITORY / "docs" / "memory.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    sets = [msgspec.to_builtins(built_in(name)) for name in BUILT_IN]
+    assert [key for key, *_ in rows if key in sets[0]] == list(sets[0])
+    for key, *values in rows:
+        if key in sets[0]:
+            assert [value.strip("`") for value in values] == [str(each[key]) for each in sets], key
 
 
 WRONG_VALUES = [

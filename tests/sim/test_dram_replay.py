@@ -25,7 +25,7 @@ def latencies(addresses: list[int], parameters: DramParameters, *, size: int = 3
     return replay(trace(addresses, size), parameters, outstanding=outstanding).latency.tolist()
 
 
-# One cycle to be seen, then: PRE tRP ACT tRCD RD CL and the burst; see FACTS of the card in docs/memory.md.
+# One cycle to be seen, then: PRE tRP ACT tRCD RD CL and the burst; see "Latency" in docs/memory.md.
 IDLE = [
     ("closed", [0], 32, [1 + 14 + 14 + 2]),
     ("hit", [0, 64], 32, [31, 1 + 14 + 2]),
@@ -79,6 +79,7 @@ def test_bandwidths_of_the_card(case: tuple[int, int | None, int, int, int, floa
     random = np.random.default_rng(1).integers(0, span // size, n) * size
     addresses = random if stride is None else np.arange(n) * stride % span
     replayed = replay(trace(addresses, size), HBM.replace(window=window), outstanding=outstanding)
+    print(f"{case}: card {card} GB/s, model {replayed.gigabytes_per_s:.2f}")
     assert replayed.gigabytes_per_s == pytest.approx(card, rel=tolerance)
 
 
