@@ -10,6 +10,7 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.generate import convert, generate
 from microduet_hw.kernel import CLOCKS, RESETS, Kernel, bits_of, engine_ports, kernel_name
 from microduet_hw.layout import plan_layer
+from microduet_hw.lookup.geometry import packet_words
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import ProcessingElement
@@ -72,6 +73,7 @@ def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
             ],
             "layers": [{"inputs": layer.inputs, "outputs": layer.outputs} for layer in config.layers],
             "lookups": config.lookups,
+            "lookup_words": list(packet_words(config)),
             "dense": config.dense,
             "outstanding": config.outstanding,
             "watchdog": config.watchdog,

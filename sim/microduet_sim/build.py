@@ -139,7 +139,8 @@ def lane_unit(work: Path, *, number: int, pes: int, drain: int, chain_bits: int)
     """The C++ file that evaluates array `number`'s pairs many at a time, from ``pe_pair_<number>.v`` in `work`."""
     name, module = f"pair_{number}", f"pe_pair_{number}"
     # Merged conditions become branches, which would have to go the same way in all pairs.
-    flags = ["-fno-merge-cond", "--no-assert"]
+    # Loops over the words of a wide value would count in a variable of its own in each pair.
+    flags = ["-fno-merge-cond", "-fno-reloop", "--no-assert"]
     verilate(work / f"{module}.v", top=module, prefix=f"V{name}", folder=work / name, flags=flags)
     (work / f"{name}.h").write_text(lane_header(work / name, prefix=f"V{name}", namespace=name))
     kind = f"lanes::LaneArray<{name}::Pair, {name}::step, {pes}, {drain}, {chain_bits}>"

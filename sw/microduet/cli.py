@@ -103,7 +103,7 @@ def run(
     precision
         fixed16, fixed32 or int8
     traffic
-        uniform, zipf, or a file of ids (.npy, or text with an item per line)
+        uniform, zipf, zipf:EXPONENT, or a file of ids (.npy, or text with an item per line)
     memory
         what answers the memory channels: dram, with the timing of HBM2 and DDR4, or simple, after a fixed time
     config

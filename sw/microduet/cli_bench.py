@@ -1,8 +1,10 @@
 """The commands `microduet bench engine` and `microduet bench sim`."""
 
+from typing import Literal
+
 import cyclopts
 
-from microduet_sim.dram import Memory
+from microduet_sim.dram import Memory, Profile, RefreshMode
 
 bench = cyclopts.App(name="bench", help="Measure the engine and the simulation.")
 
@@ -51,6 +53,71 @@ def bench_engine(
     return implementation.engine(model, options)
 
 
+@bench.command(name="lookup")
+def bench_lookup(
+    *,
+    model: tuple[str, ...] = (),
+    dim: tuple[int, ...] = (),
+    precision: str | None = None,
+    profile: Profile = "default",
+    plan: Literal["best", "rule", "paper-built", "paper-literal"] | None = None,
+    refresh: RefreshMode = "aligned",
+    traffic: tuple[str, ...] = (),
+    items: int = 1000,
+    lookups: tuple[int, ...] = (1,),
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """How long lookups last, of items 2 us apart on real DRAM timing, and when they would limit the engine.
+
+    Lookup latency counts from the first beat of an item's ids to the last element in its place. lookup_bound_share is
+    the least time that the slowest channel needs per item, over the time that the engine takes per item.
+
+    Example: microduet bench lookup --model microrec-large --refresh staggered --json
+
+    Parameters
+    ----------
+    model
+        may be given several times; all four of the zoo if not given
+    dim
+        elements of a row of rmc2, may be given several times; 4, 8, 16, 32 and 64 if not given
+    precision
+        fixed16 for MicroRec's models and fixed32 for rmc2, as in the paper, if not given
+    profile
+        default: what the card's memory allows. microrec: the paper's reader, 32 bits wide with one read under way
+    plan
+        where the tables lie; best if not given, paper-built for MicroRec's models under the profile microrec
+    refresh
+        aligned, staggered, off, single-bank or postponed; the JSON says whether the card could do it
+    traffic
+        uniform, zipf, zipf:EXPONENT or a file of ids, may be given several times; uniform and zipf if not given
+    items
+        one at a time, 2 us apart
+    lookups
+        make every lookup in DRAM so many times and sum the rows (the paper's Figure 7); may be given several times
+    seed
+        of the model and the ids
+    json
+        print one JSON object instead of a table
+    """
+    from microduet import lookup_bench as implementation
+
+    options = implementation.LookupOptions(
+        models=model or implementation.DEFAULT_MODELS,
+        dims=dim or implementation.DIMS,
+        precision=precision,
+        profile=profile,
+        plan=plan,
+        refresh=refresh,
+        traffic=traffic or implementation.TRAFFIC,
+        items=items,
+        lookups=lookups,
+        seed=seed,
+        json=json,
+    )
+    return implementation.main(options)
+
+
 @bench.command(name="sim")
 def bench_sim(
     *,
@@ -58,6 +125,7 @@ def bench_sim(
     precision: str = "fixed16",
     items: int = 1024,
     seed: int = 0,
+    memory: Memory = "dram",
     cold: bool = True,
     json: bool = False,
 ) -> int:
@@ -71,6 +139,8 @@ def bench_sim(
         as for run, which knows the other options too
     items
         of each of the runs that are compared
+    memory
+        dram or simple; memory_share is the part of the time that its model takes
     json
         print one JSON object instead of a table
     cold
@@ -79,5 +149,5 @@ def bench_sim(
     from microduet import bench as implementation
     from microduet.job import RunOptions
 
-    options = RunOptions(items=items, precision=precision, seed=seed, json=json)
+    options = RunOptions(items=items, precision=precision, seed=seed, memory=memory, json=json)
     return implementation.sim(model, options, cold=cold)

@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.config import EngineConfig
+from microduet_hw.lookup.geometry import packet_words
 
 BEAT_WORDS = 16
 """Words of 32 bits in a beat of 512 bits."""
 
 
 def packet_beats(config: EngineConfig) -> int:
-    """Beats of one item: tag and indices, then the dense elements on fresh beats."""
+    """Beats of one item: tag, indices at their `packet_words`, then the dense elements on fresh beats."""
     dense_bits = config.dense * config.precision.width
     return math.ceil((1 + config.lookups) / BEAT_WORDS) + math.ceil(dense_bits / (BEAT_WORDS * 32))
 
@@ -35,7 +36,7 @@ def pack_items(
     items = len(sparse)
     words = np.zeros((items, packet_beats(config) * BEAT_WORDS), np.uint32)
     words[:, 0] = np.arange(items) if tags is None else tags
-    words[:, 1 : 1 + config.lookups] = sparse
+    words[:, list(packet_words(config))] = sparse
     if config.dense and dense is not None:
         first = math.ceil((1 + config.lookups) / BEAT_WORDS) * BEAT_WORDS
         kind = "i" if config.precision.signed else "u"

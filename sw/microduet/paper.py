@@ -42,6 +42,21 @@ MICROREC = {
 72.1 % matches the text."""
 
 
+TABLE_4 = {"microrec-small": 458.0, "microrec-large": 1030.0}
+"""Lookup latency in ns with products; the text says 1630 ns for the large model."""
+TABLE_5 = {
+    ("rmc2-8", 4): 334.5, ("rmc2-8", 8): 353.7, ("rmc2-8", 16): 411.6, ("rmc2-8", 32): 486.3, ("rmc2-8", 64): 648.4,
+    ("rmc2-12", 4): 648.5, ("rmc2-12", 8): 707.4, ("rmc2-12", 16): 817.4, ("rmc2-12", 32): 972.7,
+    ("rmc2-12", 64): 1296.9,
+}  # fmt: skip
+"""Lookup latency in ns by tables and elements (of 32 bits) per row."""
+
+
+def lookup_ns(model: str, dim: int | None) -> float | None:
+    """The paper's lookup latency of a model, if it has any."""
+    return TABLE_4.get(model) if dim is None else TABLE_5.get((model, dim))
+
+
 def figures(model: str, precision: str) -> PaperFigures | None:
     """The paper's figures for a model and precision, if it has any."""
     return MICROREC.get((model, precision))

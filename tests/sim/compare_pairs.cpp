@@ -60,7 +60,7 @@ class ScalarPairs {
 struct Stimulus {
     Random random;
     int rows, pairs, bits;
-    uint32_t x[64];
+    uint32_t x[128];  // words of the widest operand of any case
 
     ArrayInputs next() {
         for (int k = 0; 32 * k < bits; ++k) x[k] = static_cast<uint32_t>(random.next());

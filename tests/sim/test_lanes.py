@@ -45,6 +45,7 @@ CASES = [
     (Precision.FIXED16, 3, 20, 20, SSE),
     (Precision.FIXED32, 3, 40, 6, WIDEST),
     (Precision.FIXED32, 1, 6, 1, AVX2),
+    (Precision.FIXED32, 64, 4, 2, WIDEST),  # a word of 2,048 bits
     (Precision.INT8, 9, 34, 4, WIDEST),
     (Precision.INT8, 4, 10, 5, SSE),
 ]

@@ -1,6 +1,9 @@
 """What is fixed about lookups before any index comes: who serves them, where rows lie, when indices are dealt out."""
 
+import functools
+import itertools
 import math
+from collections import deque
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Value
@@ -196,14 +199,47 @@ def dense_beats(config: EngineConfig) -> int:
     return math.ceil(config.dense * config.precision.width / ITEM_BITS)
 
 
+@functools.lru_cache(maxsize=16)
+def packet_words(config: EngineConfig) -> tuple[int, ...]:
+    """For every lookup, in the order of features: its word in the item packet.
+
+    Lookups stand in rounds, in each of which a source is asked for one row at most, so that a beat of the packet keeps
+    as many sources busy as it can. A source's own lookups stand in the order in which it serves them.
+    """
+    firsts = [0, *itertools.accumulate(feature.lookups for feature in config.features)]
+    waiting: list[deque[int]] = []
+    asked: list[list[int]] = [[] for _ in range(firsts[-1])]
+    for number, source in enumerate(config.sources):
+        served = (
+            firsts[part.feature] + k for part in in_order(source) for k in part.served(config.features[part.feature])
+        )
+        waiting.append(deque(dict.fromkeys(served)))
+        for lookup in waiting[-1]:
+            asked[lookup].append(number)
+    words = [0] * firsts[-1]
+    word = itertools.count(1)
+    while any(waiting):
+        busy: set[int] = set()
+        for lookup in sorted({queue[0] for queue in waiting if queue}):
+            sources = asked[lookup]
+            if busy.isdisjoint(sources) and all(waiting[number][0] == lookup for number in sources):
+                words[lookup] = next(word)
+                busy.update(sources)
+                for number in sources:
+                    waiting[number].popleft()
+    return tuple(words)
+
+
 def packet_positions(config: EngineConfig, plan: SourcePlan) -> list[int]:
     """For every lookup of the source, in the order of service: its word in the item packet."""
-    starts: list[int] = []
-    word = 1
-    for feature in config.features:
-        starts.append(word)
-        word += feature.lookups
-    return [starts[p.part.feature] + lookup for p in plan.parts for lookup in p.served]
+    words = packet_words(config)
+    return [words[lookup] for lookup in served_lookups(config, plan)]
+
+
+def served_lookups(config: EngineConfig, plan: SourcePlan) -> list[int]:
+    """The source's lookups in the order of service, counted over all features."""
+    firsts = [0, *itertools.accumulate(feature.lookups for feature in config.features)]
+    return [firsts[p.part.feature] + lookup for p in plan.parts for lookup in p.served]
 
 
 def schedule(config: EngineConfig, plans: tuple[SourcePlan, ...]) -> tuple[Step, ...]:

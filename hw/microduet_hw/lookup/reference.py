@@ -15,6 +15,8 @@ from microduet_hw.lookup.geometry import (
     dense_beats,
     index_beats,
     packet_positions,
+    packet_words,
+    served_lookups,
     source_plan,
 )
 from microduet_hw.lookup.pooling import saturated
@@ -34,8 +36,8 @@ class Packet:
 
 def packet_beats(config: EngineConfig, packet: Packet) -> list[int]:
     """The beats of `packet`, as unsigned integers; excess beats are all ones."""
-    words = [packet.tag, *packet.indices]
-    head = sum(word << 32 * k for k, word in enumerate(words))
+    placed = zip((0, *packet_words(config)), (packet.tag, *packet.indices), strict=True)
+    head = sum(value << 32 * word for word, value in placed)
     dense = sum(element << config.precision.width * k for k, element in enumerate(packet.dense))
     mask = (1 << ITEM_BITS) - 1
     beats = [head >> ITEM_BITS * k & mask for k in range(index_beats(config))]
@@ -89,11 +91,8 @@ def _lookups(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tup
     """Per lookup of a source: its part, and its index or None if it did not come."""
     parts = [part for part in plan.parts for _ in part.served]
     come = ITEM_WORDS * (index_beats(config) if packet.beats is None else packet.beats)
-    positions = packet_positions(config, plan)
-    return [
-        (part, packet.indices[position - 1] if position < come else None)
-        for part, position in zip(parts, positions, strict=True)
-    ]
+    served = zip(parts, served_lookups(config, plan), packet_positions(config, plan), strict=True)
+    return [(part, packet.indices[lookup] if word < come else None) for part, lookup, word in served]
 
 
 def _row(

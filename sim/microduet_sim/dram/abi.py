@@ -15,7 +15,16 @@ _TIMES = (
     *("CL", "CWL", "tRCDRD", "tRCDWR", "tRP", "tRAS", "tRC", "tRTP", "tWR", "tWTR_S", "tWTR_L", "tRTW"),
     *("tCCD_S", "tCCD_L", "tRRD_S", "tRRD_L", "tFAW", "tRFC", "tREFI", "tRFCSB", "tREFISB"),
 )
-_REST = ("refresh", "refresh_phase", "refresh_postpone", "closed_page", "window", "age_limit", "outstanding")
+_REST = (
+    "refresh",
+    "refresh_phase",
+    "refresh_postpone",
+    "closed_page",
+    "window",
+    "age_limit",
+    "outstanding",
+    "narrow_bytes",
+)
 
 
 class MdSegment(ctypes.Structure):
@@ -30,6 +39,7 @@ class MdDram(ctypes.Structure):
     _fields_ = (
         ("tCK_ns", F64),
         ("delay_ns", F64),
+        ("narrow_ns", F64),
         *((name, U32) for name in _BEFORE),
         ("bytes", U64),
         *((name, U32) for name in _TIMES),
@@ -66,6 +76,8 @@ def dram_argument(parameters: DramParameters, *, channel: int = 0, channels: int
     return MdDram(
         tCK_ns=parameters.tCK_ns,
         delay_ns=parameters.delay_ns,
+        narrow_ns=1000 / parameters.narrow_mhz if parameters.narrow_mhz else 0.0,
+        narrow_bytes=parameters.narrow_bits // 8,
         **{name: getattr(parameters, name) for name in (*_BEFORE, "bytes", *_TIMES)},
         refresh=REFRESHES.index(parameters.refresh),
         refresh_phase=interval * channel // channels if staggered else 0,

@@ -108,6 +108,8 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     switch_ns: float
     switch_hop_ns: float
     distance: int
+    narrow_bits: int
+    narrow_mhz: float
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -160,7 +162,16 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return parse_map(self.address_map, sizes)
 
     def _check_ranges(self) -> None:
-        may_be_zero = {"refresh_postpone", "tRFCSB", "tREFISB", "pipeline_ns", "switch_ns", "switch_hop_ns", "distance"}
+        may_be_zero = {
+            "refresh_postpone",
+            "tRFCSB",
+            "tREFISB",
+            "pipeline_ns",
+            "switch_ns",
+            "switch_hop_ns",
+            "distance",
+            "narrow_mhz",
+        }
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, str):
@@ -171,6 +182,7 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             if value >= 1 << 31:
                 raise ValueError(f"{name} must be below 2^31, not {value}")
         _require(self.tCK_ns > 0, f"tCK_ns must be above 0, not {self.tCK_ns}")
+        _require(self.narrow_bits % 8 == 0, f"narrow_bits must be whole bytes, not {self.narrow_bits}")
         for name in ("bus_bits", "BL", "bank_groups", "banks_per_group", "rows", "page_bytes"):
             value = getattr(self, name)
             _require(value & (value - 1) == 0, f"{name} must be a power of two, not {value}")

@@ -60,6 +60,18 @@ class ChannelContents {
             if (fill(next->part, address - next->part.base, beat)) return;
     }
 
+    // How many of a beat's bytes belong to a row.
+    uint32_t bytes(uint64_t address) const {
+        uint32_t beat[BEAT_BYTES / 4];
+        for (auto next = parts_.rbegin(); next != parts_.rend(); ++next)
+            if (next->part.base <= address && fill(next->part, address - next->part.base, beat)) {
+                const uint64_t row = uint64_t{next->part.columns} * width_ / 8;
+                const uint64_t offset = address & ((1ULL << next->part.stride_log2) - 1);
+                return static_cast<uint32_t>(std::min<uint64_t>(BEAT_BYTES, row > offset ? row - offset : 0));
+            }
+        return BEAT_BYTES;
+    }
+
     void write(uint64_t address, const uint32_t* beat) {
         std::memcpy(written_[address / BEAT_BYTES].data(), beat, BEAT_BYTES);
     }

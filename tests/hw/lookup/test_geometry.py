@@ -15,6 +15,7 @@ from microduet_hw.lookup.geometry import (
     dense_beats,
     index_beats,
     packet_positions,
+    packet_words,
     schedule,
     source_plan,
 )
@@ -42,6 +43,31 @@ def test_schedule_deals_every_index_once_in_order_and_in_sight(tables, dense):
     assert dealt == {plan.source: packet_positions(config, plan) for plan in plans}
     assert [step.beat for step in steps if step.takes] == list(range(index_beats(config) + dense_beats(config)))
     assert [step.dense for step in steps if step.dense is not None] == list(range(dense_beats(config)))
+
+
+@given(tables=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), min_size=1, max_size=20))
+def test_every_lookup_has_a_word_of_its_own_and_sources_take_theirs_in_order(tables):
+    features = [Table(lookups=lookups, places=((source, 0, 20, 0, 4),)) for lookups, source in tables]
+    config = lookup_config(features, [HBM, HBM, ONCHIP, HBM])
+    assert sorted(packet_words(config)) == list(range(1, config.lookups + 1))
+    for number, source in enumerate(config.sources):
+        if source.parts:
+            positions = packet_positions(config, source_plan(config, number))
+            assert positions == sorted(positions)
+
+
+def test_pooled_features_are_dealt_out_side_by_side():
+    tables = [Table(lookups=50, places=((source, 0, 20, 0, 4),)) for source in range(16)]
+    config = lookup_config(tables, [HBM] * 16)
+    steps = schedule(config, tuple(source_plan(config, k) for k in range(16)))
+    assert len(steps) == index_beats(config) == 51  # a beat per step, each word to another source
+
+
+def test_a_table_split_by_columns_asks_both_its_sources_with_one_word():
+    table = Table(dim=6, places=((0, 0, 20, 0, 2), (1, 0, 20, 2, 4)))
+    config = lookup_config([table, Table(places=((1, 0, 20, 0, 4),))], [HBM, HBM])
+    assert packet_words(config) == (1, 2)
+    assert [packet_positions(config, source_plan(config, k)) for k in range(2)] == [[1], [1, 2]]
 
 
 def test_a_crowded_source_does_not_keep_the_others_waiting():

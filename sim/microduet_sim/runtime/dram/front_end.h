@@ -18,14 +18,15 @@ class ClockRatio {
     ClockRatio(const MdDram& parameters, double port_mhz)
         : port_ns_(1000.0 / port_mhz), tCK_ns_(parameters.tCK_ns), delay_ns_(parameters.delay_ns) {}
 
+    double nanoseconds(uint64_t end) const { return static_cast<double>(end) * tCK_ns_; }
+
     // When a request taken at the port's edge `cycle` arrives at the controller.
     uint64_t arrival(uint64_t cycle) const {
         return static_cast<uint64_t>(std::ceil((static_cast<double>(cycle) * port_ns_ + delay_ns_) / tCK_ns_));
     }
-    // The port's first edge that sees data whose transfer ends with DRAM cycle `end`.
-    uint64_t delivery(uint64_t end) const {
-        return static_cast<uint64_t>(std::ceil(static_cast<double>(end) * tCK_ns_ / port_ns_));
-    }
+    // The port's first edge that sees data whose transfer ends with DRAM cycle `end`, or at a time.
+    uint64_t delivery(uint64_t end) const { return edge(nanoseconds(end)); }
+    uint64_t edge(double nanoseconds) const { return static_cast<uint64_t>(std::ceil(nanoseconds / port_ns_)); }
 
   private:
     double port_ns_, tCK_ns_, delay_ns_;
@@ -133,8 +134,21 @@ class FrontEnd final : public MemoryChannel {
             if (tag == WRITE)
                 --writes_under_way_;
             else
-                slot(tag >> 16).delivery[tag & 0xFFFF] = ratio_.delivery(end);
+                deliver(slot(tag >> 16), tag & 0xFFFF, end);
         controller_.completions.clear();
+    }
+
+    void deliver(Read& read, uint64_t burst, uint64_t end) {
+        read.delivery[burst] = ratio_.delivery(end);
+        if (parameters_.narrow_ns == 0) return;
+        uint32_t bytes = 0;  // a narrow reader asks for no more than the row
+        for (uint32_t beat = 0; beat < read.request.beats; ++beat) {
+            const uint64_t address = read.request.address + uint64_t{BEAT_BYTES} * beat;
+            if (address / parameters_.burst_bytes - read.first_burst == burst) bytes += contents_.bytes(address);
+        }
+        const uint32_t beats = (bytes + parameters_.narrow_bytes - 1) / parameters_.narrow_bytes;
+        narrow_free_ns_ = std::max(narrow_free_ns_, ratio_.nanoseconds(end)) + beats * parameters_.narrow_ns;
+        read.delivery[burst] = ratio_.edge(narrow_free_ns_);
     }
 
     // The read to serve at `cycle`, or NEVER; then `wake_` says when to look again. A read once begun is finished,
@@ -174,6 +188,7 @@ class FrontEnd final : public MemoryChannel {
     uint64_t writes_under_way_ = 0;  // bursts
     uint64_t chosen_ = NEVER;        // the read whose beats are under way
     uint64_t wake_ = NEVER;
+    double narrow_free_ns_ = 0;
     ReadBeat beat_{};
     bool offered_ = false;
 };

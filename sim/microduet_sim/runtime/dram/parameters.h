@@ -16,13 +16,15 @@ struct MdSegment {
 // Times are in cycles of the DRAM's clock, named as in the JEDEC tables.
 struct MdDram {
     double tCK_ns;
-    double delay_ns;  // of the front end: constant, from the port's edge to the core
+    double delay_ns;   // of the front end: constant, from the port's edge to the core
+    double narrow_ns;  // 0, or the time of a beat of `narrow_bytes` on a narrower bus between the front end and its port
     uint32_t bank_groups, banks_per_group, burst_bytes, burst_cycles;
     uint64_t bytes;
     uint32_t CL, CWL, tRCDRD, tRCDWR, tRP, tRAS, tRC, tRTP, tWR, tWTR_S, tWTR_L, tRTW;
     uint32_t tCCD_S, tCCD_L, tRRD_S, tRRD_L, tFAW, tRFC, tREFI, tRFCSB, tREFISB;
     uint32_t refresh, refresh_phase, refresh_postpone;
     uint32_t closed_page, window, age_limit, outstanding;
+    uint32_t narrow_bytes;
     uint32_t segment_count;
     MdSegment segments[32];
 };
