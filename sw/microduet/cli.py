@@ -111,7 +111,7 @@ def run(
     board
         u280, u55c, or a .toml file that describes a board
     plan
-        a file from `microduet plan` that says where the tables lie; by default the fixed rule's answer
+        a file from `microduet plan` that says where the tables lie; by default the best plan
     seed
         of the model, the ids and the arrivals
     dim

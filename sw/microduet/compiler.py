@@ -13,6 +13,7 @@ from microduet.bundle import Bundle, LayerRecord, Manifest, TableRecord
 from microduet.errors import ModelError
 from microduet.generated import GeneratedTable
 from microduet.planner.check import check
+from microduet.planner.make import make
 from microduet.planner.physical import physical_shape
 from microduet.shape import ModelShape
 from microduet_hw.config import EngineConfig, Precision
@@ -63,7 +64,7 @@ def compile(
     model : a torch module with ``forward(sparse, dense=None)``, ``module.py:factory``, or a model of the zoo by name
         or spec; the zoo's are taken from the cache without torch when they were compiled before
     config : name of a preset, a whole configuration, or None for the search's choice
-    plan : where the tables lie; by default the fixed rule's answer
+    plan : where the tables lie; by default the best plan
     calibration : (sparse, dense) that show the ranges; by default 2,048 items of uniform ids
     out : folder of the bundle; by default one in the user's cache, named by its contents
 
@@ -156,7 +157,7 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
         return _given(shape, target.config, target), placement.plan_of(
             target.config, model=shape.name, board=target.board
         )
-    plan = target.plan or placement.place(shape, precision=target.precision, board=target.board)
+    plan = target.plan or make(shape, precision=target.precision, board=target.board).plan
     if plan.precision != target.precision or plan.board != target.board.name:
         raise ModelError(
             f"the plan is for {plan.precision} on {plan.board}, not {target.precision} on {target.board.name}"

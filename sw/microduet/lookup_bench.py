@@ -117,7 +117,7 @@ def _row(case: Case, options: LookupOptions, traffic: str, lookup_ns: np.ndarray
 
 def _throughput(bundle: Bundle, ids: np.ndarray, settings: Settings, item_ns: float) -> dict[str, object]:
     config = bundle.config
-    loads = channel_loads(config, ids[:SATURATED_ITEMS], settings)
+    loads = channel_loads(config, bundle.table_ids(ids[:SATURATED_ITEMS]), settings)
     slowest = max(loads, key=lambda load: load.bound_ns)
     return {
         "cycles_per_item": round(item_ns * config.engine_mhz / 1000, 3),

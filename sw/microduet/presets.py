@@ -2,6 +2,7 @@
 
 from microduet import boards, placement, search
 from microduet.errors import SearchError
+from microduet.planner.make import make
 from microduet.shape import ModelShape
 from microduet_hw.config import Array, EngineConfig, Precision
 
@@ -82,7 +83,7 @@ def compile_config(
     """
     precision = Precision(precision)
     card = boards.find(board)
-    plan = placement.place(shape, precision=precision, board=card)
+    plan = make(shape, precision=precision, board=card).plan
     chosen = choose(shape, precision=precision, board=card, name=config).chosen
     suffix = "" if config in (None, "default") else f"-{config}"
     return engine_config(

@@ -1,6 +1,7 @@
 """Mode `best`: the plan with the fastest slowest channel, of those one that stores least; with proof if possible."""
 
 import dataclasses
+import sys
 
 from microduet import placement
 from microduet.boards import Board
@@ -77,7 +78,14 @@ def plan(
 
 
 def _or_by_rule(shape: ModelShape, board: Board, found: Plan, outcome: Outcome) -> tuple[Plan, Outcome]:
-    """What was found, or the plan of a rule where that is better: with hundreds of pooled tables it may be."""
+    """What was found, or the plan of a rule where that is better: with hundreds of pooled tables it may be.
+
+    A solution that time cut short may ask for more columns of URAM than it counted: any rule's plan is better then.
+    """
+    try:
+        check(found, shape, board)
+    except PlacementError:
+        outcome = dataclasses.replace(outcome, time=sys.maxsize)
     for rule in (built.plan, placement.place):
         try:
             other = rule(shape, precision=found.precision, board=board).replace(mode=MODE)

@@ -10,7 +10,7 @@ from microduet.planner.model import ONCHIP_BEAT, ONCHIP_FIRST
 from microduet.planner.options import Choices, Kind, onchip_words
 from microduet.planner.solution import MOST_BANKS
 
-WORKERS, SEED = 2, 1
+WORKERS, SEED = 1, 1
 BANK_WORDS = 4096
 """Words of a column of URAM, in which a bank's size is rounded up."""
 Key = TypeVar("Key")
@@ -108,7 +108,9 @@ class Core:
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = WORKERS
         solver.parameters.random_seed = SEED
-        solver.parameters.max_time_in_seconds = seconds
+        # Counted in the solver's own steps, about a second each, so that equal inputs give equal plans everywhere.
+        solver.parameters.max_deterministic_time = seconds
+        solver.parameters.max_time_in_seconds = 4 * seconds
         status = solver.solve(self.model, _Watcher(name, progress) if progress else None)
         return Run(solver, status)
 
