@@ -50,4 +50,4 @@ def _check_vector(config: EngineConfig) -> None:
         require(position == end, f"the vector has a gap or an overlap at element {end}")
         end = position + width
     require(config.vector_slots >= 2, f"vector_slots must be at least 2, not {config.vector_slots}")
-    require(1 <= config.outstanding <= 64, f"outstanding must be 1 to 64 (AXI IDs), not {config.outstanding}")
+    require(2 <= config.outstanding <= 64, f"outstanding must be 2 to 64 (AXI IDs), not {config.outstanding}")

@@ -78,7 +78,8 @@ def bench_lookup(
     Parameters
     ----------
     model
-        may be given several times; all four of the zoo if not given
+        may be given several times; all four of the zoo if not given. rows-64 and rows-128 are one table whose rows of
+        so many bytes are all that takes time: lookup_bound_share is then the share of its bound that a channel reaches
     dim
         elements of a row of rmc2, may be given several times; 4, 8, 16, 32 and 64 if not given
     precision

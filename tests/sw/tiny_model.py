@@ -7,7 +7,7 @@ class Tiny(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.users, self.items = torch.nn.Embedding(50, 4), torch.nn.Embedding(4000, 6)
+        self.users, self.items = torch.nn.Embedding(50, 4), torch.nn.Embedding(400_000, 6)
         self.layers = torch.nn.Sequential(
             torch.nn.Linear(10, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1), torch.nn.Sigmoid()
         )
