@@ -87,7 +87,7 @@ def bench_lookup(
     profile
         default: what the card's memory allows. microrec: the paper's reader, 32 bits wide with one read under way
     plan
-        where the tables lie; best if not given, paper-built for MicroRec's models under the profile microrec
+        where the tables lie; best if not given, paper-built under the profile microrec
     refresh
         aligned, staggered, off, single-bank or postponed; the JSON says whether the card could do it
     traffic

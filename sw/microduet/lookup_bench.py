@@ -182,8 +182,8 @@ def _repeated(model: zoo.ZooModel, lookups: int, precision: Precision) -> zoo.Zo
 
 def _compile(case: Case, options: LookupOptions) -> Bundle:
     board, shape = "u280", case.model.shape
-    paper_built = options.profile == "microrec" and case.dim is None
-    mode = options.plan or ("rule" if shape.name in DEEP else "paper-built" if paper_built else "best")
+    usual = "rule" if shape.name in DEEP else "paper-built" if options.profile == "microrec" else "best"
+    mode = options.plan or usual
     plan = make(shape, precision=case.precision, board=boards.find(board), mode=mode).plan
     return compiler.compile(case.model, board=board, precision=case.precision, plan=plan)
 
