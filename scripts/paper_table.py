@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
     for model, precision in ROWS:
         command = ["bench", "engine", "--model", model]
         command += [] if precision == "fixed16" else ["--precision", precision]
+        command += ["--memory", "simple"]
         answer = subprocess.run([program, *command, *arguments, "--json"], stdout=subprocess.PIPE, check=False)
         worst = max(worst, answer.returncode)
         if not answer.stdout:

@@ -83,7 +83,7 @@ def bench_lookup(
     dim
         elements of a row of rmc2, may be given several times; 4, 8, 16, 32 and 64 if not given
     precision
-        fixed16 for MicroRec's models and fixed32 for rmc2, as in the paper, if not given
+        if not given, fixed32 for rmc2 and under the profile microrec, as in the paper, and fixed16 else
     profile
         default: what the card's memory allows. microrec: the paper's reader, 32 bits wide with one read under way
     plan

@@ -158,7 +158,8 @@ def _throughput(bundle: Bundle, ids: np.ndarray, settings: Settings, item_ns: fl
 def _cases(options: LookupOptions) -> Iterator[Case]:
     for name in options.models:
         rmc2 = name.startswith("rmc2")
-        precision = Precision(options.precision or ("fixed32" if rmc2 else "fixed16"))
+        narrow = rmc2 or options.profile == "microrec"  # the paper times lookups of elements of 32 bits
+        precision = Precision(options.precision or ("fixed32" if narrow else "fixed16"))
         for dim in options.dims if rmc2 else (None,):
             model = DEEP.get(name) or zoo.find(name, seed=options.seed, dim=dim or DIMS[0])
             for lookups in options.lookups:
