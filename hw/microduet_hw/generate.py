@@ -42,4 +42,5 @@ def convert(component: Component, name: str) -> str:
 
 def _sorted_ports(header: re.Match[str]) -> str:
     """A module's header with its ports in alphabetical order: Amaranth lists clock domains in the order of a set."""
-    return f"{header['name']}({', '.join(sorted(header['ports'].split(', ')))});"
+    ports = sorted("".join(header["ports"].split()).split(","))
+    return f"{header['name']}({', '.join(ports)});"

@@ -19,7 +19,7 @@ class Mixed(torch.nn.Module):
     def __init__(self, *, seed: int = 0, outputs: int = 1, sigmoid: bool = True) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.items = GeneratedEmbedding(5000, 6, 3, 1)
+        self.items = GeneratedEmbedding(300_000, 6, 3, 1)
         self.users = torch.nn.Embedding(40, 4)
         self.history = torch.nn.EmbeddingBag(300, 5, mode="sum")
         self.mlp = torch.nn.Sequential(

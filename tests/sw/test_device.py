@@ -27,7 +27,7 @@ from tests.sw.cases import Mixed
 
 CHANNEL = 0
 """The source that holds the generated table: one read of it per item."""
-USER, ITEM, USERS, ITEMS = 0, 1, 40, 5000
+USER, ITEM, USERS, ITEMS = 0, 1, 40, 300_000
 """Columns of `sparse` and rows of their tables: the first lies on chip, the second in the channel."""
 PRECISIONS = [str(precision) for precision in Precision]
 
@@ -227,9 +227,9 @@ WRONG = [
     (lambda s, d: (s[:, :5], d), r"sparse must have shape \(items, 6\), not \(4, 5\)"),
     (lambda s, d: (s[0], d), r"sparse must have shape \(items, 6\), not \(6,\)"),
     (lambda s, d: (s[:0], d[:0]), "sparse must hold at least one item, not 0"),
-    (changed(ITEM, -1), r"sparse\[2, 1\] must be 0 to 4999 \(feature 1\), not -1"),
+    (changed(ITEM, -1), r"sparse\[2, 1\] must be 0 to 299999 \(feature 1\), not -1"),
     (changed(USER, USERS), r"sparse\[2, 0\] must be 0 to 39 \(feature 0\), not 40"),
-    (changed(ITEM, 1 << 40), r"sparse\[2, 1\] must be 0 to 4999"),
+    (changed(ITEM, 1 << 40), r"sparse\[2, 1\] must be 0 to 299999"),
     (lambda s, d: (s, None), r"dense must be float32 of shape \(4, 3\), not None"),
     (lambda s, d: (s, d.astype(float)), "dense must have dtype float32, not float64"),
     (lambda s, d: (s, d[:3]), r"dense must have shape \(4, 3\), not \(3, 3\)"),

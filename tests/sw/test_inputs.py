@@ -9,6 +9,7 @@ from microduet.packets import pack_items, packet_beats
 from microduet.presets import compile_config
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import EngineConfig
+from microduet_hw.lookup.geometry import packet_words
 
 TABLES = [(10, 4, 1), (20, 4, 2), (3, 2, 1)]
 
@@ -96,7 +97,8 @@ def test_packets_hold_tag_indices_and_dense_on_fresh_beats(precision: str, width
     assert words.shape == (7, 16 * packet_beats(engine)) == (7, 16 * (beats + 1))
     for item in range(7):
         packet = words[item].tobytes()
-        head = b"".join(int(v).to_bytes(4, "little") for v in [tags[item], *sparse[item]])
+        placed = dict(zip([0, *packet_words(engine)], [tags[item], *sparse[item]], strict=True))
+        head = b"".join(int(placed[word]).to_bytes(4, "little") for word in sorted(placed))
         tail = b"".join(int(v).to_bytes(width, "little", signed=precision != "int8") for v in dense[item])
         assert packet == head.ljust(64 * beats, b"\0") + tail.ljust(64, b"\0")
 

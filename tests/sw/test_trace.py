@@ -114,7 +114,7 @@ def test_mixed_module_keeps_its_order_and_dense_place() -> None:
     shape = trace(Mixed()).shape
     assert [(f.rows, f.dim, f.lookups, f.position) for f in shape.features] == [
         (40, 4, 1, 9),
-        (5000, 6, 1, 0),
+        (300_000, 6, 1, 0),
         (300, 5, 4, 13),
     ]
     assert (shape.dense, shape.dense_position) == (3, 6)

@@ -27,7 +27,7 @@ PRECISIONS = [str(precision) for precision in Precision]
 
 
 def tiny_config(*, hidden: tuple[int, ...] = (8,), rows: int = 500) -> EngineConfig:
-    features = concatenated([(rows, 4, 1), (5000, 8, 2)])
+    features = concatenated([(rows, 4, 1), (300_000, 8, 2)])
     layers = perceptron(12, (*hidden, 1))
     return compile_config(ModelShape(name="tiny", features=features, hidden=layers[:-1], output=layers[-1]))
 
@@ -144,7 +144,7 @@ def test_configuration_gets_a_model_with_random_weights(tmp_path: Path, hidden: 
 
 
 def test_reads_come_in_the_order_of_features_wherever_tables_lie(tmp_path: Path) -> None:
-    config = tiny_config(rows=5000)
+    config = tiny_config(rows=300_000)
     features = [(1, config.features[1], 0), (0, config.features[0], 1 << 20)]
     parts = tuple(
         Part(feature=number, rows=feature.rows, columns=feature.dim, base=base, stride_log2=5)
@@ -157,7 +157,7 @@ def test_reads_come_in_the_order_of_features_wherever_tables_lie(tmp_path: Path)
 
 
 def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:
-    config = tiny_config(rows=5000)  # nothing lies on chip, so there is no large memory either
+    config = tiny_config(rows=300_000)  # nothing lies on chip, so there is no large memory either
     (tmp_path / "c.json").write_bytes(config.to_json())
     assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
     stem = "microduet_tiny_fixed16"
@@ -214,7 +214,7 @@ def with_dense() -> EngineConfig:
     layers = perceptron(14, (8, 1))
     shape = ModelShape(
         name="d",
-        features=concatenated([(500, 4, 1), (5000, 8, 2)]),
+        features=concatenated([(500, 4, 1), (300_000, 8, 2)]),
         dense=2,
         dense_position=12,
         hidden=layers[:-1],
