@@ -42,5 +42,8 @@ def convert(component: Component, name: str) -> str:
 
 def _sorted_ports(header: re.Match[str]) -> str:
     """A module's header with its ports in alphabetical order: Amaranth lists clock domains in the order of a set."""
-    ports = sorted("".join(header["ports"].split()).split(","))
+    # An escaped name ends with a space.
+    ports = sorted(
+        f"{port.strip()} " if port.strip()[0] == "\\" else port.strip() for port in header["ports"].split(",")
+    )
     return f"{header['name']}({', '.join(ports)});"

@@ -47,7 +47,7 @@ def test_figures_repeat_with_their_seed(capsys):
 def test_run_shows_tables_and_the_placement(capsys):
     assert run("run", TINY, "--items", "40", "--traffic", "zipf") == 0
     printed = capsys.readouterr()
-    for words in ("cycles per item", "idle latency", "multiplier use", "paper", "hbm"):
+    for words in ("cycles per item", "idle latency", "multiplier use", "paper", "ddr"):
         assert words in printed.out.lower()
     assert "Traceback" not in printed.err
 

@@ -119,6 +119,11 @@ def test_explains_what_does_not_fit(tables, board, message):
         planned(tables, "best", board=board, seconds=3)
 
 
+@pytest.mark.parametrize("tables", [[(6713, 81, 2)] * 16, [(1, 1, 1), (1, 48, 1), (1239, 33, 2), (16013, 1, 2)] * 16])
+def test_keeps_to_the_share_of_uram_where_rows_are_longer_on_chip_than_off(tables):
+    planned(tables, "best", seconds=1)
+
+
 def test_knows_its_modes():
     with pytest.raises(MicroduetError, match="mode must be best, paper-built, paper-literal, rule, not 'worst'"):
         planned([(10, 4, 1)], "worst")

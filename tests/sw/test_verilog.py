@@ -145,7 +145,7 @@ def test_configuration_gets_a_model_with_random_weights(tmp_path: Path, hidden: 
 
 def test_reads_come_in_the_order_of_features_wherever_tables_lie(tmp_path: Path) -> None:
     config = tiny_config(rows=300_000)
-    features = [(1, config.features[1], 0), (0, config.features[0], 1 << 20)]
+    features = [(1, config.features[1], 0), (0, config.features[0], 1 << 24)]
     parts = tuple(
         Part(feature=number, rows=feature.rows, columns=feature.dim, base=base, stride_log2=5)
         for number, feature, base in features

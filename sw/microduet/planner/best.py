@@ -1,7 +1,6 @@
 """Mode `best`: the plan with the fastest slowest channel, of those one that stores least; with proof if possible."""
 
 import dataclasses
-import sys
 
 from microduet import placement
 from microduet.boards import Board
@@ -78,14 +77,7 @@ def plan(
 
 
 def _or_by_rule(shape: ModelShape, board: Board, found: Plan, outcome: Outcome) -> tuple[Plan, Outcome]:
-    """What was found, or the plan of a rule where that is better: with hundreds of pooled tables it may be.
-
-    A solution that time cut short may ask for more columns of URAM than it counted: any rule's plan is better then.
-    """
-    try:
-        check(found, shape, board)
-    except PlacementError:
-        outcome = dataclasses.replace(outcome, time=sys.maxsize)
+    """What was found, or the plan of a rule where that is better: with hundreds of pooled tables it may be."""
     for rule in (built.plan, placement.place):
         try:
             other = rule(shape, precision=found.precision, board=board).replace(mode=MODE)

@@ -79,10 +79,10 @@ def _fill_banks(
 ) -> None:
     room = onchip_words(choices.board)
     used = 0
-    for words, of in order:
+    for _, of in order:
         option = next((k for k, option in enumerate(choices.options[of]) if option.kind is None), None)
         while option is not None and left[of]:
-            beats = choices.options[of][option].beats
+            beats, words = choices.options[of][option].beats, choices.options[of][option].words
             banks = [bank for bank in solution.banks if bank_ps(bank + Counter({beats: 1})) <= slowest]
             count = len(solution.banks) + (not banks)
             if used + words > room - (count - 1) * BANK_WORDS or count > MOST_BANKS:
