@@ -98,13 +98,17 @@ class Case:
 
 def measure(case: Case, options: LookupOptions, progress: Steps) -> Iterator[dict[str, object]]:
     """A row per kind of traffic."""
+    # What is wrong with the traffic is said before anything is built.
+    batches = {
+        traffic: make_ids(case.model.shape, items=options.items, traffic=traffic, seed=options.seed)
+        for traffic in options.traffic
+    }
     bundle = _compile(case, options)
     config = bundle.config
     settings = dram_settings(refresh=options.refresh, profile=options.profile)
     what = f"{case.model.shape.name} {case.dim or ''}".strip()
     with Device(bundle, dram=settings, progress=lambda done, of, step: progress(f"build: {step}", done, of)) as device:
-        for traffic in options.traffic:
-            ids = make_ids(case.model.shape, items=options.items, traffic=traffic, seed=options.seed)
+        for traffic, ids in batches.items():
             saturated = device.run(ids[:SATURATED_ITEMS])
             _, mismatches = compare(bundle, saturated, ids[:SATURATED_ITEMS], None)
             arrivals = np.arange(options.items) * round(INTERVAL_US * config.engine_mhz)
@@ -159,11 +163,17 @@ def _cases(options: LookupOptions) -> Iterator[Case]:
     for name in options.models:
         rmc2 = name.startswith("rmc2")
         narrow = rmc2 or options.profile == "microrec"  # the paper times lookups of elements of 32 bits
-        precision = Precision(options.precision or ("fixed32" if narrow else "fixed16"))
+        precision = _precision(options.precision or ("fixed32" if narrow else "fixed16"))
         for dim in options.dims if rmc2 else (None,):
             model = DEEP.get(name) or zoo.find(name, seed=options.seed, dim=dim or DIMS[0])
             for lookups in options.lookups:
                 yield Case(model=_repeated(model, lookups, precision), dim=dim, precision=precision, lookups=lookups)
+
+
+def _precision(name: str) -> Precision:
+    if name not in set(Precision):
+        raise InputError(f"precision must be {', '.join(Precision)}, not {name!r}")
+    return Precision(name)
 
 
 def _repeated(model: zoo.ZooModel, lookups: int, precision: Precision) -> zoo.ZooModel:
