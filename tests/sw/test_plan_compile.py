@@ -19,12 +19,13 @@ BOARD = boards.find("u280")
 
 
 def joined(precision: Precision, *products: tuple[int, int]) -> Plan:
-    """Every physical table of `Mixed` on a channel of its own."""
+    """Every physical table of `Mixed` on a channel of its own, the first on the largest."""
     shape = trace(Mixed()).shape
     tables = physical_shape(shape, products).features
     held = [pieces.whole(number, table, precision) for number, table in enumerate(tables)]
     sources: list[PlannedSource] = []
-    for channel, piece in zip(BOARD.channels, held, strict=False):
+    channels = sorted(BOARD.channels, key=lambda channel: -channel.size)
+    for channel, piece in zip(channels, held, strict=False):
         laid = pieces.one_after_another([piece])
         sources.append(pieces.planned(channel, laid, tables=tables, precision=precision))
     return Plan(
