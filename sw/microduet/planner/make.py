@@ -51,7 +51,7 @@ def make(
 
     Parameters
     ----------
-    seconds : that mode `best` may take
+    seconds : that mode `best` may take, counted in the solver's own steps, so that equal inputs give equal plans
     progress : called by it with what is minimised, the best value so far and the bound
 
     Raises
