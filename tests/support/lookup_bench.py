@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import cocotb
 import numpy as np
@@ -16,6 +17,10 @@ from tests.support.axi_memory import Fate, Memory
 from tests.support.dram_memory import DramMemory
 from tests.support.lookups import memory_image, random_tables
 from tests.support.streams import StreamSink, start_clocks
+
+
+def rows_at(config, number):
+    return [number % feature.rows for feature in config.features for _ in range(feature.lookups)]
 
 
 def random_packet(config, rng, *, faulty):
@@ -61,13 +66,16 @@ class LookupBench:
     waits : probability of a wait on every stream, in every cycle
     latency : the least number of cycles that no answer takes
     dram : what stands behind the channels of each kind, in place of a memory with such latencies and faults
+    in_order : whether item n looks up row n of every table, modulo its rows, instead of random ones
     """
 
-    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None):
+    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None, in_order=False):
         self.dut, self.config, self.waits, self.dram = dut, config, waits, dram
         rng = np.random.default_rng(random.getrandbits(32))
         self.tables = random_tables(config, rng)
         self.packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
+        if in_order:
+            self.packets = [replace(packet, indices=rows_at(config, n)) for n, packet in enumerate(self.packets)]
         plans = {source: source_plan(config, source) for source in config.channels}
         wanted = {source: [reads(plan, config, packet) for packet in self.packets] for source, plan in plans.items()}
         self.reads = {source: list(itertools.chain.from_iterable(items)) for source, items in wanted.items()}

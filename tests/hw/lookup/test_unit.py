@@ -133,7 +133,7 @@ async def never_hangs_without_requests(dut):
 @cocotb.test()
 async def bursts_at_the_end_of_a_page(dut):
     """Rows that end at a multiple of 4 KiB: the memory refuses bursts that cross one."""
-    bench = LookupBench(dut, CASES[bench_parameters()["case"]](), items=30, waits=0.0)
+    bench = LookupBench(dut, CASES[bench_parameters()["case"]](), items=30, waits=0.0, in_order=True)
     await bench.run()
     bench.check()
     ends = {address + 32 * beats for memory in bench.memories.values() for address, beats in memory.requests}
