@@ -39,6 +39,14 @@ class Precision(enum.StrEnum):
         """Bits of the integer logit: 8 would tie most of a ranking's head, so int8 ends in 16."""
         return max(16, self.width)
 
+    def accumulator_width(self, terms: int) -> int:
+        """Bits that hold any sum of `terms` products and its bias.
+
+        |x w| <= 2^(w-1) (2^(w-1) - 1) because weights are symmetric, so I products stay below 2^(2w - 2 + log2 I);
+        the bias has the same bound. int8 keeps the 32 bits of its definition.
+        """
+        return 32 if self is Precision.INT8 else 2 * self.width + math.ceil(math.log2(terms))
+
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of configuration objects: immutable, compared by value, read from and written to JSON."""
@@ -116,6 +124,7 @@ class SourceKind(enum.StrEnum):
 
     HBM = "hbm"
     DDR = "ddr"
+    LPDDR = "lpddr"
     ONCHIP = "onchip"
 
 
@@ -224,15 +233,8 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
 
     @property
     def accumulator_width(self) -> int:
-        """Bits that hold any sum of products and its bias.
-
-        |x w| <= 2^(w-1) (2^(w-1) - 1) because weights are symmetric, so I products stay below 2^(2w - 2 + log2 I);
-        the bias has the same bound. int8 keeps the 32 bits of its definition.
-        """
-        if self.precision is Precision.INT8:
-            return 32
-        widest = max(layer.inputs for layer in self.layers)
-        return 2 * self.precision.width + math.ceil(math.log2(widest))
+        """Bits that hold any sum of products and its bias."""
+        return self.precision.accumulator_width(max(layer.inputs for layer in self.layers))
 
     @property
     def multipliers(self) -> int:

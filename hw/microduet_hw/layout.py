@@ -7,13 +7,48 @@ PEs j R .. j R + R - 1. The P mod R outputs that do not fill a step (the leftove
 """
 
 import math
+from typing import Protocol
 
 import numpy as np
 
-from microduet_hw.config import Array, EngineConfig, Frozen
+from microduet_hw.config import Array, Frozen, Layer, Precision
 
 HOLE = -1
 """Stands for "no output" in an order."""
+
+
+class Layers(Protocol):
+    """What the order of weights and words depends on: an `EngineConfig` or a `Stack`."""
+
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic of all layers."""
+        ...
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]:
+        """Layers that arrays compute."""
+        ...
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The arrays, in the order of their layers."""
+        ...
+
+    @property
+    def vector_elements(self) -> int:
+        """Elements of the first layer's input."""
+        ...
+
+    @property
+    def input_lanes(self) -> int:
+        """Elements of a word of it."""
+        ...
+
+    @property
+    def accumulator_width(self) -> int:
+        """Bits that hold any sum of products and its bias."""
+        ...
 
 
 class DrainStep(Frozen, frozen=True, kw_only=True):
@@ -60,7 +95,7 @@ def round_drain(array: Array, *, outputs: int, number: int, last: bool) -> tuple
     return tuple(steps)
 
 
-def plan_layer(config: EngineConfig, number: int) -> LayerPlan:
+def plan_layer(config: Layers, number: int) -> LayerPlan:
     """The plan of hidden layer `number`."""
     array, layer = array_of(config, number), config.hidden[number]
     rounds = math.ceil(layer.outputs / array.pes)
@@ -69,17 +104,17 @@ def plan_layer(config: EngineConfig, number: int) -> LayerPlan:
     return LayerPlan(layer=number, steps=input_words(config, number), rounds=rounds, drains=drains)
 
 
-def input_words(config: EngineConfig, layer: int) -> int:
+def input_words(config: Layers, layer: int) -> int:
     """Words of the input of layer `layer`; the output layer is number ``len(config.hidden)``."""
     return plan_layer(config, layer - 1).words if layer else math.ceil(config.vector_elements / config.input_lanes)
 
 
-def array_of(config: EngineConfig, layer: int) -> Array:
+def array_of(config: Layers, layer: int) -> Array:
     """The array that computes hidden layer `layer`."""
     return next(array for array in config.arrays if layer in array.layers)
 
 
-def input_order(config: EngineConfig, layer: int) -> np.ndarray:
+def input_order(config: Layers, layer: int) -> np.ndarray:
     """Which input stands where: int (words, lanes), element (k, i) is the input in lane i of word k, or HOLE."""
     if layer == 0:
         lanes = config.input_lanes
@@ -101,7 +136,7 @@ def input_order(config: EngineConfig, layer: int) -> np.ndarray:
     return np.stack(rows)
 
 
-def drain_order(config: EngineConfig, layer: int) -> list[tuple[np.ndarray, tuple[DrainStep, ...]]]:
+def drain_order(config: Layers, layer: int) -> list[tuple[np.ndarray, tuple[DrainStep, ...]]]:
     """Per round of hidden layer `layer`: int (drain steps, R) of output numbers or HOLE, and the steps."""
     array = array_of(config, layer)
     result: list[tuple[np.ndarray, tuple[DrainStep, ...]]] = []

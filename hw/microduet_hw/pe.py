@@ -7,7 +7,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import MAX_PES, Array, EngineConfig, Frozen, Precision
-from microduet_hw.layout import plan_layer
+from microduet_hw.layout import Layers, plan_layer
 
 PAIR_BITS = (MAX_PES // 2 - 1).bit_length()
 """Bits of a pair's number."""
@@ -83,7 +83,7 @@ class PeShape(Frozen, frozen=True, kw_only=True):
         return value
 
 
-def pe_shape(config: EngineConfig, array: Array) -> PeShape:
+def pe_shape(config: Layers, array: Array) -> PeShape:
     """Sizes of the PEs of `array`."""
     plans = [plan_layer(config, number) for number in array.layers]
     return PeShape(

@@ -8,9 +8,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Component, In, Out, connect
 
 from microduet_hw.activation import ActivationBuffer, word_layout
-from microduet_hw.config import Array, EngineConfig, Frozen, Precision
+from microduet_hw.config import Array, Frozen, Precision
 from microduet_hw.drain import Drain, DrainShape
-from microduet_hw.layout import plan_layer
+from microduet_hw.layout import Layers, plan_layer
 from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape
 from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sequencer import Sequencer, SequencerShape
@@ -59,7 +59,7 @@ class PeArrayShape(Frozen, frozen=True, kw_only=True):
     drain: DrainShape
 
 
-def pe_array_shape(config: EngineConfig, array: Array) -> PeArrayShape:
+def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
     """Sizes of the control of `array`."""
     plans = tuple(plan_layer(config, number) for number in array.layers)
     pe = pe_shape(config, array)

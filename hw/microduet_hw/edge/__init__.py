@@ -1,0 +1,1 @@
+"""Duet's hardware unit: scratchpad, running sums, memoisation register, user model."""
