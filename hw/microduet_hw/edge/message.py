@@ -47,6 +47,8 @@ class Kind(enum.IntEnum):
     """Context in, user vector out."""
     CHECK = 5
     """A history is summed again and compared with its running sums."""
+    FENCE = 6
+    """Answered when no update of the memoisation register is under way."""
 
 
 class EdgeStatus(enum.IntFlag):
