@@ -220,6 +220,12 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
         return tuple(k for k, source in enumerate(self.sources) if source.kind is not SourceKind.ONCHIP)
 
     @property
+    def counters(self) -> tuple[str, ...]:
+        """Events that the engine counts while a run is on."""
+        per_array = [f"array_{k}_{event}" for k in range(len(self.arrays)) for event in ("busy", "starved", "blocked")]
+        return ("cycles", "vectors", "results", "result_stalls", *per_array)
+
+    @property
     def partners(self) -> tuple[tuple[int, ...], ...]:
         """Sources by groups whose rows are summed together, because they share a pooled feature; most are alone."""
         from microduet_hw.part_rules import partners  # what makes partners of sources is a rule

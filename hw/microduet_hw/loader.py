@@ -34,6 +34,8 @@ class Target(enum.IntEnum):
     OUTPUT_PARAMETERS = 3
     SIGMOID = 4
     ONCHIP = 5
+    MODEL = 6
+    """An edge unit's constants of a model version."""
 
 
 class Loader(wiring.Component):

@@ -2,14 +2,13 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import LiteMaster
-from microduet_hw.config import EngineConfig
 
 ADDRESS_BITS = 12
 COUNTER_BASE = 0x40
@@ -33,16 +32,29 @@ class Register(enum.IntEnum):
     """First 32 bits of the configuration's SHA-256 (read only): does a bundle fit this engine?"""
 
 
-def counter_names(config: EngineConfig) -> tuple[str, ...]:
-    """Events that are counted while a run is on, 64 bits each, from `COUNTER_BASE` on, 8 bytes apart."""
-    per_array = [f"array_{k}_{event}" for k in range(len(config.arrays)) for event in ("busy", "starved", "blocked")]
-    return ("cycles", "vectors", "results", "result_stalls", *per_array)
+class Controlled(Protocol):
+    """What the registers of a unit depend on: an `EngineConfig` or an `EdgeConfig`."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration, as hexadecimal text."""
+        ...
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Events that are counted while a run is on, 64 bits each, from `COUNTER_BASE` on; the first is "cycles"."""
+        ...
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Memory channels, each with a count of reads and one of stalls."""
+        ...
 
 
-def register_map(config: EngineConfig) -> dict[str, int]:
+def register_map(config: Controlled) -> dict[str, int]:
     """Byte address of every register by name; counters have a low word and, 4 bytes on, a high one."""
     registers = {register.name.lower(): int(register) for register in Register}
-    registers |= {name: COUNTER_BASE + 8 * k for k, name in enumerate(counter_names(config))}
+    registers |= {name: COUNTER_BASE + 8 * k for k, name in enumerate(config.counters)}
     for k, source in enumerate(config.channels):
         registers |= {
             f"channel_{source:02}_reads": CHANNEL_BASE + 8 * k,
@@ -70,7 +82,7 @@ class ControlRegisters(wiring.Component):
     interrupt : level, as enabled
     o_run, o_items : a run is on; how many items it takes, which does not change until the next one starts
     i_result : an item has left
-    i_events : one bit per counter of `counter_names`; "cycles" is ignored, it counts every cycle of a run
+    i_events : one bit per counter of the configuration; "cycles" is ignored, it counts every cycle of a run
     i_reads, i_stalls : per memory channel; another clock's, so they may be read only when the engine is idle
     """
 
@@ -83,7 +95,7 @@ class ControlRegisters(wiring.Component):
     i_reads: data.View
     i_stalls: data.View
 
-    def __init__(self, *, config: EngineConfig) -> None:
+    def __init__(self, *, config: Controlled) -> None:
         self._config = config
         # At least one: Verilog has no empty vectors.
         channel = data.ArrayLayout(unsigned(32), max(1, len(config.channels)))
@@ -94,7 +106,7 @@ class ControlRegisters(wiring.Component):
                 "o_run": Out(1),
                 "o_items": Out(32),
                 "i_result": In(1),
-                "i_events": In(len(counter_names(config))),
+                "i_events": In(len(config.counters)),
                 "i_reads": In(channel),
                 "i_stalls": In(channel),
             }
@@ -143,7 +155,7 @@ class ControlRegisters(wiring.Component):
 
     def _counters(self, m: Module, start: Signal) -> dict[int, Value]:
         values: dict[int, Value] = {}
-        for k, name in enumerate(counter_names(self._config)):
+        for k, name in enumerate(self._config.counters):
             counter = Signal(64, name=name)
             event = self.o_run if name == "cycles" else self.i_events[k] & self.o_run
             with m.If(start):

@@ -14,7 +14,6 @@ from microduet_hw.registers import (
     COUNTER_BASE,
     ControlRegisters,
     Register,
-    counter_names,
     register_map,
 )
 from tests.support.bench import bench_parameters, run_bench
@@ -182,7 +181,7 @@ async def count_cycles(dut, counted):
 
 @cocotb.test()
 async def counters_count_during_runs_only(dut):
-    master, registers, names = await connect(dut), register_map(engine()), counter_names(engine())
+    master, registers, names = await connect(dut), register_map(engine()), engine().counters
     await master.write_dword(Register.ITEMS, 1)
     ran = []
     cocotb.start_soon(count_cycles(dut, ran))
@@ -227,7 +226,7 @@ async def state(master):
 async def unmapped_addresses_are_empty(dut):
     master = await connect(dut)
     dut.i_reads.value = dut.i_stalls.value = (1 << 96) - 1
-    names = counter_names(engine())
+    names = engine().counters
     mapped = {
         *Register,
         *range(COUNTER_BASE, COUNTER_BASE + 8 * len(names), 4),

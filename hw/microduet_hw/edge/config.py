@@ -154,6 +154,18 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
         return tuple(k for name in self.streams for k in self.stream_channels(name))
 
     @property
+    def counters(self) -> tuple[str, ...]:
+        """Events that the unit counts while a run is on."""
+        events = ["scratchpad_reads", "scratchpad_writes", "sum_reads", "sum_writes", "pooled_rows", "commits"]
+        steps = [f"{name}_steps" for name, stack in self.stacks.items() if stack is not None]
+        return ("cycles", "messages", "answers", "answer_stalls", *events, *steps, "top_starved")
+
+    @property
+    def stacks(self) -> dict[str, Stack | None]:
+        """The unit's arrays by name; their order is their number in load beats."""
+        return {"dynamic": self.dynamic, "static": self.static, "top": self.top}
+
+    @property
     def features(self) -> tuple[Feature, ...]:
         """What lies in the memory channels, as tables of 16-bit elements: a channel's share of the streamed rows."""
         lengths = [stream_rows(stack) for name, stack in self.streams.items() for _ in self.stream_channels(name)]
