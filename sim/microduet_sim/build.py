@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from microduet_hw.config import EngineConfig
+from microduet_hw.edge.config import EdgeConfig
+from microduet_hw.edge.message import ANSWER_BITS
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.result import BEAT
 from microduet_sim.cache import publish
 from microduet_sim.compiler import (
     COLD,
@@ -59,7 +62,7 @@ class Library:
 
 
 def build(
-    config: EngineConfig,
+    config: EngineConfig | EdgeConfig,
     verilog: dict[str, str],
     *,
     structure: Structure = "composite",
@@ -71,9 +74,9 @@ def build(
 
     Parameters
     ----------
-    config : of the engine
+    config : of the engine or the edge unit
     verilog : its modules, as `microduet_hw.generate.generate` returns them
-    structure : how the simulator is put together
+    structure : how the simulator is put together; an edge unit's is always flat
     wave : make it able to write waves of this kind (of the composite: without the processing elements)
     checks : evaluate the gateware's assertions, all clock edges, and that control is the same in all pairs; slower
     progress : called with the steps of a build
@@ -88,6 +91,7 @@ def build(
         If Verilator, g++, make or perl is not installed.
     """
     start = time.perf_counter()
+    structure = structure if isinstance(config, EngineConfig) else "flat"
     plan = _Plan(config=config, verilog=verilog, structure=structure, wave=wave, checks=checks)
     folder, cached = publish("models", plan.key(), lambda folder: plan.make(folder, progress))
     return Library(path=folder / "model.so", cached=cached, seconds=time.perf_counter() - start)
@@ -156,7 +160,7 @@ def lane_unit(work: Path, *, number: int, pes: int, drain: int, chain_bits: int)
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    config: EngineConfig
+    config: EngineConfig | EdgeConfig
     verilog: dict[str, str]
     structure: Structure
     wave: Wave | None
@@ -174,16 +178,16 @@ class _Plan:
         for name, text in self.verilog.items():
             (work / name).write_text(text)
         (work / "ports.h").write_text(self.ports())
-        flat = self.structure == "flat"
         report = progress or (lambda done, total, what: None)
         report(0, 1, "verilating")
-        top = "engine" if flat else "engine_core"
+        top = self.top()
         verilate(work / f"{top}.v", top=top, prefix="Vmodel", folder=work / "model", flags=self.verilator_flags())
-        (work / "quiet.h").write_text(
-            quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk", inputs=MEMORY_SIDE_INPUTS)
-        )
+        if isinstance(self.config, EngineConfig):
+            (work / "quiet.h").write_text(
+                quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk", inputs=MEMORY_SIDE_INPUTS)
+            )
         units = [Unit(source=RUNTIME / name) for name in (f"{self.structure}_model.cpp", *COMMON_SOURCES)]
-        units += [] if flat else [self.array(work, k) for k in range(len(self.config.arrays))]
+        units += self.arrays(work)
         units += self.verilated(work / "model")
         compile_library(units, folder / "model.so", folder=work, flags=self.compile_flags(work), progress=progress)
         shutil.rmtree(work)
@@ -202,11 +206,22 @@ class _Plan:
         flags = [f"-D{name}={int(value)}" for name, value in waves.items()]
         return include + flags + (["-O1", "-DMICRODUET_TOGGLE=1", "-DLANES_DEBUG=1"] if self.checks else [])
 
-    def array(self, work: Path, number: int) -> Unit:
-        """The unit of one array's pairs."""
-        array = self.config.arrays[number]
-        bits = pe_array_shape(self.config, array).pe.chain_bits
-        return lane_unit(work, number=number, pes=array.pes, drain=array.drain, chain_bits=bits)
+    def top(self) -> str:
+        """The module that Verilator evaluates."""
+        if isinstance(self.config, EdgeConfig):
+            return "edge_unit"
+        return "engine" if self.structure == "flat" else "engine_core"
+
+    def arrays(self, work: Path) -> list[Unit]:
+        """The units of the arrays' pairs, if they are evaluated apart."""
+        if self.structure == "flat":
+            return []
+        assert isinstance(self.config, EngineConfig), "an edge unit is flat"
+        units: list[Unit] = []
+        for number, array in enumerate(self.config.arrays):
+            bits = pe_array_shape(self.config, array).pe.chain_bits
+            units.append(lane_unit(work, number=number, pes=array.pes, drain=array.drain, chain_bits=bits))
+        return units
 
     def verilated(self, folder: Path) -> list[Unit]:
         """Verilator's output and the parts of its library that it needs; the largest files first."""
@@ -220,13 +235,23 @@ class _Plan:
     def ports(self) -> str:
         """What the C++ sources learn of the configuration, as lists that they apply a macro to."""
         channels = [f"VISIT({port_name(source)})" for source in self.config.channels]
-        arrays: list[str] = []
-        floors: list[str] = []
-        limbs, size = (2, 2) if self.config.precision.width == 32 else (1, self.config.precision.width // 8)
-        for k, array in enumerate(self.config.arrays):
-            pe = pe_array_shape(self.config, array).pe
-            arrays.append(f"VISIT(array_{k}, {array.pes}, {array.drain}, {pe.chain_bits})")
-            wide = str(max(pe.sum_widths) > 32).lower()
-            floors.append(f"VISIT(array_{k}, {array.pes}, {array.lanes * limbs}, {size}, {pe.rows}, {wide})")
+        engine = isinstance(self.config, EngineConfig)
+        arrays, floors = _array_lists(self.config) if isinstance(self.config, EngineConfig) else ([], [])
         lists = {"CHANNELS": channels, "ARRAYS": arrays, "FLOORS": floors}
-        return "#pragma once\n" + "".join(f"#define MICRODUET_{n}(VISIT) {' '.join(v)}\n" for n, v in lists.items())
+        numbers = {"MEMORY_CLOCK": int(engine), "RESULT_WORDS": (BEAT.size if engine else ANSWER_BITS) // 32}
+        lines = [f"#define MICRODUET_{name}(VISIT) {' '.join(values)}\n" for name, values in lists.items()]
+        lines += [f"#define MICRODUET_{name} {value}\n" for name, value in numbers.items()]
+        return "#pragma once\n" + "".join(lines)
+
+
+def _array_lists(config: EngineConfig) -> tuple[list[str], list[str]]:
+    """The arrays of an engine, and their multiply-accumulate work."""
+    arrays: list[str] = []
+    floors: list[str] = []
+    limbs, size = (2, 2) if config.precision.width == 32 else (1, config.precision.width // 8)
+    for k, array in enumerate(config.arrays):
+        pe = pe_array_shape(config, array).pe
+        arrays.append(f"VISIT(array_{k}, {array.pes}, {array.drain}, {pe.chain_bits})")
+        wide = str(max(pe.sum_widths) > 32).lower()
+        floors.append(f"VISIT(array_{k}, {array.pes}, {array.lanes * limbs}, {size}, {pe.rows}, {wide})")
+    return arrays, floors

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.config import AXI_BYTES, EngineConfig, Precision
+from microduet_hw.edge.config import EdgeConfig
 from microduet_sim.abi import MdPart, MdTable, address
 from microduet_sim.build import tables_library
 
@@ -91,7 +92,7 @@ def table_argument(image: TableImage) -> MdTable:
     )
 
 
-def check_images(config: EngineConfig, images: Sequence[TableImage]) -> None:
+def check_images(config: EngineConfig | EdgeConfig, images: Sequence[TableImage]) -> None:
     """Raise ValueError unless there is one image of the right shape and type per feature."""
     if len(images) != len(config.features):
         raise ValueError(f"tables must be one per feature, {len(config.features)}, not {len(images)}")
@@ -117,7 +118,7 @@ def _check_rows(
         raise ValueError(f"{name} must be contiguous {wanted} {shape}, not {rows.dtype} {rows.shape}")
 
 
-def part_arguments(config: EngineConfig) -> list[MdPart]:
+def part_arguments(config: EngineConfig | EdgeConfig) -> list[MdPart]:
     """The parts in memory channels, with channels counted in the order of `config.channels`."""
     return [
         MdPart(

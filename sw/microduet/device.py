@@ -21,10 +21,11 @@ from microduet_hw.registers import Register, register_map
 from microduet_hw.status import Status
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
+from microduet_sim.card import SimulationError
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
-from microduet_sim.simulator import SimulationError, Simulator
+from microduet_sim.simulator import Simulator
 
 Progress = Callable[[int, int], None]
 """``progress(items finished, engine cycles)``, at most ten times a second."""

@@ -9,8 +9,9 @@ import pytest
 from microduet_hw.config import SourceKind
 from microduet_sim.batch import Fault, Stalls
 from microduet_sim.build import Library, build
+from microduet_sim.card import LATENCY_NS, SimulationError
 from microduet_sim.dram import Memory
-from microduet_sim.simulator import LATENCY_NS, SimulationError, Simulator
+from microduet_sim.simulator import Simulator
 from microduet_sim.tables import StoredTable
 from tests.sim.engines import ECHO_ROWS, echo_config, echo_logits, echo_packets, echo_table, echo_verilog
 

@@ -13,8 +13,8 @@ import pytest
 from microduet.errors import DeviceError
 from microduet_sim import tools
 from microduet_sim.cache import CacheError
+from microduet_sim.card import SimulationError
 from microduet_sim.compiler import BuildError
-from microduet_sim.simulator import SimulationError
 from tests.sw.command_line import TINY, run
 
 TINY_FILE = TINY.partition(":")[0]

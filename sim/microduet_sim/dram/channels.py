@@ -5,6 +5,7 @@ import functools
 from collections.abc import Mapping
 
 from microduet_hw.config import EngineConfig, SourceKind
+from microduet_hw.edge.config import EdgeConfig
 from microduet_sim.dram.abi import MdDram, dram_argument
 from microduet_sim.dram.parameters import DramParameters, built_in
 
@@ -18,7 +19,9 @@ def default_parameters(kind: SourceKind) -> DramParameters:
     return built_in(DRAM_SETS[kind])
 
 
-def dram_arguments(config: EngineConfig, chosen: Mapping[SourceKind, DramParameters]) -> ctypes.Array[MdDram]:
+def dram_arguments(
+    config: EngineConfig | EdgeConfig, chosen: Mapping[SourceKind, DramParameters]
+) -> ctypes.Array[MdDram]:
     """One structure per memory channel, in the order of `config.channels`; channels of a kind refresh in that order.
 
     Raises

@@ -63,7 +63,10 @@ struct MdRun {
     uint16_t* score;
     uint8_t* status;
     uint64_t *accepted_ps, *vector_ps, *finished_ps;
-    uint64_t* hashes;  // per edge, or null
+    uint32_t* answers;       // all beats of the results as they are, or null: then they are an engine's, of one beat
+    uint32_t* answer_beats;  // beats of each result
+    uint64_t answer_capacity, answer_count;  // beats
+    uint64_t* hashes;                        // per edge, or null
     uint64_t hash_capacity, hash_count;
     uint64_t patience;  // engine cycles without any progress after which the batch is given up
     uint64_t finished, engine_cycles, memory_cycles;

@@ -47,7 +47,12 @@ inline void bind_control(Vmodel& top, Pins& pins) {
 
 inline void bind(Vmodel& top, Pins& pins) {
     pins.rst = &top.rst;
+#if MICRODUET_MEMORY_CLOCK
     pins.mem_rst = &top.mem_rst;
+#else
+    static uint8_t no_reset;
+    pins.mem_rst = &no_reset;
+#endif
     pins.probe_vector = &top.probe_vector;
     pins.interrupt = &top.__SYM__interrupt;  // Verilator keeps clear of words that C++ compilers know
     pins.items = MICRODUET_STREAM(s_axis_items);

@@ -1,10 +1,13 @@
 // Takes results, and notes when each vector was complete and each result was out.
 #pragma once
 
+#include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "arguments.h"
 #include "pins.h"
+#include "ports.h"
 #include "stall.h"
 
 namespace microduet {
@@ -16,14 +19,16 @@ class ResultCollector {
     }
 
     void set_stall(Stall stall) { stall_ = stall; }
-    void begin(const MdRun& run) { run_ = &run, finished_ = vectors_ = 0, taken_ = false; }
+    void begin(MdRun& run) { run_ = &run, finished_ = vectors_ = 0, taken_ = false; }
     uint64_t finished() const { return finished_; }
 
     // Before the edge: keep the result that is taken at it.
     void sample() {
         taken_ = *pins_.tvalid && *pins_.tready;
         if (!taken_ || finished_ == run_->items) return;
+        last_ = *pins_.tlast;
         const uint32_t* beat = pins_.tdata;
+        if (run_->answers) return keep(beat);
         run_->tag[finished_] = beat[0];
         run_->logit[finished_] = static_cast<int32_t>(beat[1]);
         run_->score[finished_] = static_cast<uint16_t>(beat[2]);
@@ -32,7 +37,7 @@ class ResultCollector {
 
     // After the edge; whether a pin has changed.
     bool drive(uint64_t ps) {
-        if (taken_ && finished_ < run_->items) run_->finished_ps[finished_++] = ps;
+        if (taken_ && last_ && finished_ < run_->items) run_->finished_ps[finished_++] = ps;
         const bool ready = !stall_();
         return std::exchange(*pins_.tready, ready) != ready;
     }
@@ -43,12 +48,19 @@ class ResultCollector {
     }
 
   private:
+    void keep(const uint32_t* beat) {
+        if (run_->answer_count == run_->answer_capacity) throw std::runtime_error("an answer has too many beats");
+        std::memcpy(run_->answers + MICRODUET_RESULT_WORDS * run_->answer_count++, beat,
+                    MICRODUET_RESULT_WORDS * sizeof *beat);
+        ++run_->answer_beats[finished_];
+    }
+
     StreamPins pins_;
     const uint8_t* probe_;
     Stall stall_;
-    const MdRun* run_ = nullptr;
+    MdRun* run_ = nullptr;
     uint64_t finished_ = 0, vectors_ = 0;
-    bool taken_ = false;
+    bool taken_ = false, last_ = false;
 };
 
 }  // namespace microduet

@@ -5,8 +5,13 @@
 
 #include "bind.h"
 #include "model.h"
-#include "phases.h"
 #include "verilated.h"
+
+// Whether to evaluate by phases: with one clock, or for waves, the model's own evaluation does.
+#define MICRODUET_PHASES (MICRODUET_MEMORY_CLOCK && !MICRODUET_TOGGLE && !VM_TRACE)
+#if MICRODUET_PHASES
+#include "phases.h"
+#endif
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
 using VerilatedWave = VerilatedFstC;
@@ -36,14 +41,10 @@ class VerilatedTop {
 
     // Rising edges, with the inputs that have changed since the edge before.
     void rise(Edge edge, Changes changed) {
-#if MICRODUET_TOGGLE || VM_TRACE
+#if !MICRODUET_PHASES
         (void)changed;
-        if (edge.engine) top_->clk = 0;
-        if (edge.memory) top_->mem_clk = 0;
-        top_->eval();
-        if (edge.engine) top_->clk = 1;
-        if (edge.memory) top_->mem_clk = 1;
-        top_->eval();
+        clock(edge, 0);
+        clock(edge, 1);
 #else
         phases_.rise(edge, changed);
 #endif
@@ -77,9 +78,18 @@ class VerilatedTop {
     }
 
   private:
+    // The clocks of `edge` take a level.
+    void clock(Edge edge, uint8_t level) {
+        if (edge.engine) top_->clk = level;
+#if MICRODUET_MEMORY_CLOCK
+        if (edge.memory) top_->mem_clk = level;
+#endif
+        top_->eval();
+    }
+
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vmodel> top_;
-#if !MICRODUET_TOGGLE && !VM_TRACE
+#if MICRODUET_PHASES
     Phases phases_{*top_};
 #endif
 #if VM_TRACE
