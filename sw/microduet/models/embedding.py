@@ -2,6 +2,7 @@
 
 import torch
 
+from microduet import zoo
 from microduet.generated import COLUMN_FACTOR, MASK, ROW_FACTOR, SEED_FACTOR, TABLE_FACTOR, VALUE_BITS, GeneratedTable
 
 
@@ -40,6 +41,21 @@ class GeneratedEmbedding(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.rule.rows}, {self.rule.dim}, seed={self.rule.seed}, table={self.rule.table}"
+
+
+def make_table(
+    rows: int, dim: int, *, seed: int, number: int, storage: zoo.Storage, amplitude_log2: int = 0
+) -> torch.nn.Module:
+    """Table `number` of a model: generated, or stored with the values that a generated one has."""
+    generated = GeneratedEmbedding(rows, dim, seed, number, amplitude_log2=amplitude_log2)
+    if storage == "generated":
+        return generated
+    stored = torch.nn.Embedding(rows, dim, _weight=torch.empty(rows, dim))
+    with torch.no_grad():
+        for first in range(0, rows, 1 << 16):  # in slices: the hash needs several times the room of its result
+            ids = torch.arange(first, min(rows, first + (1 << 16)))
+            stored.weight[first : first + len(ids)] = generated(ids)
+    return stored
 
 
 def _signed(value: int) -> int:

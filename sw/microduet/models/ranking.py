@@ -5,7 +5,7 @@ import typing
 import torch
 
 from microduet import zoo
-from microduet.models.embedding import GeneratedEmbedding
+from microduet.models.embedding import make_table
 
 LOGIT_MEAN, LOGIT_DEVIATION = -0.75, 1.5
 """Of the zoo's logits over uniform ids: scores then spread usefully over (0, 1)."""
@@ -25,7 +25,7 @@ class RankingModel(torch.nn.Module):
         self.name = spec.shape.name
         shape = spec.shape
         self.tables = torch.nn.ModuleList(
-            _table(feature.rows, feature.dim, seed=spec.seed, number=number, storage=spec.tables)
+            make_table(feature.rows, feature.dim, seed=spec.seed, number=number, storage=spec.tables)
             for number, feature in enumerate(shape.features)
         )
         modules: list[torch.nn.Module] = []
@@ -90,15 +90,3 @@ def rmc2(
 ) -> RankingModel:
     """RMC2: 8 or 12 tables of 500,000 rows, four lookups each, summed."""
     return build(zoo.rmc2(tables=tables, dim=dim, seed=seed, storage=storage))
-
-
-def _table(rows: int, dim: int, *, seed: int, number: int, storage: zoo.Storage) -> torch.nn.Module:
-    generated = GeneratedEmbedding(rows, dim, seed, number)
-    if storage == "generated":
-        return generated
-    stored = torch.nn.Embedding(rows, dim, _weight=torch.empty(rows, dim))
-    with torch.no_grad():
-        for first in range(0, rows, 1 << 16):  # in slices: the hash needs several times the room of its result
-            ids = torch.arange(first, min(rows, first + (1 << 16)))
-            stored.weight[first : first + len(ids)] = generated(ids)
-    return stored
