@@ -164,6 +164,11 @@ class Array(Frozen, frozen=True, kw_only=True):
         if min(self.lanes, self.drain) < 1:
             raise ValueError(f"lanes and drain must be at least 1, not {self.lanes!r} and {self.drain!r}")
 
+    @property
+    def requantised(self) -> int:
+        """Outputs that leave together: fewer than a word's if there are not so many PEs."""
+        return min(self.pes, self.drain)
+
 
 class EngineConfig(Frozen, frozen=True, kw_only=True):
     """Everything the gateware of one engine depends on; weights and table contents are not in it.

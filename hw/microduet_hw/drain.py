@@ -12,21 +12,25 @@ from microduet_hw.requantiser import Requantiser, RequantiserShape
 
 
 class DrainShape(Frozen, frozen=True, kw_only=True):
-    """What a drain empties: the plans of its array's layers and its requantisers."""
+    """What a drain empties: the plans of its array's layers, its requantisers, and the lanes of a word that leaves.
+
+    There are as many requantisers as a step carries outputs: all lanes, or all PEs if these are fewer.
+    """
 
     plans: tuple[LayerPlan, ...]
     requantiser: RequantiserShape
     pes: int
+    drain: int
 
     @property
     def leftover(self) -> int:
         """Outputs of a round that do not fill a step."""
-        return self.pes % self.requantiser.lanes
+        return self.pes % self.drain
 
     @property
     def gathered(self) -> int:
         """Rounds whose leftovers make one word."""
-        return self.requantiser.lanes // self.leftover if self.leftover else 1
+        return self.drain // self.leftover if self.leftover else 1
 
     @property
     def parameter_rows(self) -> int:
@@ -48,7 +52,7 @@ class DrainShape(Frozen, frozen=True, kw_only=True):
 
 
 class Drain(wiring.Component):
-    """Shifts a captured round out of the array, R outputs per cycle, and sends it on as words.
+    """Shifts a captured round out of the array, R outputs per cycle (or all P, if they are fewer), and sends words on.
 
     Latency: the first word is sent ``1 + requantiser latency`` cycles after `i_capture`.
     Throughput: a step per cycle; captures may follow each other at the distance of a round's steps.
@@ -62,7 +66,7 @@ class Drain(wiring.Component):
     Members
     -------
     i_capture : stream of {plan, last}: round of layer `plan`, the layer's last round; in the cycle of PEs' `i_capture`
-    i_tail : shadow registers of PEs 0 .. R-1
+    i_tail : shadow registers of PEs 0 .. min(P, R) - 1
     o_shift : the PEs' `i_shift`
     o_words_K : words of layer K of this array, always taken
     i_load, i_load_row, i_load_data : write a row of parameters
@@ -79,7 +83,7 @@ class Drain(wiring.Component):
         self._shape = shape
         requantiser = shape.requantiser
         capture = data.StructLayout({"plan": shape.tag["plan"].shape, "last": 1})
-        words = word_layout(requantiser.width * requantiser.lanes)
+        words = word_layout(requantiser.width * shape.drain)
         super().__init__(
             {
                 "i_capture": In(stream.Signature(capture, always_ready=True)),
@@ -171,13 +175,13 @@ class Drain(wiring.Component):
         lanes = [Value.cast(requantiser.o.p[k]).as_unsigned() for k in range(shape.requantiser.lanes)]
         word = Cat(*lanes)
         if shape.leftover:
-            kept = [Signal(len(lane), reset_less=True, name=f"kept_{k}") for k, lane in enumerate(lanes)]
+            kept = [Signal(len(lanes[0]), reset_less=True, name=f"kept_{k}") for k in range(shape.drain)]
             merged = [
-                Mux(tag.place == k // shape.leftover, lanes[k % shape.leftover], kept[k]) for k in range(len(lanes))
+                Mux(tag.place == k // shape.leftover, lanes[k % shape.leftover], kept[k]) for k in range(shape.drain)
             ]
             with m.If(requantiser.o.valid & tag.leftover):
                 m.d.sync += [old.eq(new) for old, new in zip(kept, merged, strict=True)]
-            word = Mux(tag.leftover, Cat(*merged), word)
+            word = Mux(tag.leftover, Cat(*merged), word) if shape.pes > shape.drain else Cat(*merged)
         for k in range(len(shape.plans)):
             words = getattr(self, f"o_words_{k}")
             m.d.comb += [

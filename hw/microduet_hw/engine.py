@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
+from microduet_hw.array_wiring import connect_loader
 from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
 from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
@@ -156,16 +157,7 @@ class EngineCore(Component):
             output.load_data.eq(data),
         ]
         for k, array in enumerate(arrays):
-            m.d.comb += [
-                array.load.valid.eq(valid[Target.WEIGHTS] & (unit[PAIR_BITS + 1 :] == k)),
-                array.load.pair.eq(unit[:PAIR_BITS]),
-                array.load.half.eq(unit[PAIR_BITS]),
-                array.load.row.eq(row),
-                array.load.data.eq(data),
-                array.load_parameters.eq(valid[Target.PARAMETERS] & (unit == k)),
-                array.load_parameters_row.eq(row),
-                array.load_parameters_data.eq(data),
-            ]
+            connect_loader(m, loader, array, unit=k)
 
 
 def _pairs(shape: PeArrayShape) -> PairControl:

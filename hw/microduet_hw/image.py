@@ -1,13 +1,13 @@
 """Load beats: quantised weights, parameters and tables, packed as the gateware keeps them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from microduet_hw.config import EngineConfig, Part, SourceKind
-from microduet_hw.layout import HOLE, drain_order, input_order
+from microduet_hw.config import Array, EngineConfig, Layer, Part, SourceKind
+from microduet_hw.layout import HOLE, Layers, drain_order, input_order
 from microduet_hw.loader import DATA_BITS, Target
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS
@@ -15,6 +15,7 @@ from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.quantised import QuantisedLayer, QuantisedModel
 from microduet_hw.requantiser import MANTISSA_BITS, SHIFT_BITS, RequantiserShape
 from microduet_hw.sigmoid import sigmoid_entries
+from microduet_hw.stack import Stack
 
 Beats = npt.NDArray[np.uint32]
 """uint32 (beats, 16): 512 bits each, lowest word first."""
@@ -60,7 +61,14 @@ def _check_range(name: str, values: npt.ArrayLike, low: int, high: int) -> None:
 
 def check_model(config: EngineConfig, model: QuantisedModel) -> None:
     """Raise ValueError, naming the layer, if the gateware of `config` cannot hold `model`."""
-    for number, (size, layer) in enumerate(zip(config.layers, model.layers, strict=True)):
+    check_layers(config, config.layers, model.layers)
+
+
+def check_layers(config: Layers, sizes: Sequence[Layer], quantised: Sequence[QuantisedLayer]) -> None:
+    """Raise ValueError, naming the layer, if the gateware of `config` cannot hold the layers `quantised`."""
+    if len(quantised) != len(sizes):
+        raise ValueError(f"layers must be {len(sizes)}, not {len(quantised)}")
+    for number, (size, layer) in enumerate(zip(sizes, quantised, strict=True)):
         name, shape = f"layer {number}", (size.outputs, size.inputs)
         if layer.weights.shape != shape:
             raise ValueError(f"{name}: weights must be {shape}, not {layer.weights.shape}")
@@ -72,39 +80,86 @@ def check_model(config: EngineConfig, model: QuantisedModel) -> None:
         _check_range(f"{name}: shift", layer.shift, 0, (1 << SHIFT_BITS) - 1)
 
 
-def _permuted(config: EngineConfig, number: int, layer: QuantisedLayer) -> npt.NDArray[np.int64]:
+def _permuted(config: Layers, number: int, layer: QuantisedLayer) -> npt.NDArray[np.int64]:
     """Weights in the order in which inputs come: (outputs, words, lanes), zero where nothing does."""
     order = input_order(config, number)
     padded = np.pad(layer.weights, ((0, 0), (0, 1)))
     return padded[:, np.where(order == HOLE, layer.weights.shape[1], order)]
 
 
+def _array_rows(config: Layers, array: Array, quantised: Sequence[QuantisedLayer]) -> npt.NDArray[np.int64]:
+    """Weights of an array's layers, of `quantised` by number, as its PEs read them: (PEs, rows, lanes)."""
+    rows: list[npt.NDArray[np.int64]] = []
+    for number in array.layers:
+        weights = _permuted(config, number, quantised[number])
+        rounds = math.ceil(len(weights) / array.pes)
+        weights = np.pad(weights, ((0, rounds * array.pes - len(weights)), (0, 0), (0, 0)))
+        by_pe = weights.reshape(rounds, array.pes, *weights.shape[1:]).transpose(1, 0, 2, 3)
+        rows.append(by_pe.reshape(array.pes, -1, array.lanes))
+    return np.concatenate(rows, axis=1)
+
+
+def _weight_type(config: Layers) -> str:
+    return f"<i{config.precision.width // 8}"
+
+
+def array_weight_beats(config: Layers, array: Array, quantised: Sequence[QuantisedLayer], *, unit: int) -> Beats:
+    """Weights of `array`, which load beats name by the number `unit`; `quantised` are the layers by their numbers."""
+    words = _array_rows(config, array, quantised)
+    pe = np.arange(array.pes)
+    units = unit << PAIR_BITS + 1 | (pe >= array.pes // 2) << PAIR_BITS | pe % (array.pes // 2)
+    return pack_words(
+        _bytes(words, _weight_type(config)).reshape(array.pes * words.shape[1], -1),
+        target=Target.WEIGHTS,
+        unit=np.repeat(units, words.shape[1]),
+        row=np.tile(np.arange(words.shape[1]), array.pes),
+    )
+
+
+def array_parameter_beats(config: Layers, array: Array, quantised: Sequence[QuantisedLayer], *, unit: int) -> Beats:
+    """Biases and scales of the layers of `array`, as `array_weight_beats`."""
+    shape = pe_array_shape(config, array).drain.requantiser
+    words = [
+        _parameter_word(shape, quantised[number], outputs)
+        for number in array.layers
+        for steps, _ in drain_order(config, number)
+        for outputs in steps
+    ]
+    data = np.frombuffer(b"".join(words), np.uint8).reshape(len(words), -1)
+    return pack_words(data, target=Target.PARAMETERS, unit=unit, row=np.arange(len(words)))
+
+
+def stack_beats(stack: Stack, quantised: Sequence[QuantisedLayer], *, unit: int) -> Beats:
+    """All that array `unit` with the layers of `stack` is loaded with; ValueError if they do not fit.
+
+    Streamed weights are not among it: `stream_image` is where they are read from.
+    """
+    check_layers(stack, stack.layers, quantised)
+    (array,) = stack.arrays
+    parameters = array_parameter_beats(stack, array, quantised, unit=unit)
+    if stack.streamed:
+        return parameters
+    return np.concatenate([array_weight_beats(stack, array, quantised, unit=unit), parameters])
+
+
+def stream_image(stack: Stack, quantised: Sequence[QuantisedLayer]) -> npt.NDArray[np.uint8]:
+    """Rows of weights in the order in which one vector takes them: uint8 (rows, bytes of all PEs), PE 0 lowest.
+
+    ValueError if the weights do not fit.
+    """
+    check_layers(stack, stack.layers, quantised)
+    (array,) = stack.arrays
+    rows = _array_rows(stack, array, quantised).transpose(1, 0, 2)
+    return _bytes(rows.reshape(len(rows), -1), _weight_type(stack))
+
+
 def weight_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
     """Weights of all arrays and of the output layer; ValueError if they do not fit."""
     check_model(config, model)
-    dtype = f"<i{config.precision.width // 8}"
-    result: list[Beats] = []
-    for unit, array in enumerate(config.arrays):
-        rows: list[npt.NDArray[np.int64]] = []
-        for number in array.layers:
-            weights = _permuted(config, number, model.layers[number])
-            rounds = math.ceil(len(weights) / array.pes)
-            weights = np.pad(weights, ((0, rounds * array.pes - len(weights)), (0, 0), (0, 0)))
-            by_pe = weights.reshape(rounds, array.pes, *weights.shape[1:]).transpose(1, 0, 2, 3)
-            rows.append(by_pe.reshape(array.pes, -1, array.lanes))
-        words = np.concatenate(rows, axis=1)
-        pe = np.arange(array.pes)
-        units = unit << PAIR_BITS + 1 | (pe >= array.pes // 2) << PAIR_BITS | pe % (array.pes // 2)
-        result.append(
-            pack_words(
-                _bytes(words, dtype).reshape(array.pes * words.shape[1], -1),
-                target=Target.WEIGHTS,
-                unit=np.repeat(units, words.shape[1]),
-                row=np.tile(np.arange(words.shape[1]), array.pes),
-            )
-        )
+    result = [array_weight_beats(config, array, model.layers, unit=unit) for unit, array in enumerate(config.arrays)]
     (output,) = _permuted(config, len(config.hidden), model.layers[-1])
-    result.append(pack_words(_bytes(output, dtype), target=Target.OUTPUT_WEIGHTS, unit=0, row=np.arange(len(output))))
+    words = _bytes(output, _weight_type(config))
+    result.append(pack_words(words, target=Target.OUTPUT_WEIGHTS, unit=0, row=np.arange(len(output))))
     return np.concatenate(result)
 
 
@@ -142,17 +197,7 @@ def split_multiplier(multiplier: np.float32) -> tuple[int, int]:
 def parameter_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
     """Biases and scales of all layers, and the sigmoid's table; ValueError if they do not fit."""
     check_model(config, model)
-    result: list[Beats] = []
-    for unit, array in enumerate(config.arrays):
-        shape = pe_array_shape(config, array).drain.requantiser
-        words = [
-            _parameter_word(shape, model.layers[number], outputs)
-            for number in array.layers
-            for steps, _ in drain_order(config, number)
-            for outputs in steps
-        ]
-        data = np.frombuffer(b"".join(words), np.uint8).reshape(len(words), -1)
-        result.append(pack_words(data, target=Target.PARAMETERS, unit=unit, row=np.arange(len(words))))
+    result = [array_parameter_beats(config, array, model.layers, unit=unit) for unit, array in enumerate(config.arrays)]
     output = _parameter_word(output_layer_shape(config).requantiser, model.layers[-1], np.zeros(1, np.int64))
     data = np.frombuffer(output, np.uint8)[None]
     result.append(pack_words(data, target=Target.OUTPUT_PARAMETERS, unit=0, row=0))

@@ -3,7 +3,8 @@
 A round of P outputs leaves an array R at a time. PE ``p = j R + i`` is place j of chain i, so drain step j carries
 PEs j R .. j R + R - 1. The P mod R outputs that do not fill a step (the leftover) are gathered over
 ``R // (P mod R)`` rounds into one word, side by side. So a layer of O outputs becomes
-``rounds x (P // R) + ceil(rounds / gathered)`` words, and no word but the leftover ones has holes.
+``rounds x (P // R) + ceil(rounds / gathered)`` words, and no word but the leftover ones has holes. With fewer PEs than
+lanes, P < R, a round is all leftover.
 """
 
 import math
@@ -137,11 +138,11 @@ def input_order(config: Layers, layer: int) -> np.ndarray:
 
 
 def drain_order(config: Layers, layer: int) -> list[tuple[np.ndarray, tuple[DrainStep, ...]]]:
-    """Per round of hidden layer `layer`: int (drain steps, R) of output numbers or HOLE, and the steps."""
+    """Per round of hidden layer `layer`: int (drain steps, min(P, R)) of output numbers or HOLE, and the steps."""
     array = array_of(config, layer)
     result: list[tuple[np.ndarray, tuple[DrainStep, ...]]] = []
     for number, steps in enumerate(plan_layer(config, layer).drains):
-        outputs = np.full((len(steps), array.drain), HOLE)
+        outputs = np.full((len(steps), array.requantised), HOLE)
         for k, step in enumerate(steps):
             first = number * array.pes + step.first_pe
             numbers = np.arange(first, first + step.lanes)

@@ -19,7 +19,7 @@ from microduet_hw.sequencer import Sequencer, SequencerShape
 class PairControl(wiring.Signature):
     """What the pairs of an array are told and what they tell: every `Out` member is a register."""
 
-    def __init__(self, pe: PeShape, drain: int) -> None:
+    def __init__(self, pe: PeShape, requantised: int) -> None:
         super().__init__(
             {
                 "x": Out(pe.lanes * pe.operand_bits),
@@ -31,7 +31,7 @@ class PairControl(wiring.Signature):
                 "load": Out(1),
                 "load_pair": Out(PAIR_BITS),
                 "load_half": Out(1),
-                "tail": In(drain * pe.chain_bits),
+                "tail": In(requantised * pe.chain_bits),
             }
         )
 
@@ -65,12 +65,12 @@ def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
     pe = pe_shape(config, array)
     requantiser = RequantiserShape(
         pe=pe,
-        lanes=array.drain,
+        lanes=array.requantised,
         bias_bits=config.accumulator_width,
         width=config.precision.width,
         signed=config.precision.signed,
     )
-    drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes)
+    drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain)
     return PeArrayShape(pe=pe, sequencer=SequencerShape(plans=plans), drain=drain)
 
 
@@ -119,7 +119,7 @@ class PeArray(Component):
         self._shape = shape
         requantiser = shape.drain.requantiser
         inputs = word_layout(shape.pe.lanes * shape.pe.precision.width)
-        outputs = word_layout(requantiser.lanes * requantiser.width)
+        outputs = word_layout(shape.drain.drain * requantiser.width)
         super().__init__(
             {
                 "i_words": In(stream.Signature(inputs, always_ready=True)),

@@ -1,10 +1,13 @@
 """The engine in plain integers: slow, exact, and sharing nothing with the golden model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.image import split_multiplier
+from microduet_hw.layout import Layers
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.quantised import QuantisedLayer, QuantisedModel
@@ -29,15 +32,22 @@ def layer_outputs(
     return result
 
 
+def array_outputs(
+    config: Layers, quantised: Sequence[QuantisedLayer], vectors: npt.NDArray[np.object_]
+) -> npt.NDArray[np.object_]:
+    """Outputs of the last layer that an array computes, integers of any size, from input vectors."""
+    for array in config.arrays:
+        shape = pe_array_shape(config, array).drain.requantiser
+        for number in array.layers:
+            vectors = layer_outputs(shape, quantised[number], vectors)
+    return vectors
+
+
 def scores(
     config: EngineConfig, model: QuantisedModel, vectors: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Logits and scores (fractions of 2^16) of assembled vectors, int64 (items, elements) in the model's order."""
-    values = vectors.astype(object)
-    for array in config.arrays:
-        shape = pe_array_shape(config, array).drain.requantiser
-        for number in array.layers:
-            values = layer_outputs(shape, model.layers[number], values)
+    values = array_outputs(config, model.layers, vectors.astype(object))
     logits = layer_outputs(output_layer_shape(config).requantiser, model.layers[-1], values)[:, 0]
     extra = config.precision.logit_width - Precision.FIXED16.width
     fraction = model.logit_fraction - extra

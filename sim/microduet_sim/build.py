@@ -220,7 +220,7 @@ class _Plan:
         units: list[Unit] = []
         for number, array in enumerate(self.config.arrays):
             bits = pe_array_shape(self.config, array).pe.chain_bits
-            units.append(lane_unit(work, number=number, pes=array.pes, drain=array.drain, chain_bits=bits))
+            units.append(lane_unit(work, number=number, pes=array.pes, drain=array.requantised, chain_bits=bits))
         return units
 
     def verilated(self, folder: Path) -> list[Unit]:
@@ -251,7 +251,7 @@ def _array_lists(config: EngineConfig) -> tuple[list[str], list[str]]:
     limbs, size = (2, 2) if config.precision.width == 32 else (1, config.precision.width // 8)
     for k, array in enumerate(config.arrays):
         pe = pe_array_shape(config, array).pe
-        arrays.append(f"VISIT(array_{k}, {array.pes}, {array.drain}, {pe.chain_bits})")
+        arrays.append(f"VISIT(array_{k}, {array.pes}, {array.requantised}, {pe.chain_bits})")
         wide = str(max(pe.sum_widths) > 32).lower()
         floors.append(f"VISIT(array_{k}, {array.pes}, {array.lanes * limbs}, {size}, {pe.rows}, {wide})")
     return arrays, floors

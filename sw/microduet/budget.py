@@ -57,7 +57,7 @@ def resources(arrays: tuple[Array, ...], rows: tuple[int, ...], *, precision: Pr
         uram += (columns - in_bram) * array.pes * math.ceil((depth + 1) / URAM_ROWS)
     multipliers = sum(array.pes * array.lanes for array in arrays)
     output = arrays[-1].drain if arrays else 16
-    requantisers = (sum(array.drain for array in arrays) + 1) * DSP_PER_REQUANTISER[precision]
+    requantisers = (sum(array.requantised for array in arrays) + 1) * DSP_PER_REQUANTISER[precision]
     return Resources(
         multipliers=multipliers,
         dsp=(multipliers + output) * DSP_PER_MULTIPLIER[precision] + requantisers,

@@ -18,6 +18,8 @@ ENGINES = {
     "leftovers of two of three rounds": (Precision.FIXED16, (15, 9), 6, 4),
     "fewer elements than lanes": (Precision.INT8, (7,), 2, 5),
     "no leftovers": (Precision.FIXED32, (11,), 4, 2),
+    "words of eight rounds": (Precision.INT8, (70, 12), 4, 32),
+    "words of three rounds, two layers": (Precision.FIXED16, (40, 24), 6, 18),
 }
 IDLE = {"i_capture__valid": 0, "i_load": 0}
 
@@ -38,7 +40,7 @@ class Chains:
 
     @property
     def tail(self):
-        kept = self.shadow[: self.array.drain]
+        kept = self.shadow[: self.array.requantised]
         return sum(value << k * self.bits for k, value in enumerate(kept))
 
     def edge(self, *, captured, shift):
@@ -101,12 +103,12 @@ async def load_parameters(dut, shape):
 class Watcher:
     """Compares words that leave with those that are due, and how long the first of each round took."""
 
-    def __init__(self, shape, layers):
-        self.shape, self.due = shape, [[] for _ in range(layers)]
+    def __init__(self, shape):
+        self.shape, self.due = shape, [[] for _ in shape.plans]
         self.words = 0
 
     def look(self, dut):
-        width, lanes = self.shape.width, self.shape.lanes
+        width, lanes = self.shape.requantiser.width, self.shape.drain
         for layer, due in enumerate(self.due):
             if not getattr(dut, f"o_words_{layer}__valid").value:
                 continue
@@ -123,7 +125,7 @@ class Watcher:
 async def sends_rounds_as_words(dut):
     config, array, shape = engine_of(bench_parameters()["engine"])
     requantiser = shape.requantiser
-    chains, watcher = Chains(array, requantiser.pe.chain_bits), Watcher(requantiser, len(shape.plans))
+    chains, watcher = Chains(array, requantiser.pe.chain_bits), Watcher(shape)
     await begin(dut, **IDLE)
     rows = await load_parameters(dut, shape)
     for _ in range(12):

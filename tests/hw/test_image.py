@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microduet_hw.config import Array, Precision, Source, SourceKind
+from microduet_hw.config import Array, Layer, Precision, Source, SourceKind
 from microduet_hw.image import (
     load_beats,
     onchip_beats,
@@ -11,6 +11,8 @@ from microduet_hw.image import (
     parameter_beats,
     row_bytes,
     split_multiplier,
+    stack_beats,
+    stream_image,
     weight_beats,
 )
 from microduet_hw.layout import HOLE, drain_order, input_order
@@ -20,8 +22,9 @@ from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.quantised import QuantisedLayer, QuantisedModel
 from microduet_hw.sigmoid import sigmoid_entries
+from microduet_hw.stack import Stack
 from tests.support.flow import signed_of
-from tests.support.models import random_model, small_config
+from tests.support.models import random_layers, random_model, small_config
 
 
 def one_array(pes, lanes, layers):
@@ -91,6 +94,53 @@ def test_weights_arrive_in_the_rows_of_their_elements(engine):
         expected = [0 if i == HOLE else int(model.layers[-1].weights[0, i]) for i in inputs]
         assert lanes_of(words.pop((Target.OUTPUT_WEIGHTS, 0, row)), len(inputs), width) == expected
     assert not words
+
+
+STACK = Stack(
+    precision=Precision.INT8,
+    inputs=20,
+    layers=(Layer(inputs=20, outputs=11), Layer(inputs=11, outputs=5, relu=False)),
+    pes=4,
+    lanes=8,
+)
+
+
+@pytest.fixture
+def layers():
+    """Layers of `STACK`."""
+    return random_layers(STACK, np.random.default_rng(7))
+
+
+def test_a_stack_is_loaded_as_the_array_that_it_is_told(layers):
+    words = loaded(stack_beats(STACK, layers, unit=2))
+    places = sorted((target, unit >> PAIR_BITS + 1 if target == Target.WEIGHTS else unit) for target, unit, _ in words)
+    steps = sum(len(rows) for number in range(2) for rows, _ in drain_order(STACK, number))
+    assert places == [(Target.WEIGHTS, 2)] * (3 * 3 + 2 * 2) * 4 + [(Target.PARAMETERS, 2)] * steps
+
+
+def test_streamed_rows_hold_what_the_elements_would(layers):
+    image = stream_image(STACK, layers)
+    weights = {place[1:]: word for place, word in loaded(stack_beats(STACK, layers, unit=0)).items() if place[0] == 0}
+    assert image.shape == (3 * 3 + 2 * 2, 4 * 8)
+    for row, line in enumerate(image):
+        for pe in range(4):
+            half, pair = divmod(pe, 2)
+            word = weights.pop((half << PAIR_BITS | pair, row))
+            assert line[8 * pe : 8 * pe + 8].tobytes() == word.to_bytes(8, "little")
+    assert not weights
+
+
+def test_a_stack_of_streamed_weights_is_loaded_with_parameters_only(layers):
+    resident, streamed = (loaded(stack_beats(STACK.replace(streamed=s), layers, unit=1)) for s in (False, True))
+    assert streamed == {place: word for place, word in resident.items() if place[0] == Target.PARAMETERS}
+
+
+@pytest.mark.parametrize("pack", [lambda *args: stack_beats(*args, unit=0), stream_image])
+def test_refuses_layers_that_are_not_the_stack_s(layers, pack):
+    with pytest.raises(ValueError, match="layers must be 2, not 1"):
+        pack(STACK, layers[:1])
+    with pytest.raises(ValueError, match=r"layer 1: weights must be \(5, 11\), not \(11, 20\)"):
+        pack(STACK, (layers[0], layers[0]))
 
 
 def check_lane(lane, layer, output):

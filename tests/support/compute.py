@@ -5,26 +5,25 @@ from collections import deque
 from typing import Any
 
 import cocotb
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from cocotb.triggers import ReadOnly, RisingEdge
 
 from microduet_hw.activation import word_layout
+from microduet_hw.array_wiring import connect_loader, connect_pairs
 from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
-from microduet_hw.pe import PAIR_BITS, PePair
 from microduet_hw.pe_array import PeArray, pe_array_shape
 from microduet_hw.result import BEAT as RESULT_BEAT
 from microduet_hw.result import ResultStage
+from microduet_hw.stack import Stack
 from microduet_hw.status import HEADER
 from tests.support.streams import chance
 
 EVENTS = ("busy", "starved", "blocked")
-TOLD = ("x", "address", "first", "accumulate", "capture", "shift", "load", "load_pair", "load_half")
-"""What an array tells its pairs."""
 
 
 class Compute(wiring.Component):
@@ -73,7 +72,8 @@ class Compute(wiring.Component):
         m.submodules.result = result = ResultStage(logit_bits=self._config.precision.logit_width)
         for number, array in enumerate(arrays):
             m.submodules[f"array_{number}"] = array
-            self._pairs(m, number, array)
+            pes = self._config.arrays[number].pes
+            connect_pairs(m, array, shape=self._shapes[number], pes=pes, prefix=f"pair_{number}")
         self._loads(m, arrays, output)
         consumers = [*arrays, output]
         for producer, consumer in zip(arrays, consumers[1:], strict=True):
@@ -97,34 +97,13 @@ class Compute(wiring.Component):
         ]
         return m
 
-    def _pairs(self, m: Module, number: int, array: PeArray) -> None:
-        """The array's pairs, chained as docs/architecture.md says."""
-        shape, pes = self._shapes[number], self._config.arrays[number].pes
-        drain = shape.drain.requantiser.lanes
-        pairs = [PePair(shape=shape.pe) for _ in range(pes // 2)]
-        chains = [pair.o_chain_0 for pair in pairs] + [pair.o_chain_1 for pair in pairs]
-        chains += [Const(0, shape.pe.chain_bits)] * drain
-        for k, pair in enumerate(pairs):
-            m.submodules[f"pair_{number}_{k}"] = pair
-            m.d.comb += [getattr(pair, f"i_{name}").eq(getattr(array.pairs, name)) for name in TOLD]
-            m.d.comb += [
-                pair.i_index.eq(k),
-                pair.i_chain_0.eq(chains[k + drain]),
-                pair.i_chain_1.eq(chains[k + pes // 2 + drain]),
-            ]
-        m.d.comb += array.pairs.tail.eq(Cat(*chains[:drain]))
-
     def _loads(self, m: Module, arrays: list[PeArray], output: OutputLayer) -> None:
         widths = [self._output.pe.weight_bits, self._output.requantiser.parameters.size]
         widths += [width for s in self._shapes for width in (s.pe.weight_bits, s.drain.requantiser.parameters.size)]
         m.submodules.loader = loader = Loader(word_bits=max(widths))
-        valid, unit, row, data = loader.o_valid, loader.o_unit, loader.o_row, loader.o_data
-        beats = loader.s_axis_load
+        valid, row, data = loader.o_valid, loader.o_row, loader.o_data
+        connect_load(m, self.i_load, loader)
         m.d.comb += [
-            beats.tvalid.eq(self.i_load.valid),
-            beats.tdata.eq(self.i_load.payload),
-            self.i_load.ready.eq(beats.tready),
-            loader.i_idle.eq(1),
             output.load_weights.eq(valid[Target.OUTPUT_WEIGHTS]),
             output.load_parameters.eq(valid[Target.OUTPUT_PARAMETERS]),
             output.load_sigmoid.eq(valid[Target.SIGMOID]),
@@ -132,16 +111,71 @@ class Compute(wiring.Component):
             output.load_data.eq(data),
         ]
         for number, array in enumerate(arrays):
-            m.d.comb += [
-                array.load.valid.eq(valid[Target.WEIGHTS] & (unit[PAIR_BITS + 1 :] == number)),
-                array.load.pair.eq(unit[:PAIR_BITS]),
-                array.load.half.eq(unit[PAIR_BITS]),
-                array.load.row.eq(row),
-                array.load.data.eq(data),
-                array.load_parameters.eq(valid[Target.PARAMETERS] & (unit == number)),
-                array.load_parameters_row.eq(row),
-                array.load_parameters_data.eq(data),
-            ]
+            connect_loader(m, loader, array, unit=number)
+
+
+class StackCompute(wiring.Component):
+    """The array of a stack with its pairs and a loader: vectors in, vectors out.
+
+    Parameters
+    ----------
+    stack : the layers
+    unit : number of the array in load beats
+
+    Members
+    -------
+    i_load : stream of load beats
+    i_words, i_reserve, o_space, o_words, o_reserve, i_space, o_busy : as `PeArray`
+    """
+
+    i_load: stream.Interface
+    i_words: stream.Interface
+    i_reserve: Signal
+    o_space: Signal
+    o_words: stream.Interface
+    o_reserve: Signal
+    i_space: Signal
+    o_busy: Signal
+
+    def __init__(self, *, stack: Stack, unit: int = 0) -> None:
+        (array,) = stack.arrays
+        self._pes, self._unit = array.pes, unit
+        self._shape = pe_array_shape(stack, array)
+        self._array = PeArray(shape=self._shape)
+        members = self._array.signature.members
+        names = ("i_words", "i_reserve", "o_space", "o_words", "o_reserve", "i_space", "o_busy")
+        super().__init__({"i_load": In(stream.Signature(LOAD_BEAT.size))} | {name: members[name] for name in names})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        array, shape = self._array, self._shape
+        m.submodules.array = array
+        connect_pairs(m, array, shape=shape, pes=self._pes, prefix="pair")
+        words = max(shape.pe.weight_bits, shape.drain.requantiser.parameters.size)
+        m.submodules.loader = loader = Loader(word_bits=words)
+        connect_loader(m, loader, array, unit=self._unit)
+        connect_load(m, self.i_load, loader)
+        connect(m, flipped(self.i_words), array.i_words)
+        connect(m, array.o_words, flipped(self.o_words))
+        m.d.comb += [
+            array.i_reserve.eq(self.i_reserve),
+            array.i_space.eq(self.i_space),
+            self.o_space.eq(array.o_space),
+            self.o_reserve.eq(array.o_reserve),
+            self.o_busy.eq(array.o_busy),
+        ]
+        return m
+
+
+def connect_load(m: Module, beats: stream.Interface, loader: Loader) -> None:
+    """A stream of load beats into a loader that takes them at any time."""
+    port = loader.s_axis_load
+    m.d.comb += [
+        port.tvalid.eq(beats.valid),
+        port.tdata.eq(beats.payload),
+        beats.ready.eq(port.tready),
+        loader.i_idle.eq(1),
+    ]
 
 
 class VectorSource:
@@ -149,7 +183,7 @@ class VectorSource:
 
     Parameters
     ----------
-    dut : a `Compute`
+    dut : a `Compute` or a `StackCompute`
     word_bits : bits of a word
     wait : probability that a cycle passes without a word, or without a place being reserved
     """

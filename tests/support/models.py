@@ -8,9 +8,13 @@ import numpy.typing as npt
 from microduet_hw.config import Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
 from microduet_hw.layout import HOLE, input_order
 from microduet_hw.quantised import INPUT_ZERO_POINT, QuantisedLayer, QuantisedModel
+from microduet_hw.stack import Stack
+
+Sized = EngineConfig | Stack
+"""What has layers of an arithmetic and an input vector."""
 
 
-def zero_point(config: EngineConfig, number: int) -> int:
+def zero_point(config: Sized, number: int) -> int:
     """Zero point of the input of layer `number` of a random int8 model: low after ReLU, else in the middle."""
     if number == 0:
         return INPUT_ZERO_POINT
@@ -46,7 +50,7 @@ def small_config(
     )
 
 
-def random_vectors(config: EngineConfig, rng: np.random.Generator, *, items: int) -> npt.NDArray[np.int64]:
+def random_vectors(config: Sized, rng: np.random.Generator, *, items: int) -> npt.NDArray[np.int64]:
     """Assembled vectors, int64 (items, elements); the first two hold nothing but the least and the greatest value."""
     width = config.precision.width
     low, high = (-(1 << width - 1), (1 << width - 1) - 1) if config.precision.signed else (0, (1 << width) - 1)
@@ -57,19 +61,21 @@ def random_vectors(config: EngineConfig, rng: np.random.Generator, *, items: int
 
 def random_model(config: EngineConfig, rng: np.random.Generator) -> QuantisedModel:
     """Random weights, and scales that make outputs of every layer fill their range and saturate now and then."""
-    layers = [
-        _int8_layer(config, number, rng) if config.precision is Precision.INT8 else _fixed_layer(config, number, rng)
-        for number in range(len(config.layers))
-    ]
-    return QuantisedModel(layers=tuple(layers), logit_fraction=config.precision.logit_width - 4)
+    return QuantisedModel(layers=random_layers(config, rng), logit_fraction=config.precision.logit_width - 4)
 
 
-def _weights(config: EngineConfig, number: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def random_layers(config: Sized, rng: np.random.Generator) -> tuple[QuantisedLayer, ...]:
+    """Layers of a model as `random_model`."""
+    make = _int8_layer if config.precision is Precision.INT8 else _fixed_layer
+    return tuple(make(config, number, rng) for number in range(len(config.layers)))
+
+
+def _weights(config: Sized, number: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     layer, top = config.layers[number], (1 << config.precision.width - 1) - 1
     return rng.integers(-top, top, (layer.outputs, layer.inputs), endpoint=True)
 
 
-def _fixed_layer(config: EngineConfig, number: int, rng: np.random.Generator) -> QuantisedLayer:
+def _fixed_layer(config: Sized, number: int, rng: np.random.Generator) -> QuantisedLayer:
     layer, width = config.layers[number], config.precision.width
     spread = 1 << 2 * width - 3
     return QuantisedLayer(
@@ -81,7 +87,7 @@ def _fixed_layer(config: EngineConfig, number: int, rng: np.random.Generator) ->
     )
 
 
-def _int8_layer(config: EngineConfig, number: int, rng: np.random.Generator) -> QuantisedLayer:
+def _int8_layer(config: Sized, number: int, rng: np.random.Generator) -> QuantisedLayer:
     layer = config.layers[number]
     last = number == len(config.hidden)
     scale = 2.0 ** (7 if last else -1) / (64 * np.sqrt(layer.inputs))
@@ -95,7 +101,7 @@ def _int8_layer(config: EngineConfig, number: int, rng: np.random.Generator) -> 
     )
 
 
-def vector_words(config: EngineConfig, vector: npt.NDArray[np.int64]) -> list[int]:
+def vector_words(config: Sized, vector: npt.NDArray[np.int64]) -> list[int]:
     """The words, as unsigned integers, in which `vector` reaches the first layer."""
     width = config.precision.width
     words: list[int] = []

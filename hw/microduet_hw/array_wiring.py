@@ -1,0 +1,44 @@
+"""What joins a PeArray to its pairs and to the loader, for whoever has them all in one module."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module
+
+from microduet_hw.loader import Loader, Target
+from microduet_hw.pe import PAIR_BITS, PePair
+from microduet_hw.pe_array import PeArray, PeArrayShape
+
+
+def connect_pairs(m: Module, array: PeArray, *, shape: PeArrayShape, pes: int, prefix: str) -> None:
+    """Add the pairs of `array`, as submodules ``prefix_K``, chained as docs/architecture.md says."""
+    drained = shape.drain.requantiser.lanes
+    control: Any = array.pairs
+    pairs = [PePair(shape=shape.pe) for _ in range(pes // 2)]
+    chains = [pair.o_chain_0 for pair in pairs] + [pair.o_chain_1 for pair in pairs]
+    m.d.comb += control.tail.eq(Cat(*chains[:drained]))
+    chains += [Const(0, shape.pe.chain_bits)] * drained
+    for k, pair in enumerate(pairs):
+        m.submodules[f"{prefix}_{k}"] = pair
+        m.d.comb += [getattr(pair, name).eq(getattr(control, name.removeprefix("i_"))) for name in PePair.SHARED]
+        m.d.comb += [
+            pair.i_load_pair.eq(control.load_pair),
+            pair.i_load_half.eq(control.load_half),
+            pair.i_index.eq(k),
+            pair.i_chain_0.eq(chains[k + drained]),
+            pair.i_chain_1.eq(chains[k + pes // 2 + drained]),
+        ]
+
+
+def connect_loader(m: Module, loader: Loader, array: PeArray, *, unit: int) -> None:
+    """Have `array` take the words that `loader` hands out for array `unit`."""
+    valid, number, row, data = loader.o_valid, loader.o_unit, loader.o_row, loader.o_data
+    m.d.comb += [
+        array.load.valid.eq(valid[Target.WEIGHTS] & (number[PAIR_BITS + 1 :] == unit)),
+        array.load.pair.eq(number[:PAIR_BITS]),
+        array.load.half.eq(number[PAIR_BITS]),
+        array.load.row.eq(row),
+        array.load.data.eq(data),
+        array.load_parameters.eq(valid[Target.PARAMETERS] & (number == unit)),
+        array.load_parameters_row.eq(row),
+        array.load_parameters_data.eq(data),
+    ]
