@@ -85,6 +85,8 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
         ):
             if stack is not None and stack.precision is not wanted:
                 raise ValueError(f"{name}: precision must be {wanted}, not {stack.precision}")
+            if stack is not None and wanted is Precision.FIXED16 and BEAT_BITS % (stack.lanes * wanted.width):
+                raise ValueError(f"{name}: lanes must divide {BEAT_BITS // wanted.width}, not {stack.lanes}")
             if stack is not None and stack.streamed and stack.multipliers * wanted.width % (8 * AXI_BYTES):
                 raise ValueError(f"{name}: streamed rows must be whole beats of {AXI_BYTES} bytes")
         if self.top.inputs != self.pooled_elements + self.bottom_elements:

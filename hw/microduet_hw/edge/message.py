@@ -29,7 +29,20 @@ ANSWER = data.StructLayout(
     }
 )
 """The first beat of an answer. `scale` is a float32; `length` counts the payload's bytes, which follow, a row of
-the top MLP's lanes per beat; `statics` counts commits of the memoisation register, modulo 2^16, as the query saw it."""
+the top MLP's lanes per beat; `statics` are the lowest bits of the tag of the STATIC message that the memoisation
+register's value is of, as the query saw it."""
+
+CONSTANTS = data.StructLayout(
+    {
+        "version": unsigned(32),
+        "scale": unsigned(32),
+        "payload_zero_point": unsigned(8),
+        "zero_point": unsigned(8),
+        "pooled": data.StructLayout({"mantissa": unsigned(24), "exponent": unsigned(6)}),
+        "bottom": data.StructLayout({"mantissa": unsigned(24), "exponent": unsigned(6)}),
+    }
+)
+"""What a unit knows of its model besides weights: loaded as one word."""
 
 
 class Kind(enum.IntEnum):
