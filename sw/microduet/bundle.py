@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from microduet.errors import BundleError
 from microduet.generated import GeneratedTable
+from microduet.layer_file import LayerRecord, read_layers
 from microduet.packets import pack_items
 from microduet.placement import Plan
 from microduet.planner.physical import factors, physical_ids, vector_order
 from microduet.quantisation import InputQuantisation
 from microduet.shape import ModelShape
 from microduet_hw.config import EngineConfig, Frozen
-from microduet_hw.quantised import QuantisedLayer, QuantisedModel
+from microduet_hw.quantised import QuantisedModel
 
 if typing.TYPE_CHECKING:
     from microduet.golden import Golden
@@ -31,17 +32,6 @@ FORMAT = 1
 MANIFEST, CONFIG, PLAN, WEIGHTS = "manifest.json", "config.json", "plan.json", "weights.npz"
 
 QuantisedTable = GeneratedTable | npt.NDArray[np.integer]
-
-
-class LayerRecord(Frozen, frozen=True, kw_only=True):
-    """What `weights.npz` does not say of a layer."""
-
-    relu: bool
-    shift: int
-    input_zero_point: int
-    output_zero_point: int
-    step: float
-    """What one unit of an output stands for."""
 
 
 class TableRecord(Frozen, frozen=True, kw_only=True):
@@ -178,18 +168,18 @@ class Bundle:
             If a file is missing, damaged or of another format: names it.
         """
         path = Path(path)
-        manifest = _decode(path / MANIFEST, Manifest)
+        manifest = decode(path / MANIFEST, Manifest)
         if manifest.format != FORMAT:
             raise BundleError(f"{path / MANIFEST}: bundle format must be {FORMAT}, not {manifest.format}")
         for name, expected in sorted(manifest.files.items()):
-            _check_file(path, name, expected, verify=verify)
-        config = _decode(path / CONFIG, EngineConfig)
+            check_file(path, name, expected, verify=verify)
+        config = decode(path / CONFIG, EngineConfig)
         if config.digest != manifest.config_digest:
             raise BundleError(f"{path / CONFIG}: is not the configuration of this bundle")
         return cls(
             path=path,
             config=config,
-            plan=_decode(path / PLAN, Plan),
+            plan=decode(path / PLAN, Plan),
             manifest=manifest,
             model=_read_model(path / WEIGHTS, manifest),
             tables=tuple(_read_table(path, record, manifest) for record in manifest.tables),
@@ -199,7 +189,8 @@ class Bundle:
 T = typing.TypeVar("T")
 
 
-def _decode(path: Path, kind: type[T]) -> T:
+def decode(path: Path, kind: type[T]) -> T:
+    """What the JSON file `path` says, as a `kind`; raises BundleError."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError as error:
@@ -208,7 +199,8 @@ def _decode(path: Path, kind: type[T]) -> T:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 
 
-def _check_file(path: Path, name: str, expected: str, *, verify: bool) -> None:
+def check_file(path: Path, name: str, expected: str, *, verify: bool) -> None:
+    """Raise BundleError unless file `name` of the bundle `path` is there, and has the SHA-256 `expected`."""
     if Path(name).name != name and Path(name).parent != Path("tables"):
         raise BundleError(f"{path / MANIFEST}: {name!r} lies outside the bundle")
     try:
@@ -228,18 +220,7 @@ def file_digest(path: Path) -> str:
 def _read_model(path: Path, manifest: Manifest) -> QuantisedModel:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            layers = tuple(
-                QuantisedLayer(
-                    weights=arrays[f"weights_{k}"].astype(np.int64),
-                    bias=arrays[f"bias_{k}"].astype(np.int64),
-                    multiplier=arrays.get(f"multiplier_{k}"),
-                    relu=record.relu,
-                    shift=record.shift,
-                    input_zero_point=record.input_zero_point,
-                    output_zero_point=record.output_zero_point,
-                )
-                for k, record in enumerate(manifest.layers)
-            )
+            layers = read_layers(arrays, manifest.layers)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
     return QuantisedModel(layers=layers, logit_fraction=manifest.logit_fraction)

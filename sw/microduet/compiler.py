@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 
 from microduet import boards, bundle, cache, placement, presets, search, zoo
-from microduet.bundle import Bundle, LayerRecord, Manifest, TableRecord
+from microduet.bundle import Bundle, Manifest, TableRecord
 from microduet.errors import ModelError
 from microduet.generated import GeneratedTable
+from microduet.layer_file import layer_arrays, layer_records
 from microduet.planner.check import check
 from microduet.planner.make import make
 from microduet.planner.physical import physical_shape
@@ -211,16 +212,7 @@ def _write(path: Path, traced: "TracedModel", target: Target, batch: "Calibratio
             model=traced.shape.name,
             board=target.board.name,
             input=quantised.input,
-            layers=tuple(
-                LayerRecord(
-                    relu=layer.relu,
-                    shift=layer.shift,
-                    input_zero_point=layer.input_zero_point,
-                    output_zero_point=layer.output_zero_point,
-                    step=step,
-                )
-                for layer, step in zip(quantised.model.layers, quantised.steps, strict=True)
-            ),
+            layers=layer_records(quantised.model.layers, quantised.steps),
             logit_fraction=quantised.model.logit_fraction,
             tables=tables,
             products=traced.shape if plan.products else None,
@@ -232,13 +224,8 @@ def _write(path: Path, traced: "TracedModel", target: Target, batch: "Calibratio
 
 
 def _write_weights(path: Path, quantised: "Quantised", precision: Precision) -> None:
-    arrays: dict[str, np.ndarray] = {}
-    for number, (layer, steps) in enumerate(zip(quantised.model.layers, quantised.weight_steps, strict=True)):
-        arrays[f"weights_{number}"] = layer.weights.astype(f"<i{precision.width // 8}")
-        arrays[f"bias_{number}"] = layer.bias.astype("<i8")
-        arrays[f"step_{number}"] = steps.astype("<f8")
-        if layer.multiplier is not None:
-            arrays[f"multiplier_{number}"] = layer.multiplier.astype("<f4")
+    arrays = layer_arrays(quantised.model.layers, width=precision.width)
+    arrays |= {f"step_{number}": steps.astype("<f8") for number, steps in enumerate(quantised.weight_steps)}
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 

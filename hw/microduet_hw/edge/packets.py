@@ -38,10 +38,8 @@ def pack_message(
     """
     values = np.asarray(elements, np.int64)
     header = {"tag": tag, "version": version, "kind": int(kind), "group": group, "elements": len(values)}
-    if kind in (Kind.CLICK, Kind.PRELOAD):
-        data = _rows(config, values)
-    else:
-        data = values.astype(_WORD[16]).tobytes()
+    entry = kind in (Kind.CLICK, Kind.PRELOAD)
+    data = _rows(config, values) if entry else values.astype(_WORD[16]).tobytes()
     beats = message_beats(config, kind, group)
     size = BEAT_BITS // 8
     text = HEADER.const(header).as_bits().to_bytes(size, "little") + data.ljust(beats * size, b"\0")
