@@ -15,13 +15,13 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
-from microduet_hw.config import EngineConfig, SourceKind
+from microduet_hw.config import SourceKind
 from microduet_hw.image import load_beats
-from microduet_hw.registers import Register, register_map
+from microduet_hw.registers import Controlled, Register, register_map
 from microduet_hw.status import Status
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
-from microduet_sim.card import SimulationError
+from microduet_sim.card import Card, SimulationError
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
@@ -64,7 +64,7 @@ class Batch:
 class Registers:
     """The control registers by name, as numbers: ``device.registers["items"]``."""
 
-    def __init__(self, config: EngineConfig, simulator: Simulator) -> None:
+    def __init__(self, config: Controlled, simulator: Card[typing.Any]) -> None:
         self._map, self._simulator = register_map(config), simulator
 
     def __getitem__(self, name: str) -> int:

@@ -31,7 +31,7 @@ class Dispatcher(wiring.Component):
     o_static, i_static_busy : start of the words of static inputs; they are on their way
     o_query, i_query_busy : start of a query's reading; context or sums are still read
     i_query_ready : places for a query's vectors, and the vector before it is complete
-    i_memo_valid, i_memo_updating, i_memo_tag : of the memoisation register
+    i_memo_valid, i_memo_updating, i_memo_tag, i_memo_status : of the memoisation register and its weights
     o_records : stream of `RECORD`
     o_acted : a message's effect is complete
     """
@@ -53,6 +53,7 @@ class Dispatcher(wiring.Component):
     i_memo_valid: Signal
     i_memo_updating: Signal
     i_memo_tag: Signal
+    i_memo_status: Signal
     o_records: stream.Interface
     o_acted: Signal
 
@@ -77,6 +78,7 @@ class Dispatcher(wiring.Component):
                 "i_memo_valid": In(1),
                 "i_memo_updating": In(1),
                 "i_memo_tag": In(TAG_BITS),
+                "i_memo_status": In(16),
                 "o_records": Out(stream.Signature(RECORD)),
                 "o_acted": Out(1),
             }
@@ -93,6 +95,7 @@ class Dispatcher(wiring.Component):
                 with m.If(self.i_status != 0):
                     m.next = "ANSWER"
                 with m.Elif(kind == Kind.FENCE), m.If(~self.i_memo_updating):
+                    m.d.sync += status.eq(self.i_memo_status)
                     m.next = "ANSWER"
                 with m.Elif(kind == Kind.STATIC):
                     m.d.comb += self.o_static.eq(1)

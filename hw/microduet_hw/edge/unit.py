@@ -146,6 +146,7 @@ class EdgeUnit(Component):
             dispatcher.i_memo_valid.eq(path.o_valid),
             dispatcher.i_memo_updating.eq(path.o_updating),
             dispatcher.i_memo_tag.eq(path.o_tag),
+            dispatcher.i_memo_status.eq(path.o_status if "static" in self._config.streams else 0),
             self._user_model.i_memo.eq(path.o_values),
         ]
 

@@ -1,0 +1,1 @@
+"""The edge unit from Python: its bundle, its driver, its bench."""

@@ -1,0 +1,298 @@
+"""The driver of an edge unit: histories, clicks and contexts in, user vectors out."""
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet.device import Registers
+from microduet.edge.bundle import EdgeBundle
+from microduet.errors import DeviceError, InputError
+from microduet.gateware import verilog
+from microduet_hw.config import SourceKind
+from microduet_hw.edge.image import load_beats, stream_tables
+from microduet_hw.edge.message import EdgeStatus, Kind
+from microduet_hw.edge.packets import Answer, Beats, join_messages, pack_message, unpack_answer
+from microduet_sim.batch import Fault, Stalls
+from microduet_sim.build import build
+from microduet_sim.card import PATIENCE, SimulationError
+from microduet_sim.compiler import Progress as BuildProgress
+from microduet_sim.dram import Memory
+from microduet_sim.dram.parameters import DramParameters
+from microduet_sim.messages import Answers, MessageSimulator
+from microduet_sim.tables import StoredTable
+
+REFUSALS = ~(EdgeStatus.AXI_ERROR | EdgeStatus.TIMEOUT | EdgeStatus.SUM_MISMATCH)
+"""Statuses of messages that have not acted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Payload:
+    """A user vector: value v stands for ``(v - zero_point) * scale``.
+
+    Members
+    -------
+    values : uint8 (payload bytes,)
+    scale, zero_point, version : of the model
+    cycles : from the context's first beat to the payload's last
+    """
+
+    values: npt.NDArray[np.uint8]
+    scale: float
+    zero_point: int
+    version: int
+    cycles: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Answers to messages, in their order, and when things happened, in cycles from the first beat of each message.
+
+    Members
+    -------
+    answers : one per message
+    acted : float64 (messages,): the message's effect was complete
+    answered : float64 (messages,): the last beat of its answer was taken
+    """
+
+    answers: tuple[Answer, ...]
+    acted: npt.NDArray[np.float64]
+    answered: npt.NDArray[np.float64]
+
+
+class EdgeDevice:
+    """One edge unit, open: loaded with a bundle's weights, its histories empty.
+
+    Parameters
+    ----------
+    bundle : a compiled user model, or the folder of one
+    memory : model behind the memory channels of streamed weights
+    dram : parameters of the DRAM by kind of channel
+    wave : build it so that it can write waves
+    progress : called with the steps of a build, which may take a minute
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged.
+    """
+
+    def __init__(
+        self,
+        bundle: EdgeBundle | Path | str,
+        *,
+        memory: Memory = "dram",
+        dram: Mapping[SourceKind, DramParameters] | None = None,
+        wave: Literal["vcd", "fst"] | None = None,
+        progress: BuildProgress | None = None,
+    ) -> None:
+        self.bundle = bundle if isinstance(bundle, EdgeBundle) else EdgeBundle.read(bundle)
+        config, model = self.bundle.config, self.bundle.model
+        self.library = build(config, verilog(config), wave=wave, progress=progress)
+        tables = [StoredTable(rows=rows) for rows in stream_tables(config, model)]
+        self.simulator = MessageSimulator(config, self.library, tables=tables, memory=memory, dram=dram)
+        self.registers = Registers(config, self.simulator)
+        digest = int(config.digest[:8], 16)
+        if self.registers["digest"] != digest:
+            raise DeviceError(f"the unit is of configuration {self.registers['digest']:08x}, not {digest:08x}")
+        self.simulator.load(load_beats(config, model))
+        self._tag = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulation; closing twice is allowed."""
+        self.simulator.close()
+
+    def preload(self, history: Sequence[npt.ArrayLike], *, group: int | None = None) -> None:
+        """Begin a session with a history, in the place of what was there.
+
+        Parameters
+        ----------
+        history : entries, the oldest first, each float32 (elements of all its tables,); none empties the history
+        group : number of the history; by default the one that clicks go to
+
+        Raises
+        ------
+        InputError
+            If there are more entries than the history keeps, or one has a wrong size: nothing is sent then.
+        """
+        group = self._group(group)
+        slots = self.bundle.config.histories[group].slots
+        if len(history) > slots:
+            raise InputError(f"history {group} keeps {slots} entries, not {len(history)}")
+        entries = [self.bundle.entry(group, values) for values in history]
+        if not entries:
+            self._ask([self.message(Kind.CLEAR, group=group)])
+            return
+        kinds = [Kind.PRELOAD] + [Kind.CLICK] * (len(entries) - 1)
+        self._ask([self.message(kind, entry, group=group) for kind, entry in zip(kinds, entries, strict=True)])
+
+    def click(self, entry: npt.ArrayLike, *, group: int | None = None, version: int | None = None) -> int:
+        """A new entry takes the oldest one's place.
+
+        Parameters
+        ----------
+        entry : float32 (elements of all the history's tables,): the embeddings that came with the candidate
+        group : number of the history; by default the last, which changes during a session
+        version : model version of the embeddings; by default the bundle's
+
+        Returns
+        -------
+        Cycles from the message's first beat until the next query would see the entry.
+
+        Raises
+        ------
+        InputError
+            If the entry has a wrong size or is not finite.
+        DeviceError
+            If the version is stale; the history is as it was.
+        """
+        group = self._group(group)
+        message = self.message(Kind.CLICK, self.bundle.entry(group, entry), group=group, version=version)
+        return round(float(self._ask([message]).acted[0]))
+
+    def set_static(self, values: npt.ArrayLike, *, wait: bool = True) -> None:
+        """New static inputs: the memoisation register is brought up to date in the background.
+
+        Parameters
+        ----------
+        values : float32 (static inputs,)
+        wait : until the register holds their result; otherwise queries meanwhile use the old one
+
+        Raises
+        ------
+        InputError
+            If the model has no static inputs, or there are not as many, or one is not finite.
+        """
+        if self.bundle.config.static is None:
+            raise InputError(f"{self.bundle.config.name} has no static inputs")
+        messages = [self.message(Kind.STATIC, self.bundle.static(values))]
+        if wait:
+            messages.append(self.message(Kind.FENCE))
+        self._ask(messages)
+
+    def infer(self, context: npt.ArrayLike = (), *, out: npt.NDArray[np.uint8] | None = None) -> Payload:
+        """The user vector for a context.
+
+        Parameters
+        ----------
+        context : float32 (context inputs,); none of a model without a bottom MLP
+        out : uint8 buffer of at least the payload's bytes, for `Payload.values`
+
+        Raises
+        ------
+        InputError
+            If the context has a wrong size or is not finite, or `out` is too short: nothing is sent then.
+        DeviceError
+            If the memoisation register has no value yet, or streamed weights could not be read.
+        """
+        size = self.bundle.config.payload_bytes
+        if out is not None and (out.dtype != np.uint8 or out.ndim != 1 or len(out) < size):
+            raise InputError(f"out must be uint8 of at least {size} bytes, not {out.dtype} {out.shape}")
+        exchange = self._ask([self.message(Kind.QUERY, self.bundle.context(context))])
+        (answer,) = exchange.answers
+        values = answer.payload
+        if out is not None:
+            out[:size] = values
+            values = out[:size]
+        return Payload(
+            values=values,
+            scale=float(answer.scale),
+            zero_point=answer.zero_point,
+            version=answer.version,
+            cycles=round(float(exchange.answered[0])),
+        )
+
+    def check(self, *, group: int | None = None) -> None:
+        """Sum a history again and compare it with its running sums; raises DeviceError if they differ."""
+        self._ask([self.message(Kind.CHECK, group=self._group(group))])
+
+    def message(
+        self,
+        kind: Kind,
+        elements: npt.ArrayLike = (),
+        *,
+        group: int = 0,
+        version: int | None = None,
+    ) -> Beats:
+        """A message with the next tag, as `pack_message`."""
+        self._tag = (self._tag + 1) % (1 << 32)
+        own = self.bundle.model.version if version is None else version
+        return pack_message(self.bundle.config, tag=self._tag, version=own, kind=kind, group=group, elements=elements)
+
+    def exchange(self, messages: Sequence[Beats], *, mode: Literal["saturated", "idle"] = "saturated") -> Exchange:
+        """Send messages as they are; answers are returned whatever their status."""
+        if self.simulator.closed:
+            raise DeviceError("the device is closed; open the bundle again")
+        config = self.bundle.config
+        words, lengths = join_messages(messages)
+        capacity = len(messages) * (1 + math.ceil(config.payload_bytes / config.row_elements))
+        patience = PATIENCE + 16 * sum(feature.rows for feature in config.features)
+        try:
+            self.registers["items"] = len(messages)
+            self.registers["control"] = 1
+            result = self.simulator.exchange(words, capacity=capacity, mode=mode, beats=lengths, patience=patience)
+        except SimulationError as error:
+            raise DeviceError(str(error)) from error
+        return self._finish(result)
+
+    def _finish(self, result: Answers) -> Exchange:
+        ps = 1e6 / self.bundle.config.clock_mhz
+        begun = result.accepted_ps.astype(np.float64)
+        bounds = zip(result.first[:-1], result.first[1:], strict=True)
+        return Exchange(
+            answers=tuple(unpack_answer(self.bundle.config, result.beats[a:b]) for a, b in bounds),
+            acted=(result.acted_ps - begun) / ps,
+            answered=(result.finished_ps - begun) / ps,
+        )
+
+    def _ask(self, messages: Sequence[Beats]) -> Exchange:
+        """As `exchange`; raises DeviceError if a message was refused."""
+        exchange = self.exchange(messages)
+        for answer in exchange.answers:
+            if answer.status:
+                names = ", ".join(flag.name or "" for flag in answer.status).lower().replace("_", " ")
+                kind = answer.kind.name.lower() if isinstance(answer.kind, Kind) else answer.kind
+                ending = "refused: {}; the unit is as it was" if answer.status in REFUSALS else "failed: {}"
+                raise DeviceError(f"{self.bundle.config.name}: {kind} {ending.format(names)}")
+        return exchange
+
+    def _group(self, group: int | None) -> int:
+        count = len(self.bundle.config.histories)
+        chosen = count - 1 if group is None else group
+        if not 0 <= chosen < count:
+            raise InputError(f"group must be 0 to {count - 1}, not {group}")
+        return chosen
+
+    def counters(self) -> dict[str, int]:
+        """The unit's counters of the last exchange, by name."""
+        names = [*self.bundle.config.counters, *(name for name in self.registers if name.startswith("channel_"))]
+        return {
+            name: self.registers[name] if name.startswith("channel_") else self.registers.wide(name) for name in names
+        }
+
+    def set_stalls(self, probability: float, *, seed: int) -> None:
+        """Make every stream wait at random; answers stay the same."""
+        self.simulator.set_stalls(Stalls.everywhere(probability, seed=seed))
+
+    def set_faults(self, faults: Mapping[int, Fault]) -> None:
+        """Make memory channels, by number, misbehave."""
+        self.simulator.set_faults(faults)
+
+
+def open_edge(bundle: EdgeBundle | Path | str, **options: typing.Any) -> EdgeDevice:
+    """Open an edge bundle; `options` as `EdgeDevice` takes them."""
+    return EdgeDevice(bundle, **options)
