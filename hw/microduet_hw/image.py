@@ -13,8 +13,9 @@ from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.quantised import QuantisedLayer, QuantisedModel
-from microduet_hw.requantiser import MANTISSA_BITS, SHIFT_BITS, RequantiserShape
+from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sigmoid import sigmoid_entries
+from microduet_hw.single_precision import MANTISSA_BITS, SHIFT_BITS
 from microduet_hw.stack import Stack
 
 Beats = npt.NDArray[np.uint32]

@@ -6,9 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import Frozen, Precision
 from microduet_hw.pe import PeShape
-
-SHIFT_BITS = 6
-MANTISSA_BITS = 24
+from microduet_hw.single_precision import (
+    MANTISSA_BITS,
+    SHIFT_BITS,
+    Delayed,
+    Stages,
+    clip,
+    round_half_even,
+    rounded,
+    scaled,
+)
 
 
 class RequantiserShape(Frozen, frozen=True, kw_only=True):
@@ -74,35 +81,11 @@ class RequantiserShape(Frozen, frozen=True, kw_only=True):
     def compute(self, total: int, *, shift: int, relu: bool, mantissa: int = 0, zero_point: int = 0) -> int:
         """The output for ``sum + bias = total``; in mantissa mode `shift` is the exponent."""
         if self.mantissa:
-            kept, dropped = round_significant(abs(total), MANTISSA_BITS)
-            product, more = round_significant(kept * mantissa, MANTISSA_BITS)
-            places = shift - dropped - more
-            magnitude = round_half_even(product, places) if places >= 0 else product << -places
-            value = (-magnitude if total < 0 else magnitude) + zero_point
+            value = scaled(total, mantissa=mantissa, exponent=shift) + zero_point
         else:
             value = round_half_even(total, shift)
         low, high = self.bounds
         return min(max(value, zero_point if relu else low), high)
-
-
-def round_half_even(value: int, places: int) -> int:
-    """`value` / 2^places, rounded to the nearest integer, ties to even."""
-    if places == 0:
-        return value
-    return (value + ((1 << places) - 1 >> 1) + (value >> places & 1)) >> places
-
-
-def round_significant(value: int, bits: int) -> tuple[int, int]:
-    """Non-negative `value` rounded half to even to `bits` significant bits, as (kept, dropped places)."""
-    dropped = max(0, value.bit_length() - bits)
-    return round_half_even(value, dropped), dropped
-
-
-def rounded(value: Value, places: Value) -> Value:
-    """Hardware of `round_half_even` for a variable shift."""
-    mask = ((1 << places) - 1)[: len(value)]
-    odd = (value >> places)[0] & (places != 0)
-    return (value + (mask >> 1) + odd) >> places
 
 
 class Requantiser(wiring.Component):
@@ -140,49 +123,22 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self._shape
-        stages = shape.latency
-        valid = Signal(stages)
+        valid = Signal(shape.latency)
         m.d.sync += valid.eq(Cat(self.i.valid, valid[:-1]))
         enables = [self.i.valid, *valid[:-1]]
-        common = _Delay(m, enables, self.i.p.parameters)
+        stages = Stages(m, enables)
+        shared = ("shift", "zero_point", "relu")
+        common = stages.delayed({name: Value.cast(self.i.p.parameters[name]) for name in shared})
         for lane in range(shape.lanes):
             own = self.i.p.parameters.lanes[lane]
             if shape.mantissa:
-                value = _mantissa_stages(m, enables, self.i.p.sums[lane], own, lane)
+                value = _mantissa_stages(stages, self.i.p.sums[lane], own, lane)
             else:
-                value = _shift_stages(
-                    m, enables, shape=shape, word=self.i.p.sums[lane], own=own, common=common, lane=lane
-                )
+                value = _shift_stages(stages, shape=shape, word=self.i.p.sums[lane], own=own, common=common, lane=lane)
             with m.If(enables[-1]):
                 m.d.sync += self.o.p[lane].eq(_clip(shape, value, common.after("relu"), common.after("zero_point")))
         m.d.comb += self.o.valid.eq(valid[-1])
         return m
-
-
-class _Delay:
-    """The shared parameters, moved along with the lanes' stages."""
-
-    def __init__(self, m: Module, enables: list[Value], parameters: data.View) -> None:
-        self._stages: dict[str, list[Value]] = {}
-        for name in ("shift", "zero_point", "relu"):
-            values = [Value.cast(parameters[name])]
-            for enable in enables[:-1]:
-                value = Signal(len(values[0]), reset_less=True, name=f"{name}_{len(values)}")
-                with m.If(enable):
-                    m.d.sync += value.eq(values[-1])
-                values.append(value)
-            self._stages[name] = values
-
-    def after(self, name: str, stage: int = -1) -> Value:
-        """Parameter `name` as `stage` registers saw it; by default, in the last stage."""
-        return self._stages[name][stage]
-
-
-def _register(m: Module, enable: Value, value: Value, name: str) -> Value:
-    register = Signal(value.shape(), reset_less=True, name=name)
-    with m.If(enable):
-        m.d.sync += register.eq(value)
-    return register
 
 
 def _clip(shape: RequantiserShape, value: Value, relu: Value, zero_point: Value) -> Value:
@@ -190,57 +146,35 @@ def _clip(shape: RequantiserShape, value: Value, relu: Value, zero_point: Value)
     if shape.mantissa:
         value = value + zero_point
     floor = Mux(relu, zero_point if shape.mantissa else 0, low)
-    return Mux(value > high, high, Mux(value < floor, floor, value))
+    return clip(value, floor, high)
 
 
 def _shift_stages(
-    m: Module, enables: list[Value], *, shape: RequantiserShape, word: Value, own: data.View, common: _Delay, lane: int
+    stages: Stages, *, shape: RequantiserShape, word: Value, own: data.View, common: Delayed, lane: int
 ) -> Value:
     """Join the limbs (fixed32), add the bias, shift: a register after each."""
-    stages = iter(enumerate(enables))
+    number = 0
     if shape.pe.precision is Precision.FIXED32:
         low_bits, middle_bits, _ = shape.pe.sum_widths
         low = word[:low_bits].as_signed()
         middle = word[low_bits : low_bits + middle_bits].as_signed()
         high = word[low_bits + middle_bits :].as_signed()
-        number, enable = next(stages)
-        middle = _register(m, enable, (middle - high - low)[:middle_bits].as_signed(), f"middle_{lane}")
-        outer = _register(m, enable, Cat(low[:32], (high + (low >> 32))[: len(high)]).as_signed(), f"outer_{lane}")
-        bias = _register(m, enable, own.bias, f"bias_{lane}")
+        middle = stages.keep(number, (middle - high - low)[:middle_bits].as_signed(), f"middle_{lane}")
+        outer = Cat(low[:32], (high + (low >> 32))[: len(high)]).as_signed()
+        outer = stages.keep(number, outer, f"outer_{lane}")
+        bias = stages.keep(number, own.bias, f"bias_{lane}")
         total = outer + (middle << 16)
+        number += 1
     else:
         total, bias = word.as_signed(), own.bias
-    number, enable = next(stages)
-    summed = _register(m, enable, (total + bias)[: shape.bias_bits].as_signed(), f"summed_{lane}")
-    number, enable = next(stages)
-    return _register(m, enable, rounded(summed, common.after("shift", number)), f"rounded_{lane}")
+    summed = stages.keep(number, (total + bias)[: shape.bias_bits].as_signed(), f"summed_{lane}")
+    return stages.keep(number + 1, rounded(summed, common.after("shift", number + 1)), f"rounded_{lane}")
 
 
-def _mantissa_stages(m: Module, enables: list[Value], word: Value, own: data.View, lane: int) -> Value:
-    """Single-precision multiplication in integers, a register after each step."""
-
-    def keep(stage: int, value: Value, name: str) -> Value:
-        return _register(m, enables[stage], value, f"{name}_{lane}_{stage}")
-
-    total = keep(0, (word.as_signed() + own.bias)[:32].as_signed(), "total")
-    mantissa, exponent = keep(0, own.mantissa, "mantissa"), keep(0, own.exponent, "exponent")
-    magnitude = Mux(total < 0, -total, total)[:32]
-    kept, dropped = _significant(magnitude)
-    kept, places = keep(1, kept, "kept"), keep(1, (exponent - dropped).as_signed(), "places")
-    negative, mantissa = keep(1, total < 0, "negative"), keep(1, mantissa, "mantissa")
-    product = keep(2, kept * mantissa, "product")
-    places, negative = keep(2, places, "places"), keep(2, negative, "negative")
-    kept, dropped = _significant(product)
-    kept, places = keep(3, kept, "kept"), keep(3, (places - dropped).as_signed(), "places")
-    negative = keep(3, negative, "negative")
-    # At places <= 0 anything but zero is at least 2^23: far beyond every output, so its exact value does not matter.
-    value = Mux(places > 0, rounded(kept, places[:SHIFT_BITS]), Mux(kept == 0, 0, 1 << MANTISSA_BITS))
-    return keep(4, Mux(negative, -value, value), "value")
-
-
-def _significant(value: Value) -> tuple[Value, Value]:
-    """Hardware of `round_significant` to 24 bits: (kept, dropped places)."""
-    dropped: Value = Mux(value[MANTISSA_BITS], 1, 0)
-    for excess in range(2, len(value) - MANTISSA_BITS + 1):
-        dropped = Mux(value[MANTISSA_BITS + excess - 1], excess, dropped)
-    return rounded(value, dropped)[: MANTISSA_BITS + 1], dropped
+def _mantissa_stages(stages: Stages, word: Value, own: data.View, lane: int) -> Value:
+    """Add the bias, multiply in single precision: a register after each step."""
+    total = (word.as_signed() + own.bias)[:32].as_signed()
+    mantissa = stages.keep(0, own.mantissa, f"mantissa_{lane}_0")
+    exponent = stages.keep(0, own.exponent, f"exponent_{lane}_0")
+    mantissas = (mantissa, stages.keep(1, mantissa, f"mantissa_{lane}_1"))
+    return stages.scaled(lane, total, mantissa=mantissas, exponent=exponent)

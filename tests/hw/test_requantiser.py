@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from microduet_hw.config import Precision
 from microduet_hw.image import split_multiplier
 from microduet_hw.pe import PeShape
-from microduet_hw.requantiser import Requantiser, RequantiserShape, round_half_even, round_significant
+from microduet_hw.requantiser import Requantiser, RequantiserShape
+from microduet_hw.single_precision import round_half_even, round_significant
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, FlowMonitor, FlowSource, signed_of
 from tests.support.streams import start_clocks
