@@ -11,6 +11,7 @@ if typing.TYPE_CHECKING:
     from microduet.bundle import Bundle as Bundle
     from microduet.compiler import compile as compile
     from microduet.device import open as open
+    from microduet.edge.compile import compile_edge as compile_edge
     from microduet.errors import MicroduetError as MicroduetError
     from microduet.presets import compile_config as compile_config
 
@@ -19,9 +20,10 @@ _HOMES = {
     "MicroduetError": "microduet.errors",
     "compile": "microduet.compiler",
     "compile_config": "microduet.presets",
+    "compile_edge": "microduet.edge.compile",
     "open": "microduet.device",
 }
-__all__ = ["Bundle", "MicroduetError", "compile", "compile_config", "models", "open"]
+__all__ = ["Bundle", "MicroduetError", "compile", "compile_config", "compile_edge", "models", "open"]
 
 
 def __getattr__(name: str) -> typing.Any:

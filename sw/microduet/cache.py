@@ -21,8 +21,9 @@ def bundle_path(name: str, *parts: bytes) -> Path:
 def source_digest() -> bytes:
     """Hash of the sources that decide what a bundle contains."""
     here, hardware = Path(__file__).parent, Path(str(microduet_hw.__file__)).parent
-    files = [*here.glob("*.py"), *here.glob("models/*.py"), *here.glob("planner/*.py")]
-    files += [hardware / f"{name}.py" for name in ("config", "layout", "legality", "quantised")]
+    folders = (here, *(here / name for name in ("duet", "edge", "models", "planner")), hardware / "edge")
+    files = [file for folder in folders for file in folder.glob("*.py")]
+    files += [hardware / f"{name}.py" for name in ("config", "layout", "legality", "quantised", "stack")]
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())

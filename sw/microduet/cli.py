@@ -97,9 +97,10 @@ def run(
     Parameters
     ----------
     model
-        microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory, which returns a torch module
+        microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory, which returns a torch module; or an edge
+        unit, rm1-edge to rm5-edge, which takes --items, --seed and --json only
     items
-        how many items are ranked
+        how many items are ranked; of an edge unit, messages behind the history's
     precision
         fixed16, fixed32 or int8
     traffic
@@ -125,6 +126,10 @@ def run(
     trace
         write a Perfetto trace of the loaded batch to this file
     """
+    if model.endswith("-edge"):
+        from microduet.edge import job as edge_job
+
+        return edge_job.main(model, items=items, seed=seed, json_output=json)
     from microduet import job
 
     options = job.RunOptions(

@@ -1,4 +1,4 @@
-"""The commands `microduet bench engine` and `microduet bench sim`."""
+"""The commands under `microduet bench`."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import cyclopts
 
 from microduet_sim.dram import Memory, Profile, RefreshMode
 
-bench = cyclopts.App(name="bench", help="Measure the engine and the simulation.")
+bench = cyclopts.App(name="bench", help="Measure the engine, the edge unit, lookups and the simulation.")
 
 
 @bench.command(name="engine")
@@ -152,3 +152,46 @@ def bench_sim(
 
     options = RunOptions(items=items, precision=precision, seed=seed, memory=memory, json=json)
     return implementation.sim(model, options, cold=cold)
+
+
+@bench.command(name="edge")
+def bench_edge(
+    *,
+    model: tuple[str, ...] = (),
+    streamed: tuple[str, ...] | None = None,
+    sessions: int = 4,
+    actions: int = 40,
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Cycles of a query and of a click in an idle edge unit, its sizes, and random sessions against the golden model.
+
+    Example: microduet bench edge --model rm2 --sessions 10 --json
+
+    Parameters
+    ----------
+    model
+        rm1 to rm5, repeated for several; all of them if not given
+    streamed
+        models measured with the user top MLP's weights streamed from LPDDR, too; rm4 if no model is given
+    sessions
+        random sessions per model
+    actions
+        messages of each session, behind those that load the histories
+    seed
+        of weights and sessions
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.edge import bench as implementation
+
+    usual = () if model else ("rm4",)
+    options = implementation.EdgeBenchOptions(
+        models=model or implementation.MODELS,
+        streamed=usual if streamed is None else streamed,
+        sessions=sessions,
+        actions=actions,
+        seed=seed,
+        json=json,
+    )
+    return implementation.main(options)

@@ -27,6 +27,10 @@ from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.simulator import Simulator
 
+if typing.TYPE_CHECKING:
+    from microduet.edge.bundle import EdgeBundle
+    from microduet.edge.device import EdgeDevice
+
 Progress = Callable[[int, int], None]
 """``progress(items finished, engine cycles)``, at most ten times a second."""
 
@@ -288,11 +292,22 @@ class Device:
             raise DeviceError("the device is closed; open the bundle again")
 
 
-def open(bundle: Bundle | Path | str, **options: typing.Any) -> Device:
+@typing.overload
+def open(bundle: "EdgeBundle", **options: typing.Any) -> "EdgeDevice": ...
+@typing.overload
+def open(bundle: Bundle, **options: typing.Any) -> Device: ...
+@typing.overload
+def open(bundle: Path | str, **options: typing.Any) -> "Device | EdgeDevice": ...
+def open(bundle: "Bundle | EdgeBundle | Path | str", **options: typing.Any) -> "Device | EdgeDevice":
     """Open a bundle: builds its simulator, or takes it from the cache, and loads the weights.
 
     Parameters
     ----------
-    bundle, options : as `Device` takes them
+    bundle, options : as `Device` takes them, or `EdgeDevice` if the bundle is an edge unit's
     """
+    from microduet.edge.bundle import EdgeBundle, is_edge_bundle
+    from microduet.edge.device import EdgeDevice
+
+    if isinstance(bundle, EdgeBundle) or (not isinstance(bundle, Bundle) and is_edge_bundle(bundle)):
+        return EdgeDevice(bundle, **options)
     return Device(bundle, **options)
