@@ -64,10 +64,13 @@ def error_bounds(
         inputs, found = values[number], values[number + 1]
         weight, weight_step = model.weights[number].astype(np.float64), quantised.weight_steps[number]
         output_step = quantised.steps[number]
-        own = np.abs(inputs).sum(axis=1, keepdims=True) * weight_step / 2 * (1 + 2 * SINGLE)
-        own += step * weight_step / 2 + output_step / 2
-        if quantised.model.layers[number].multiplier is not None:
-            own += 5 * SINGLE * (np.abs(found) + output_step)
+        own = rounding_error(
+            inputs,
+            found,
+            steps=(step, output_step),
+            weight_step=weight_step,
+            single=quantised.model.layers[number].multiplier is not None,
+        )
         cut = _cut(quantised, result, number)
         repeated = model.layer(number, torch.from_numpy(inputs)).numpy()
         local.append(np.where(cut, np.abs(found - repeated), own) * SUMS)
@@ -83,6 +86,29 @@ def error_bounds(
         deviations=tuple(deviations),
         scores=error[:, 0] / 4 + _score_error(quantised),
     )
+
+
+def rounding_error(
+    inputs: npt.NDArray[np.floating],
+    found: npt.NDArray[np.floating],
+    *,
+    steps: tuple[float, float],
+    weight_step: npt.NDArray[np.float64],
+    single: bool,
+) -> npt.NDArray[np.float64]:
+    """How far one layer's outputs `found` may be from those of float weights on the same `inputs`.
+
+    Parameters
+    ----------
+    inputs, found : float64 (items, inputs) and (items, outputs), what the golden integers stand for
+    steps : what one unit of an input and of an output stands for
+    weight_step : float64 (outputs,) or a scalar array, the same of a weight
+    single : whether outputs are scaled in single precision (int8)
+    """
+    step, output_step = steps
+    own = np.abs(inputs).sum(axis=1, keepdims=True) * weight_step / 2 * (1 + 2 * SINGLE)
+    own = own + step * weight_step / 2 + output_step / 2
+    return own + 5 * SINGLE * (np.abs(found) + output_step) if single else own
 
 
 def golden_values(quantised: Quantised, result: GoldenResult) -> list[npt.NDArray[np.float64]]:

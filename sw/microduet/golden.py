@@ -85,7 +85,7 @@ class Golden:
         self._config, self._model, self._input, self._tables = config, model, input, tables
         self._shape: ModelShape | EngineConfig = features or config
         self._layers = [
-            _GoldenLayer(
+            GoldenLayer(
                 layer,
                 precision=config.precision,
                 inputs=config.layers[number].inputs,
@@ -165,7 +165,7 @@ class Golden:
         return scaled.clamp(low, high).to(torch.int64)
 
 
-class _GoldenLayer:
+class GoldenLayer:
     """One layer: int64 (items, inputs) -> int64 (items, outputs) and the number of saturated outputs."""
 
     def __init__(self, layer: QuantisedLayer, *, precision: Precision, inputs: int, logit: bool) -> None:

@@ -8,6 +8,8 @@ LIMB = 16
 """Bits of a limb of a 32-bit operand."""
 WORD = 32
 LOW = (1 << WORD) - 1
+SINGLE_BITS = 24
+"""Significant bits of single precision."""
 
 
 def shift_half_even(values: torch.Tensor, places: int) -> torch.Tensor:
@@ -18,6 +20,40 @@ def shift_half_even(values: torch.Tensor, places: int) -> torch.Tensor:
     rest = values - (floor << places)
     half = 1 << (places - 1)
     return floor + ((rest > half) | ((rest == half) & (floor & 1 == 1))).to(torch.int64)
+
+
+def scaled(values: torch.Tensor, multiplier: torch.Tensor) -> torch.Tensor:
+    """``rint(f32(f32(value) * multiplier))`` in integers: int64 of the shape of `values`.
+
+    The value is rounded to 24 significant bits, multiplied by the multiplier's mantissa, rounded to 24 significant
+    bits again and shifted, always half to even: single precision, whatever the machine's own does.
+
+    Parameters
+    ----------
+    values : int64, below 2^52 in magnitude
+    multiplier : float32 that broadcasts to `values`, 2^-60 <= m < 1
+    """
+    fractions, exponents = torch.frexp(multiplier)  # m = fraction 2^exponent, 1/2 <= fraction < 1
+    mantissa = torch.ldexp(fractions, torch.tensor(SINGLE_BITS)).to(torch.int64)
+    kept, dropped = _significant(values.abs())
+    product, more = _significant(kept * mantissa)
+    places = SINGLE_BITS - exponents - dropped - more
+    rounded = _shift_each(product, places.clamp(min=0)) << (-places).clamp(min=0)
+    return torch.where(values < 0, -rounded, rounded)
+
+
+def _significant(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Non-negative `values` rounded half to even to 24 significant bits, as (kept, dropped places)."""
+    _, lengths = torch.frexp(values.double())
+    dropped = (lengths.to(torch.int64) - SINGLE_BITS).clamp(min=0)
+    return _shift_each(values, dropped), dropped
+
+
+def _shift_each(values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """`shift_half_even` of non-negative `values` below 2^53 with a number of places each."""
+    places = places.clamp(max=60)
+    odd = (values >> places) & (places > 0)
+    return (values + (((1 << places) - 1) >> 1) + odd) >> places
 
 
 def saturate(values: torch.Tensor, bounds: tuple[int, int]) -> torch.Tensor:

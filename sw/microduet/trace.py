@@ -136,7 +136,7 @@ def _assemble(name: str, result: Activations) -> TracedModel:
         output=layers[-1],
         sigmoid=sigmoid,
     )
-    tables = tuple(_table(piece.table) for piece in lookups)
+    tables = tuple(table_of(piece.table) for piece in lookups)
     return TracedModel(shape=shape, tables=tables, weights=tuple(weights), biases=tuple(biases))
 
 
@@ -166,7 +166,8 @@ def table_size(table: torch.nn.Module) -> tuple[int, int]:
     raise refuse(table, what=type(table).__name__, nearest="nn.Embedding")
 
 
-def _table(table: torch.nn.Module) -> Table:
+def table_of(table: torch.nn.Module) -> Table:
+    """An embedding module as the compiler sees it: a rule, or stored rows."""
     if isinstance(table, GeneratedEmbedding):
         rule: GeneratedTable = table.rule
         return rule

@@ -53,14 +53,16 @@ def test_integers_keep_the_limits_of_the_gateware(model: TracedModel, precision:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_consecutive_scales_agree(precision: Precision) -> None:
-    """What a layer drops is the product of its scales over its output's; int8: in single precision."""
+    """What a layer drops is the product of its scales over its output's; int8: times the reciprocal, in single."""
     quantised = quantise(trace(Mixed()), precision=precision)
     before = quantised.input.step
     for layer, step, own in zip(quantised.model.layers, quantised.steps, quantised.weight_steps, strict=True):
         if layer.multiplier is None:
             assert before * own[0] * 2.0**layer.shift == step
         else:
-            np.testing.assert_array_equal(layer.multiplier, (before * own).astype(np.float32) / np.float32(step))
+            np.testing.assert_array_equal(
+                layer.multiplier, (before * own).astype(np.float32) * (np.float32(1) / np.float32(step))
+            )
         before = step
     assert quantised.steps[-1] == 2.0**-quantised.model.logit_fraction
 
