@@ -64,6 +64,10 @@ class Kind(enum.IntEnum):
     """Answered when no update of the memoisation register is under way."""
 
 
+HISTORY_KINDS = (Kind.CLICK, Kind.PRELOAD, Kind.CLEAR, Kind.CHECK)
+"""Messages whose group is the number of a history; in others it means nothing."""
+
+
 class EdgeStatus(enum.IntFlag):
     """Why a message was refused, its state unchanged; or what is wrong with an answer."""
 
@@ -86,6 +90,13 @@ class EdgeStatus(enum.IntFlag):
     """A running sum is not the sum of its history."""
     TIMEOUT = 256
     """Streamed weights did not come in time: the payload means nothing."""
+
+
+def is_known(config: EdgeConfig, kind: int, group: int = 0) -> bool:
+    """Whether a unit takes such messages; of one that it does not take, no elements are expected."""
+    if kind in HISTORY_KINDS:
+        return group < len(config.histories)
+    return kind in tuple(Kind) and (kind != Kind.STATIC or config.static is not None)
 
 
 def message_elements(config: EdgeConfig, kind: Kind, group: int = 0) -> int:

@@ -1,0 +1,216 @@
+"""The buffer of messages: whole packets become messages, and every reason to refuse one is told."""
+
+import random
+from collections import Counter
+
+import cocotb
+import pytest
+from amaranth.hdl import Value
+
+from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
+from microduet_hw.edge.message import HEADER, EdgeStatus, Kind, message_beats, message_elements
+from microduet_hw.edge.message_buffer import MessageBuffer, buffer_rows
+from microduet_hw.edge.reference import message_status
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.edge import bottom, small_edge
+from tests.support.flow import begin, cycle
+
+IDLE = {"s_axis_items__tvalid": 0, "s_axis_items__tlast": 0, "i_run": 0, "i_release": 0, "i_row": 0, "i_version": 0}
+VERSIONS = (0, 1, 1 << 31, 0xFFFFFFFF)
+REASONS = (
+    EdgeStatus.STALE_VERSION,
+    EdgeStatus.WRONG_COUNT,
+    EdgeStatus.SHORT_PACKET,
+    EdgeStatus.LONG_PACKET,
+    EdgeStatus.UNKNOWN,
+)
+
+
+class Packet:
+    """A message as its beats; its header may ask for something else than what follows."""
+
+    def __init__(self, *, kind, group, elements, beats, version):
+        self.fields = {"tag": random.getrandbits(32), "version": version, "kind": kind, "group": group}
+        self.fields["elements"] = elements
+        rest = random.getrandbits(BEAT_BITS - HEADER.size) << HEADER.size
+        self.data = [random.getrandbits(BEAT_BITS) for _ in range(beats)]
+        self.beats = [HEADER.const(self.fields).as_bits() | rest, *self.data]
+
+    def status(self, config, *, own_version):
+        fields = {name: self.fields[name] for name in ("version", "kind", "group", "elements")}
+        return message_status(config, **fields, beats=len(self.data), own_version=own_version)
+
+
+def random_packet(config, *, right):
+    """A packet of any kind: as it should be with probability `right`, else wrong in one way or several."""
+    kind, groups = random.choice(list(Kind)), len(config.histories)
+    group = random.randrange(groups)
+    elements, beats = message_elements(config, kind, group), message_beats(config, kind, group)
+    if random.random() >= right:
+        ways = [random.random() < 0.4 for _ in range(4)]
+        elements = random.choice([0, elements + 1, abs(elements - 1), random.getrandbits(16)]) if ways[0] else elements
+        beats = random.choice([0, max(0, beats - 1), beats + 1, beats + 2, 40]) if ways[1] else beats
+        kind = random.randrange(len(Kind), 256) if ways[2] else kind
+        group = random.randrange(groups, 256) if ways[3] else group
+    return Packet(kind=kind, group=group, elements=elements, beats=beats, version=random.choice(VERSIONS))
+
+
+class Sender:
+    """Offers packets beat by beat, each until it is taken, with pauses."""
+
+    def __init__(self, packets, *, eagerness):
+        self.beats = [
+            (beat, k == len(packet.beats) - 1, packet) for packet in packets for k, beat in enumerate(packet.beats)
+        ]
+        self.eagerness = eagerness
+        self.offered = False
+
+    def inputs(self):
+        self.offered = bool(self.beats) and (self.offered or random.random() < self.eagerness)
+        beat, last, _ = self.beats[0] if self.offered else (random.getrandbits(BEAT_BITS), random.getrandbits(1), None)
+        return {
+            "s_axis_items__tvalid": int(self.offered),
+            "s_axis_items__tdata": beat,
+            "s_axis_items__tlast": int(last),
+        }
+
+    def taken(self):
+        self.offered = False
+        return self.beats.pop(0)
+
+
+async def look_at(dut, config, packet, status):
+    """What the buffer says of a message, in random order, for as long as one likes."""
+    expected = int.from_bytes(b"".join(beat.to_bytes(64, "little") for beat in packet.data), "little")
+    size = config.row_beats * BEAT_BITS
+    rows = -(-len(packet.data) // config.row_beats)
+    asked = None
+    for _ in range(random.choice([0, 1, 2 * rows + 1])):
+        row = random.randrange(rows) if rows and not status else None
+        await cycle(dut, i_row=row or 0, i_run=random.getrandbits(1), i_version=random.choice(VERSIONS))
+        stands(dut, packet, status)
+        if asked is not None:
+            kept = min(size, BEAT_BITS * len(packet.data) - asked * size)
+            assert (int(dut.o_row.value) ^ expected >> asked * size) & (1 << kept) - 1 == 0, (packet.fields, asked)
+        asked = row
+
+
+def stands(dut, packet, status):
+    assert dut.o_valid.value == 1
+    assert dut.s_axis_items__tready.value == 0
+    assert int(dut.o_header.value) == HEADER.const(packet.fields).as_bits()
+    assert int(dut.o_status.value) == status, packet.fields
+
+
+@cocotb.test()
+async def packets_become_messages(dut):
+    given = bench_parameters()
+    config, eagerness = EdgeConfig.from_json(given["config"]), given["eagerness"]
+    packets = [random_packet(config, right=0.5) for _ in range(given["packets"])]
+    sender, statuses, own, kinds = Sender(packets, eagerness=eagerness), [], 0, Counter()
+    await begin(dut, **IDLE)
+    inside = False
+    while sender.beats:
+        # The version may change behind a header; a message that has begun goes on without i_run.
+        version, run = random.choice(VERSIONS[:2] if eagerness < 1 else VERSIONS[:1]), random.random() < eagerness
+        if not inside and random.random() < 0.5:
+            version = sender.beats[0][2].fields["version"]
+        await cycle(dut, i_release=0, i_version=version, i_run=int(run), **sender.inputs())
+        assert dut.o_valid.value == 0
+        assert dut.s_axis_items__tready.value == (inside or run)
+        if not (sender.offered and (inside or run)):
+            continue
+        own = own if inside else version
+        _, last, packet = sender.taken()
+        inside = not last
+        if last:
+            statuses.append(packet.status(config, own_version=own))
+            kinds[packet.fields["kind"]] += statuses[-1] == 0
+            await cycle(dut, **sender.inputs())
+            stands(dut, packet, statuses[-1])
+            await look_at(dut, config, packet, statuses[-1])
+            await cycle(dut, i_release=1)
+            stands(dut, packet, statuses[-1])
+    assert statuses.count(EdgeStatus.OK) > len(packets) // 10
+    assert all(any(reason in status for status in statuses) for reason in REASONS)
+    assert len(set(statuses)) > 10, "combinations"
+    known = set(Kind) - ({Kind.STATIC} if config.static is None else set())
+    assert {kind for kind, count in kinds.items() if count} == known
+
+
+@cocotb.test()
+async def takes_a_beat_per_cycle(dut):
+    """Without waits a message of n beats takes n + 2 cycles: one in which it is there, and is released."""
+    config = EdgeConfig.from_json(bench_parameters()["config"])
+    fields = {"kind": Kind.CLICK, "group": 0, "version": 7}
+    beats = message_beats(config, Kind.CLICK)
+    packets = [Packet(**fields, elements=config.histories[0].elements, beats=beats) for _ in range(20)]
+    await begin(dut, **{**IDLE, "i_run": 1, "i_version": 7})
+    sender, cycles = Sender(packets, eagerness=1), 0
+    while sender.beats:
+        await cycle(dut, i_release=0, **sender.inputs())
+        cycles += 1
+        assert dut.s_axis_items__tready.value == 1
+        if sender.taken()[1]:
+            await cycle(dut, i_release=1, **sender.inputs())
+            cycles += 1
+            assert (dut.o_valid.value, dut.o_status.value) == (1, 0)
+    assert cycles == len(packets) * (1 + beats + 1)
+
+
+CONFIGS = {
+    "one history, nothing else": small_edge(((4,), 3)),
+    "rows of a beat and a bit": small_edge(((18,), 1), ((18, 18), 5), lanes=18, static=bottom(13, outputs=18)),
+    "rows of two beats": small_edge(((32, 32), 9), lanes=32, dynamic=bottom(100, outputs=32)),
+    "rows of three beats": small_edge(((40, 120), 9), lanes=40),
+    "16 bits": small_edge(((4, 8), 3), ((4,), 2), element_bits=16, static=bottom(70), dynamic=bottom(5)),
+}
+
+
+@pytest.mark.parametrize("eagerness", [1.0, 0.6])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_packets_become_messages(name, eagerness):
+    run_bench(
+        MessageBuffer(config=CONFIGS[name]),
+        module=__name__,
+        parameters={"config": CONFIGS[name].to_json().decode(), "eagerness": eagerness, "packets": 300},
+    )
+
+
+ROWS = {
+    # rows for the longest message
+    "one history, nothing else": 1,
+    "rows of a beat and a bit": 2,
+    "rows of two beats": 2,
+    "rows of three beats": 4,
+    "16 bits": 3,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_has_room_for_the_longest_message(name):
+    config = CONFIGS[name]
+    assert buffer_rows(config) == ROWS[name]
+    buffer = MessageBuffer(config=config)
+    assert len(Value.cast(buffer.o_row)) == config.row_beats * BEAT_BITS
+
+
+STATUSES = [
+    # kind, group, elements, beats, version; the flags
+    ((Kind.CLICK, 0, 12, 3, 1), "OK"),
+    ((Kind.CLICK, 1, 4, 1, 1), "OK"),
+    ((Kind.CLICK, 1, 12, 3, 1), "WRONG_COUNT|LONG_PACKET"),
+    ((Kind.PRELOAD, 0, 4, 1, 1), "WRONG_COUNT|SHORT_PACKET"),
+    ((Kind.CLICK, 2, 0, 0, 1), "UNKNOWN"),
+    ((Kind.CLICK, 2, 4, 1, 0), "STALE_VERSION|WRONG_COUNT|LONG_PACKET|UNKNOWN"),
+    ((Kind.QUERY, 9, 5, 1, 1), "OK"),
+    ((Kind.STATIC, 0, 70, 2, 1), "SHORT_PACKET"),
+    ((Kind.CLEAR, 1, 0, 0, 2), "STALE_VERSION"),
+    ((7, 0, 0, 0, 1), "UNKNOWN"),
+]
+
+
+@pytest.mark.parametrize(("message", "flags"), STATUSES)
+def test_names_every_reason(message, flags):
+    fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
+    assert message_status(CONFIGS["16 bits"], **fields, own_version=1).name == flags
