@@ -19,11 +19,19 @@ def connect_pairs(m: Module, array: PeArray, *, shape: PeArrayShape, pes: int, p
     chains += [Const(0, shape.pe.chain_bits)] * drained
     for k, pair in enumerate(pairs):
         m.submodules[f"{prefix}_{k}"] = pair
-        m.d.comb += [getattr(pair, name).eq(getattr(control, name.removeprefix("i_"))) for name in PePair.SHARED]
+        m.d.comb += [getattr(pair, name).eq(getattr(control, name.removeprefix("i_"))) for name in pair.shared]
+        if shape.pe.streamed:
+            m.d.comb += [
+                pair.i_weights_0.eq(control.weights.word_select(k, shape.pe.weight_bits)),
+                pair.i_weights_1.eq(control.weights.word_select(k + pes // 2, shape.pe.weight_bits)),
+            ]
+        else:
+            m.d.comb += [
+                pair.i_load_pair.eq(control.load_pair),
+                pair.i_load_half.eq(control.load_half),
+                pair.i_index.eq(k),
+            ]
         m.d.comb += [
-            pair.i_load_pair.eq(control.load_pair),
-            pair.i_load_half.eq(control.load_half),
-            pair.i_index.eq(k),
             pair.i_chain_0.eq(chains[k + drained]),
             pair.i_chain_1.eq(chains[k + pes // 2 + drained]),
         ]
@@ -32,12 +40,15 @@ def connect_pairs(m: Module, array: PeArray, *, shape: PeArrayShape, pes: int, p
 def connect_loader(m: Module, loader: Loader, array: PeArray, *, unit: int) -> None:
     """Have `array` take the words that `loader` hands out for array `unit`."""
     valid, number, row, data = loader.o_valid, loader.o_unit, loader.o_row, loader.o_data
+    if "load" in array.signature.members:  # streamed weights are not loaded
+        m.d.comb += [
+            array.load.valid.eq(valid[Target.WEIGHTS] & (number[PAIR_BITS + 1 :] == unit)),
+            array.load.pair.eq(number[:PAIR_BITS]),
+            array.load.half.eq(number[PAIR_BITS]),
+            array.load.row.eq(row),
+            array.load.data.eq(data),
+        ]
     m.d.comb += [
-        array.load.valid.eq(valid[Target.WEIGHTS] & (number[PAIR_BITS + 1 :] == unit)),
-        array.load.pair.eq(number[:PAIR_BITS]),
-        array.load.half.eq(number[PAIR_BITS]),
-        array.load.row.eq(row),
-        array.load.data.eq(data),
         array.load_parameters.eq(valid[Target.PARAMETERS] & (number == unit)),
         array.load_parameters_row.eq(row),
         array.load_parameters_data.eq(data),

@@ -253,6 +253,11 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
         return sum(array.pes * array.lanes for array in self.arrays)
 
     @property
+    def streamed(self) -> bool:
+        """Weights lie in the PEs."""
+        return False
+
+    @property
     def output_lanes(self) -> int:
         """Lanes of the output layer's processing element."""
         return self.arrays[-1].drain if self.arrays else self.input_lanes

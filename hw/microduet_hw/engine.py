@@ -161,7 +161,7 @@ class EngineCore(Component):
 
 
 def _pairs(shape: PeArrayShape) -> PairControl:
-    return PairControl(shape.pe, shape.drain.requantiser.lanes)
+    return PairControl(shape)
 
 
 def pair_module(number: int) -> str:

@@ -27,6 +27,11 @@ class Layers(Protocol):
         ...
 
     @property
+    def streamed(self) -> bool:
+        """Whether weights come from memory, a row of all PEs per step."""
+        ...
+
+    @property
     def hidden(self) -> tuple[Layer, ...]:
         """Layers that arrays compute."""
         ...

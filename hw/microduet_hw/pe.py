@@ -22,12 +22,14 @@ class PeShape(Frozen, frozen=True, kw_only=True):
     lanes : multipliers per PE
     rows : rows of weights per PE; the memory has one more, the spare row
     terms : the most products that one output sums
+    streamed : a PE has no memory: rows come with their operands
     """
 
     precision: Precision
     lanes: int
     rows: int
     terms: int
+    streamed: bool = False
 
     @property
     def weight_bits(self) -> int:
@@ -91,6 +93,7 @@ def pe_shape(config: Layers, array: Array) -> PeShape:
         lanes=array.lanes,
         rows=sum(plan.rounds * plan.steps for plan in plans),
         terms=max(config.hidden[number].inputs for number in array.layers),
+        streamed=config.streamed,
     )
 
 
@@ -129,12 +132,17 @@ def add_tree(terms: list[Value]) -> Value:
     return terms[0]
 
 
+def without(members: dict[str, wiring.Member], *names: str) -> dict[str, wiring.Member]:
+    """`members`, but not those."""
+    return {name: member for name, member in members.items() if name not in names}
+
+
 class ProcessingElement(wiring.Component):
     """One processing element: weights, multipliers, adder tree, accumulator, shadow register.
 
-    Latency: a row read at `i_address` in one cycle meets `i_x` of the next; their products reach the accumulator
-    `SUM_LATENCY` cycles after `i_x`. `i_first`, `i_accumulate`, `i_capture` are given `SUM_LATENCY - 1` cycles after
-    the `i_x` that they are about.
+    Latency: a row read at `i_address` in one cycle meets `i_x` of the next, a streamed row `i_x` of the same; their
+    products reach the accumulator `SUM_LATENCY` cycles after `i_x`. `i_first`, `i_accumulate`, `i_capture` are given
+    `SUM_LATENCY - 1` cycles after the `i_x` that they are about.
     Throughput: a row of `lanes` products per cycle.
     Back-pressure: none; idle when `i_accumulate` is low.
     Reset: none. The memory's contents and the registers are what they were.
@@ -146,7 +154,8 @@ class ProcessingElement(wiring.Component):
     Members
     -------
     As in docs/architecture.md; `i_addressed` says that a load is meant for this element, whose spare row is written
-    otherwise. The weight memory reads the old row when the same row is written in the same cycle.
+    otherwise. The weight memory reads the old row when the same row is written in the same cycle. With streamed weights
+    `i_weights` stands in place of address and load.
     """
 
     SUM_LATENCY = 3
@@ -159,29 +168,31 @@ class ProcessingElement(wiring.Component):
     i_shift: Signal
     i_load: Signal
     i_addressed: Signal
+    i_weights: Signal
     i_chain: Signal
     o_chain: Signal
 
     def __init__(self, *, shape: PeShape) -> None:
         self._shape = shape
-        super().__init__(
-            {
-                "i_x": In(shape.lanes * shape.operand_bits),
-                "i_address": In(shape.address_bits),
-                "i_first": In(1),
-                "i_accumulate": In(1),
-                "i_capture": In(1),
-                "i_shift": In(1),
-                "i_load": In(1),
-                "i_addressed": In(1),
-                "i_chain": In(shape.chain_bits),
-                "o_chain": Out(shape.chain_bits),
-            }
-        )
+        members = {
+            "i_x": In(shape.lanes * shape.operand_bits),
+            "i_address": In(shape.address_bits),
+            "i_first": In(1),
+            "i_accumulate": In(1),
+            "i_capture": In(1),
+            "i_shift": In(1),
+            "i_load": In(1),
+            "i_addressed": In(1),
+            "i_chain": In(shape.chain_bits),
+            "o_chain": Out(shape.chain_bits),
+        }
+        if shape.streamed:
+            members = without(members, "i_address", "i_load", "i_addressed") | {"i_weights": In(shape.weight_bits)}
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        sums = self._sums(m, self._weights(m))
+        sums = self._sums(m, self.i_weights if self._shape.streamed else self._weights(m))
         shadow = Signal(self._shape.chain_bits, reset_less=True)
         totals: list[Value] = []
         for k, (total, width) in enumerate(zip(sums, self._shape.sum_widths, strict=True)):
@@ -236,7 +247,7 @@ class PePair(wiring.Component):
 
     Members
     -------
-    As in docs/architecture.md.
+    As in docs/architecture.md; with streamed weights `i_weights_0`, `i_weights_1` in place of address and load.
     """
 
     i_x: Signal
@@ -249,29 +260,39 @@ class PePair(wiring.Component):
     i_load_pair: Signal
     i_load_half: Signal
     i_index: Signal
+    i_weights_0: Signal
+    i_weights_1: Signal
     i_chain_0: Signal
     i_chain_1: Signal
     o_chain_0: Signal
     o_chain_1: Signal
 
-    SHARED = ("i_x", "i_address", "i_first", "i_accumulate", "i_capture", "i_shift", "i_load")
-
     def __init__(self, *, shape: PeShape) -> None:
+        self._streamed = shape.streamed
         self._elements = [ProcessingElement(shape=shape) for _ in range(2)]
         element = self._elements[0].signature.members
-        members = {name: element[name] for name in self.SHARED}
-        members |= {"i_load_pair": In(PAIR_BITS), "i_load_half": In(1), "i_index": In(PAIR_BITS)}
+        shared = ("i_x", "i_address", "i_first", "i_accumulate", "i_capture", "i_shift", "i_load")
+        self.shared = tuple(name for name in shared if name in element)
+        """Members that both elements are told alike."""
+        members = {name: element[name] for name in self.shared}
+        if not shape.streamed:
+            members |= {"i_load_pair": In(PAIR_BITS), "i_load_half": In(1), "i_index": In(PAIR_BITS)}
         for half in range(2):
-            members |= {f"i_chain_{half}": element["i_chain"], f"o_chain_{half}": element["o_chain"]}
+            own = ("i_chain", "o_chain", "i_weights") if shape.streamed else ("i_chain", "o_chain")
+            members |= {f"{name}_{half}": element[name] for name in own}
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for half, element in enumerate(self._elements):
             m.submodules[f"pe_{half}"] = element
-            m.d.comb += [getattr(element, name).eq(getattr(self, name)) for name in self.SHARED]
+            m.d.comb += [getattr(element, name).eq(getattr(self, name)) for name in self.shared]
+            if self._streamed:
+                m.d.comb += element.i_weights.eq(getattr(self, f"i_weights_{half}"))
+            else:
+                mine = (self.i_load_pair == self.i_index) & (self.i_load_half == half)
+                m.d.comb += element.i_addressed.eq(mine)
             m.d.comb += [
-                element.i_addressed.eq((self.i_load_pair == self.i_index) & (self.i_load_half == half)),
                 element.i_chain.eq(getattr(self, f"i_chain_{half}")),
                 getattr(self, f"o_chain_{half}").eq(element.o_chain),
             ]

@@ -11,29 +11,34 @@ from microduet_hw.activation import ActivationBuffer, word_layout
 from microduet_hw.config import Array, Frozen, Precision
 from microduet_hw.drain import Drain, DrainShape
 from microduet_hw.layout import Layers, plan_layer
-from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape
+from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape, without
 from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sequencer import Sequencer, SequencerShape
 
 
 class PairControl(wiring.Signature):
-    """What the pairs of an array are told and what they tell: every `Out` member is a register."""
+    """What the pairs of an array are told and what they tell: every `Out` member is a register.
 
-    def __init__(self, pe: PeShape, requantised: int) -> None:
-        super().__init__(
-            {
-                "x": Out(pe.lanes * pe.operand_bits),
-                "address": Out(pe.address_bits),
-                "first": Out(1),
-                "accumulate": Out(1),
-                "capture": Out(1),
-                "shift": Out(1),
-                "load": Out(1),
-                "load_pair": Out(PAIR_BITS),
-                "load_half": Out(1),
-                "tail": In(requantised * pe.chain_bits),
-            }
-        )
+    With streamed weights the pairs are told the row of all PEs, PE 0 lowest, in place of addresses and loads.
+    """
+
+    def __init__(self, shape: "PeArrayShape") -> None:
+        pe = shape.pe
+        members = {
+            "x": Out(pe.lanes * pe.operand_bits),
+            "address": Out(pe.address_bits),
+            "first": Out(1),
+            "accumulate": Out(1),
+            "capture": Out(1),
+            "shift": Out(1),
+            "load": Out(1),
+            "load_pair": Out(PAIR_BITS),
+            "load_half": Out(1),
+            "tail": In(shape.drain.requantiser.lanes * pe.chain_bits),
+        }
+        if pe.streamed:
+            members = without(members, "address", "load", "load_pair", "load_half") | {"weights": Out(shape.row_bits)}
+        super().__init__(members)
 
 
 class PairLoad(wiring.Signature):
@@ -58,6 +63,11 @@ class PeArrayShape(Frozen, frozen=True, kw_only=True):
     sequencer: SequencerShape
     drain: DrainShape
 
+    @property
+    def row_bits(self) -> int:
+        """Bits of the weights of all PEs for one step."""
+        return self.drain.pes * self.pe.weight_bits
+
 
 def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
     """Sizes of the control of `array`."""
@@ -80,7 +90,8 @@ class PeArray(Component):
     Latency: a word that has come is the pairs' operand two cycles later; a round's first outputs are words
     ``ISSUE_TO_CAPTURE + 2 + requantiser latency`` cycles after its last step went out.
     Throughput: a step (one word, all PEs) per cycle.
-    Back-pressure: a layer starts when its consumer has a place (`i_spaces`); after that nothing stalls.
+    Back-pressure: a layer starts when its consumer has a place (`i_spaces`); after that nothing stalls, but that a step
+    with streamed weights goes out when its row is there.
     Reset: empty, at the first step of an item.
 
     Parameters
@@ -92,9 +103,10 @@ class PeArray(Component):
     i_words, i_reserve, o_space : input of the first layer, as `ActivationBuffer`
     o_words, o_reserve, i_space : output of the last layer, towards its consumer
     pairs : `PairControl`
-    load : `PairLoad`
+    load : `PairLoad`; not with streamed weights
+    weights : stream of rows of all PEs' weights, PE 0 lowest, in the order of steps; only with streamed weights
     load_parameters, load_parameters_row, load_parameters_data : as `Drain`
-    o_busy, o_starved, o_blocked : this cycle a step went out; a word was missing; a place was
+    o_busy, o_starved, o_blocked : this cycle a step went out; a word or a row was missing; a place was
     """
 
     ISSUE_TO_CAPTURE = 2 + ProcessingElement.SUM_LATENCY - 1
@@ -108,6 +120,7 @@ class PeArray(Component):
     i_space: Signal
     pairs: Any
     load: Any
+    weights: stream.Interface
     load_parameters: Signal
     load_parameters_row: Signal
     load_parameters_data: Signal
@@ -120,6 +133,9 @@ class PeArray(Component):
         requantiser = shape.drain.requantiser
         inputs = word_layout(shape.pe.lanes * shape.pe.precision.width)
         outputs = word_layout(shape.drain.drain * requantiser.width)
+        weights = {"load": In(PairLoad(shape.pe))}
+        if shape.pe.streamed:
+            weights = {"weights": In(stream.Signature(shape.row_bits))}
         super().__init__(
             {
                 "i_words": In(stream.Signature(inputs, always_ready=True)),
@@ -128,8 +144,8 @@ class PeArray(Component):
                 "o_words": Out(stream.Signature(outputs, always_ready=True)),
                 "o_reserve": Out(1),
                 "i_space": In(1),
-                "pairs": Out(PairControl(shape.pe, requantiser.lanes)),
-                "load": In(PairLoad(shape.pe)),
+                "pairs": Out(PairControl(shape)),
+                **weights,
                 "load_parameters": In(1),
                 "load_parameters_row": In(range(max(2, shape.drain.parameter_rows))),
                 "load_parameters_data": In(requantiser.parameters.size),
@@ -146,6 +162,7 @@ class PeArray(Component):
         m.submodules.drain = drain = Drain(shape=shape.drain)
         buffers = self._buffers(m, sequencer, drain)
         self._operands(m, sequencer, buffers)
+        hold, starved = (self._stream if shape.pe.streamed else self._rows)(m, sequencer)
         self._control(m, sequencer, drain)
         m.d.comb += [
             drain.i_tail.eq(self.pairs.tail),
@@ -153,9 +170,9 @@ class PeArray(Component):
             drain.i_load.eq(self.load_parameters),
             drain.i_load_row.eq(self.load_parameters_row),
             drain.i_load_data.eq(self.load_parameters_data),
-            sequencer.i_hold.eq(self.load.valid),
+            sequencer.i_hold.eq(hold),
             self.o_busy.eq(sequencer.o_step.valid),
-            self.o_starved.eq(sequencer.o_starved),
+            self.o_starved.eq(starved),
             self.o_blocked.eq(sequencer.o_blocked),
         ]
         return m
@@ -189,13 +206,17 @@ class PeArray(Component):
         return buffers
 
     def _operands(self, m: Module, sequencer: Sequencer, buffers: list[ActivationBuffer]) -> None:
-        """Rows and operands to the pairs: the row one cycle after the step, the operand two."""
+        """Operands to the pairs, two cycles after the step."""
         step = sequencer.o_step
         valid, plan = Signal(), Signal.like(step.p.plan)
         m.d.sync += [valid.eq(step.valid), plan.eq(step.p.plan)]
         word = SignalArray(buffer.o_data for buffer in buffers)[plan]
         with m.If(valid):
             m.d.sync += self.pairs.x.eq(operands(self._shape.pe, word))
+
+    def _rows(self, m: Module, sequencer: Sequencer) -> tuple[Value, Value]:
+        """Numbers of rows to the pairs, one cycle after the step, or rows to load; what holds and starves steps."""
+        step = sequencer.o_step
         m.d.sync += self.pairs.load.eq(self.load.valid)
         with m.If(self.load.valid):
             m.d.sync += [
@@ -206,6 +227,21 @@ class PeArray(Component):
             ]
         with m.Elif(step.valid):
             m.d.sync += self.pairs.address.eq(step.p.row)
+        return self.load.valid, sequencer.o_starved
+
+    def _stream(self, m: Module, sequencer: Sequencer) -> tuple[Value, Value]:
+        """Rows of weights to the pairs, two cycles after the step, like its operand; as `_rows`."""
+        missing = ~self.weights.valid
+        wanted = ~sequencer.o_starved & ~sequencer.o_blocked
+        row, taken = Signal(self._shape.row_bits, reset_less=True), Signal()
+        # Whether a row is there or not: its sender may tell from it how long one has been waited for.
+        m.d.comb += self.weights.ready.eq(wanted)
+        m.d.sync += taken.eq(sequencer.o_step.valid)
+        with m.If(sequencer.o_step.valid):
+            m.d.sync += row.eq(self.weights.payload)
+        with m.If(taken):
+            m.d.sync += self.pairs.weights.eq(row)
+        return missing, sequencer.o_starved | (wanted & missing)
 
     def _control(self, m: Module, sequencer: Sequencer, drain: Drain) -> None:
         """A step's flags, moved along until its products reach the accumulators."""

@@ -11,9 +11,10 @@ from cocotb.triggers import RisingEdge
 
 from microduet_hw import reference
 from microduet_hw.config import Layer, Precision
-from microduet_hw.image import stack_beats
+from microduet_hw.image import stack_beats, stream_image
 from microduet_hw.layout import HOLE, input_order, plan_layer
 from microduet_hw.stack import Stack
+from tests.support.axi_memory import Fate, Memory
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.compute import StackCompute, VectorSource
 from tests.support.flow import Bare, FlowMonitor, signed_of
@@ -23,9 +24,9 @@ from tests.support.streams import StreamSource, start_clocks
 UNIT = 5
 
 
-def stack(*sizes, precision=Precision.INT8, pes, lanes, relu=True):
+def stack(*sizes, precision=Precision.INT8, pes, lanes, relu=True, streamed=False):
     layers = tuple(Layer(inputs=i, outputs=o, relu=relu) for i, o in itertools.pairwise(sizes))
-    return Stack(precision=precision, inputs=sizes[0], layers=layers, pes=pes, lanes=lanes)
+    return Stack(precision=precision, inputs=sizes[0], layers=layers, pes=pes, lanes=lanes, streamed=streamed)
 
 
 STACKS = {
@@ -37,6 +38,8 @@ STACKS = {
     ),
     "fixed16, words that rounds do not fill": stack(7, 12, 9, precision=Precision.FIXED16, pes=4, lanes=7),
     "fixed32, as many elements as lanes": stack(9, 10, 5, precision=Precision.FIXED32, pes=4, lanes=4),
+    "int8, weights from four channels": stack(64, 40, 24, pes=4, lanes=32, streamed=True),
+    "fixed16, weights from a channel": stack(13, 40, 9, precision=Precision.FIXED16, pes=2, lanes=8, streamed=True),
     "int8, a layer that is less than a round": stack(10, 3, 2, pes=4, lanes=8),
 }
 
@@ -56,7 +59,28 @@ class Bench:
         self.absent = 0.0
         self.random = random.Random(random.getrandbits(64))
         self.busy = 0
+        self.memories = [self._memory(k) for k in range(STACKS[name].streamed * self.channels)]
         cocotb.start_soon(self._consume())
+
+    @property
+    def channels(self):
+        return self.stack.multipliers * self.stack.precision.width // 256
+
+    def _memory(self, channel):
+        """Channel `channel` of streamed weights: 32 bytes of every row."""
+        rows = stream_image(self.stack, self.layers)
+        assert rows.shape[1] == 32 * self.channels
+        beats = [int.from_bytes(row[32 * channel : 32 * channel + 32].tobytes(), "little") for row in rows]
+        self.dut.i_run.value = 0
+        return Memory(
+            dut=self.dut,
+            name=f"m_axi_{channel}",
+            read=lambda address: beats[address // 32],
+            fate=lambda _number: Fate(latency=random.choice([1, 10, 80])),
+            stall=0.1,
+            wait=0.2,
+            one_id=True,
+        )
 
     async def _consume(self):
         while True:
@@ -68,6 +92,9 @@ class Bench:
         await start_clocks(self.dut)
         self.load.send(int.from_bytes(beat.tobytes(), "little") for beat in self.beats())
         await self.load.drain()
+        if self.memories:
+            await RisingEdge(self.dut.clk)
+            self.dut.i_run.value = 1
 
     def beats(self):
         """Those of another array come first: they must not touch this one."""
@@ -104,6 +131,7 @@ async def outputs_equal_the_reference(dut):
     found += await bench.run(vectors[16:], wait=0.1, absent=0.95)
     expected = reference.array_outputs(bench.stack, bench.layers, vectors.astype(object))
     assert found == expected.tolist()
+    assert not bench.memories or dut.o_status.value == 0
     assert len({tuple(outputs) for outputs in found}) > 12, "outputs that do not depend on the vectors show nothing"
 
 

@@ -36,7 +36,7 @@ class Memory(ReadPort):
 
     Parameters
     ----------
-    dut, name, stall : as `ReadPort`
+    dut, name, stall, one_id : as `ReadPort`
     read : the beat at a byte address
     fate : of the n-th read
     wait : probability that no response is sent in a cycle in which one could be
@@ -53,8 +53,9 @@ class Memory(ReadPort):
         stall: float = 0.0,
         wait: float = 0.0,
         in_order: bool = False,
+        one_id: bool = False,
     ) -> None:
-        super().__init__(dut=dut, name=name, stall=stall)
+        super().__init__(dut=dut, name=name, stall=stall, one_id=one_id)
         self.read, self.fate, self.wait, self.in_order = read, fate, wait, in_order
         self.busy: list[_Read] = []
         """Reads that are not answered, the oldest first."""
@@ -94,6 +95,6 @@ class Memory(ReadPort):
         due = [read for read in self.busy if read.due <= self.cycle and not read.fate.lost]
         if not due or self.random.random() < self.wait:
             return None
-        if self.in_order:
+        if self.in_order or self.one_id:
             return self.busy[0] if self.busy[0] in due else None
         return self.random.choice(due)

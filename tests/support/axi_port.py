@@ -24,16 +24,20 @@ class Response:
 
 
 class ReadPort:
-    """Serves the port ``name__arvalid`` and so on of `dut` in every cycle of ``mem_clk``; a subclass says with what.
+    """Serves the port ``name__arvalid`` and so on of `dut` in every cycle of its clock; a subclass says with what.
 
     Parameters
     ----------
     dut, name : the port
     stall : probability that ARREADY is low in a cycle
+    one_id : whether reads may have an ID that is in flight; they are then answered in their order
+
+    The clock is ``mem_clk``, or ``clk`` of a component that has no other.
     """
 
-    def __init__(self, *, dut: Any, name: str, stall: float = 0.0) -> None:
-        self.dut, self.name, self.stall = dut, name, stall
+    def __init__(self, *, dut: Any, name: str, stall: float = 0.0, one_id: bool = False) -> None:
+        self.dut, self.name, self.stall, self.one_id = dut, name, stall, one_id
+        self.clock = dut.mem_clk if hasattr(dut, "mem_clk") else dut.clk
         self.cycle = 0
         self.requests: list[tuple[int, int]] = []
         """Address and beats of every read so far."""
@@ -45,7 +49,7 @@ class ReadPort:
         self.open = True
         """Whether ARREADY may be high at all."""
         self.random = random.Random(random.getrandbits(64))
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[int, list[int]] = {}
         self._signal("arready").value = 0
         self._signal("rvalid").value = 0
         self._task = cocotb.start_soon(self._run())
@@ -89,8 +93,8 @@ class ReadPort:
         assert self._signal("arsize").value == 5
         assert self._signal("arburst").value == 1
         assert address // PAGE == (address + beats * AXI_BYTES - 1) // PAGE, f"burst at {address:#x} crosses 4 KiB"
-        assert id not in self._in_flight, f"{self.name}: ID {id} is used while it is in flight"
-        self._in_flight[id] = len(self.requests)
+        assert self.one_id or id not in self._in_flight, f"{self.name}: ID {id} is used while it is in flight"
+        self._in_flight.setdefault(id, []).append(len(self.requests))
         self.requests.append((address, beats))
         self.request_cycles.append(self.cycle)
         self.accept(address, beats, id)
@@ -98,14 +102,16 @@ class ReadPort:
     def _take(self, response: Response) -> None:
         if response.last:
             self.response_cycles.append(self.cycle)
-            self.answered.append(self._in_flight.pop(response.id))
+            self.answered.append(self._in_flight[response.id].pop(0))
+            if not self._in_flight[response.id]:
+                del self._in_flight[response.id]
         self.taken()
 
     async def _run(self) -> None:
         offered: Response | None = None
         held: list[int] | None = None
         while True:
-            await RisingEdge(self.dut.mem_clk)
+            await RisingEdge(self.clock)
             if offered is None:
                 offered = self.respond()
                 self._offer(offered)

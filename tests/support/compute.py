@@ -12,7 +12,9 @@ from cocotb.triggers import ReadOnly, RisingEdge
 
 from microduet_hw.activation import word_layout
 from microduet_hw.array_wiring import connect_loader, connect_pairs
-from microduet_hw.config import EngineConfig
+from microduet_hw.config import AXI_BYTES, EngineConfig
+from microduet_hw.edge.config import stream_rows
+from microduet_hw.edge.weight_stream import WeightStream
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
@@ -115,7 +117,7 @@ class Compute(wiring.Component):
 
 
 class StackCompute(wiring.Component):
-    """The array of a stack with its pairs and a loader: vectors in, vectors out.
+    """The array of a stack with its pairs, a loader and, if they are not loaded, a stream of its weights.
 
     Parameters
     ----------
@@ -126,7 +128,10 @@ class StackCompute(wiring.Component):
     -------
     i_load : stream of load beats
     i_words, i_reserve, o_space, o_words, o_reserve, i_space, o_busy : as `PeArray`
+    i_run, o_status, m_axi_K : as `WeightStream`, with streamed weights
     """
+
+    WATCHDOG = 2000
 
     i_load: stream.Interface
     i_words: stream.Interface
@@ -136,6 +141,8 @@ class StackCompute(wiring.Component):
     o_reserve: Signal
     i_space: Signal
     o_busy: Signal
+    i_run: Signal
+    o_status: Signal
 
     def __init__(self, *, stack: Stack, unit: int = 0) -> None:
         (array,) = stack.arrays
@@ -144,7 +151,15 @@ class StackCompute(wiring.Component):
         self._array = PeArray(shape=self._shape)
         members = self._array.signature.members
         names = ("i_words", "i_reserve", "o_space", "o_words", "o_reserve", "i_space", "o_busy")
-        super().__init__({"i_load": In(stream.Signature(LOAD_BEAT.size))} | {name: members[name] for name in names})
+        self._weights = self._weight_stream(stack) if stack.streamed else None
+        ports = dict(self._weights.signature.members) if self._weights else {}
+        ports.pop("o_rows", None)
+        load = {"i_load": In(stream.Signature(LOAD_BEAT.size))}
+        super().__init__(load | {name: members[name] for name in names} | ports)
+
+    def _weight_stream(self, stack: Stack) -> WeightStream:
+        channels = self._shape.row_bits // (8 * AXI_BYTES)
+        return WeightStream(beats=stream_rows(stack), channels=channels, watchdog=self.WATCHDOG)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -157,6 +172,8 @@ class StackCompute(wiring.Component):
         connect_load(m, self.i_load, loader)
         connect(m, flipped(self.i_words), array.i_words)
         connect(m, array.o_words, flipped(self.o_words))
+        if self._weights:
+            self._stream(m, self._weights)
         m.d.comb += [
             array.i_reserve.eq(self.i_reserve),
             array.i_space.eq(self.i_space),
@@ -165,6 +182,14 @@ class StackCompute(wiring.Component):
             self.o_busy.eq(array.o_busy),
         ]
         return m
+
+    def _stream(self, m: Module, weights: WeightStream) -> None:
+        m.submodules.weights = weights
+        connect(m, weights.o_rows, self._array.weights)
+        for name in weights.signature.members:
+            if name.startswith("m_axi"):
+                connect(m, getattr(weights, name), flipped(getattr(self, name)))
+        m.d.comb += [weights.i_run.eq(self.i_run), self.o_status.eq(weights.o_status)]
 
 
 def connect_load(m: Module, beats: stream.Interface, loader: Loader) -> None:

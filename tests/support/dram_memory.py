@@ -19,11 +19,11 @@ class DramMemory(ReadPort):
 
     Parameters
     ----------
-    dut, name, stall : as `ReadPort`
+    dut, name, stall, one_id : as `ReadPort`
     image : the beats that may be read, by their byte addresses
     parameters : of the DRAM
     wait : probability that a beat that has come is not offered in a cycle
-    channel, channels : as `DramChannel`
+    channel, channels, port_mhz : as `DramChannel`
     """
 
     def __init__(
@@ -37,17 +37,20 @@ class DramMemory(ReadPort):
         wait: float = 0.0,
         channel: int = 0,
         channels: int = 1,
+        port_mhz: float = PORT_MHZ,
+        one_id: bool = False,
     ) -> None:
-        super().__init__(dut=dut, name=name, stall=stall)
+        super().__init__(dut=dut, name=name, stall=stall, one_id=one_id)
+        self._port_mhz = port_mhz
         self.image, self.parameters, self.wait = image, parameters, wait
-        self._channel = DramChannel(parameters, port_mhz=PORT_MHZ, channel=channel, channels=channels)
+        self._channel = DramChannel(parameters, port_mhz=port_mhz, channel=channel, channels=channels)
         for address, beat in image.items():
             self._channel.put(address, np.frombuffer(beat.to_bytes(AXI_BYTES, "little"), np.uint8))
 
     @property
     def refresh_intervals(self) -> float:
         """Time so far in intervals between refreshes of all banks."""
-        return self.cycle * 1000 / PORT_MHZ / (self.parameters.tREFI * self.parameters.tCK_ns)
+        return self.cycle * 1000 / self._port_mhz / (self.parameters.tREFI * self.parameters.tCK_ns)
 
     def ready(self) -> bool:
         return self._channel.ready
