@@ -9,6 +9,7 @@ import cyclopts
 
 from microduet.cli_bench import bench
 from microduet.cli_memory import memory as memory_app
+from microduet.cli_models import models
 from microduet.errors import MicroduetError
 from microduet_sim.dram import Memory
 from microduet_sim.errors import SimulatorError
@@ -196,6 +197,7 @@ def verilog(
 
 app.command(bench)
 app.command(memory_app)
+app.command(models)
 
 
 @app.command

@@ -8,7 +8,8 @@ import torch
 
 from microduet.bounds import SINGLE, SUMS, rounding_error
 from microduet.duet.golden import UserResult
-from microduet.duet.quantise import FixedStack, QuantisedUser, UserBatch, float_layers, user_vector
+from microduet.duet.quantise import FixedStack, QuantisedUser
+from microduet.duet.users import UserBatch, float_layers, user_vector
 from microduet.models.layers import linears
 from microduet.models.split import SplitModel
 

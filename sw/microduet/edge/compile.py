@@ -13,7 +13,7 @@ from microduet.errors import ModelError
 from microduet_hw.config import Frozen
 
 if typing.TYPE_CHECKING:
-    from microduet.duet.quantise import UserBatch
+    from microduet.duet.users import UserBatch
     from microduet.models.split import SplitModel
 
 SUFFIX = "-edge"

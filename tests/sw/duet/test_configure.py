@@ -56,7 +56,8 @@ def test_multipliers_stay_within_the_budget(name: str, streamed: bool) -> None:
 
 
 def test_a_streamed_row_is_whole_beats_even_if_the_array_gets_narrower() -> None:
-    assert (configured("rm5", top_streamed=True).top.pes, configured("rm5", top_streamed=True).top.lanes) == (16, 6)
+    stack = configured("rm5", top_streamed=True).top
+    assert (stack.pes, stack.lanes, steps(stack)) == (16, 6, 72)
 
 
 def test_neighbours_of_equal_length_are_one_history() -> None:

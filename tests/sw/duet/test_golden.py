@@ -8,7 +8,7 @@ import pytest
 
 from microduet.duet import golden as golden_module
 from microduet.duet.golden import GoldenUser
-from microduet.duet.quantise import random_users
+from microduet.duet.users import random_users
 from microduet.errors import InputError
 from tests.sw import arithmetic
 from tests.sw.duet.users import NAMES, integers, quantised

@@ -8,7 +8,8 @@ import torch
 
 import microduet as md
 from microduet.duet.bounds import user_bounds
-from microduet.duet.quantise import UserBatch, check_batch, entries, multiplier, quantise_user, random_users
+from microduet.duet.quantise import entries, multiplier, quantise_user
+from microduet.duet.users import UserBatch, check_batch, random_users
 from microduet.errors import InputError, ModelError
 from microduet.models import SplitModel
 from microduet.models.layers import linears

@@ -8,7 +8,8 @@ import microduet as md
 from microduet.duet import zoo
 from microduet.duet.configure import edge_config
 from microduet.duet.golden import GoldenUser, UserResult
-from microduet.duet.quantise import QuantisedUser, UserBatch, entries, quantise_user, random_users
+from microduet.duet.quantise import QuantisedUser, entries, quantise_user
+from microduet.duet.users import UserBatch, random_users
 from microduet.models import SplitModel
 from microduet_hw.edge.config import EdgeConfig
 from tests.sw.duet.test_shape import SMALL
