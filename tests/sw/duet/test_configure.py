@@ -60,6 +60,12 @@ def test_a_streamed_row_is_whole_beats_even_if_the_array_gets_narrower() -> None
     assert (stack.pes, stack.lanes, steps(stack)) == (16, 6, 72)
 
 
+def test_rm5s_rows_are_wide_although_narrower_ones_would_save_a_few_steps() -> None:
+    wide = configured("rm5").top
+    narrow = wide.replace(pes=14, lanes=9)
+    assert (steps(wide), steps(narrow)) == (60, 54)
+
+
 def test_neighbours_of_equal_length_are_one_history() -> None:
     same = SMALL.replace(features=tuple(feature.replace(lookups=5) for feature in SMALL.features))
     assert histories(SMALL, duet_split(SMALL)) == (History(dims=(4,), slots=5), History(dims=(2,), slots=1))

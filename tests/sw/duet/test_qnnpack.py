@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from microduet.duet.users import random_users
 from microduet.golden_math import scaled
 from microduet_hw.config import Precision
 from microduet_hw.image import split_multiplier
 from microduet_hw.pe import PeShape
 from microduet_hw.requantiser import RequantiserShape
-from tests.sw.duet.quantised_linear import SINGLE, Case, engine, random_layer, torch_outputs
+from tests.sw.duet.quantised_linear import SINGLE, Case, Layer, engine, random_layer, torch_outputs
+from tests.sw.duet.users import NAMES, golden, quantised
 
 SHAPES = [(1600, 96), (256, 1920), (1920, 768), (54, 120)]
 """The user's layers of RM2, RM4 (both) and RM5."""
@@ -78,6 +80,42 @@ def test_qnnpack_multiplies_by_the_reciprocal_of_the_outputs_scale() -> None:
         np.testing.assert_array_max_ulp(divided, layer.multiplier, maxulp=2)
     print(f"seeds 0 to 3: with a division {differ} of {outputs:,} outputs differ")
     assert differ > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_user_models_payload_is_that_of_pytorchs_layers(name: str) -> None:
+    """Pooled histories and bottom outputs as float32 through quantize_per_tensor and the quantised layers."""
+    model, config, user = quantised(name)
+    result = golden(model, config, user, random_users(model, users=40, seed=8))
+    edge, scale = user.model, user.scale
+    pieces = [np.ldexp(result.sums.astype(np.float32), -user.elements.fraction)]
+    for stack, outputs in ((user.static, result.static), (user.dynamic, result.dynamic)):
+        if stack is not None:
+            pieces.append(np.ldexp(outputs[-1].astype(np.float32), -stack.fractions[-1]))
+    vector = np.concatenate(pieces, 1)
+    x = torch.from_numpy(vector) * (torch.tensor(1.0) / torch.tensor(scale, dtype=torch.float32))
+    x = (x.round() + edge.zero_point).clamp(0, 255).numpy().astype(np.uint8)
+    assert np.array_equal(x, result.inputs)
+    for layer, weight_steps, step, expected in zip(
+        edge.top, user.weight_steps, user.top_steps, result.top, strict=True
+    ):
+        as_torch = Layer(
+            x=x,
+            x_scale=np.float32(scale),
+            x_zero=layer.input_zero_point,
+            weights=layer.weights,
+            weight_scales=weight_steps.astype(np.float32),
+            bias=layer.bias,
+            scale=np.float32(step),
+            zero=layer.output_zero_point,
+            relu=True,
+        )
+        assert layer.multiplier is not None
+        np.testing.assert_array_equal(as_torch.multiplier, layer.multiplier)
+        with engine("qnnpack"):
+            found = torch_outputs(as_torch)
+        assert np.array_equal(found, expected)
+        x, scale = found.astype(np.uint8), step
 
 
 @pytest.mark.parametrize("name", ["fbgemm", "x86", "onednn"])
