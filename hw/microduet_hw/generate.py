@@ -1,4 +1,4 @@
-"""Verilog of an engine: a text per module that is emitted once."""
+"""Verilog of an engine or an edge unit: a text per module that is emitted once."""
 
 import re
 
@@ -7,6 +7,8 @@ from amaranth.lib.wiring import Component
 
 from microduet_hw.clocked import clocked
 from microduet_hw.config import EngineConfig
+from microduet_hw.edge.config import EdgeConfig
+from microduet_hw.edge.unit import EdgeUnit
 from microduet_hw.engine import Engine, EngineCore, pair_module
 from microduet_hw.lookup import ram
 from microduet_hw.pe import PePair
@@ -16,16 +18,20 @@ HEADER = re.compile(r"^(?P<name>module \S+ ?)\((?P<ports>[^()]*)\);$", re.MULTIL
 """Of a module; lists its ports, which are connected by name."""
 
 
-def generate(config: EngineConfig) -> dict[str, str]:
-    """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array, ``engine.v``, which joins
-    them, and ``microduet_ram.v``, the large memory that the core instantiates if it has an on-chip bank.
+def generate(config: EngineConfig | EdgeConfig) -> dict[str, str]:
+    """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array and ``engine.v``, which joins them, or
+    ``edge_unit.v``; and ``microduet_ram.v``, the large memory, if one of them instantiates it.
 
     Equal configurations give equal bytes.
     """
-    modules: dict[str, Component] = {"engine_core": EngineCore(config=config)}
-    for k, array in enumerate(config.arrays):
-        modules[pair_module(k)] = PePair(shape=pe_array_shape(config, array).pe)
-    modules["engine"] = Engine(config=config)
+    modules: dict[str, Component] = {}
+    if isinstance(config, EdgeConfig):
+        modules["edge_unit"] = EdgeUnit(config=config)
+    else:
+        modules["engine_core"] = EngineCore(config=config)
+        for k, array in enumerate(config.arrays):
+            modules[pair_module(k)] = PePair(shape=pe_array_shape(config, array).pe)
+        modules["engine"] = Engine(config=config)
     texts = {name: convert(component, name) for name, component in modules.items()}
     if any(ram.MODULE in text for text in texts.values()):
         texts[ram.MODULE] = ram.VERILOG

@@ -41,6 +41,18 @@ class Expected:
     """By the lowest bits of the tag of the static inputs."""
 
 
+KINDS = {
+    Kind.CLICK: 8,
+    Kind.PRELOAD: 1,
+    Kind.CLEAR: 0.3,
+    Kind.STATIC: 1,
+    Kind.QUERY: 5,
+    Kind.CHECK: 0.7,
+    Kind.FENCE: 0.5,
+}
+"""How often each kind of message comes."""
+
+
 class Session:
     """Writes random messages and what is to be answered.
 
@@ -50,16 +62,6 @@ class Session:
     rng : of the messages
     bad : share of messages that are to be refused
     """
-
-    KINDS = {
-        Kind.CLICK: 8,
-        Kind.PRELOAD: 1,
-        Kind.CLEAR: 0.3,
-        Kind.STATIC: 1,
-        Kind.QUERY: 5,
-        Kind.CHECK: 0.7,
-        Kind.FENCE: 0.5,
-    }
 
     def __init__(self, config: EdgeConfig, model: EdgeModel, rng: np.random.Generator, *, bad: float = 0.05) -> None:
         self._config, self._model, self._rng, self._bad = config, model, rng, bad
@@ -75,8 +77,8 @@ class Session:
 
     def message(self) -> tuple[Beats, Expected]:
         """The next message."""
-        kinds = [kind for kind in self.KINDS if self._config.static or kind not in (Kind.STATIC, Kind.FENCE)]
-        weights = np.array([self.KINDS[kind] for kind in kinds])
+        kinds = [kind for kind in KINDS if self._config.static or kind not in (Kind.STATIC, Kind.FENCE)]
+        weights = np.array([KINDS[kind] for kind in kinds])
         kind = Kind(int(self._rng.choice([int(kind) for kind in kinds], p=weights / weights.sum())))
         if self._config.static and not self._statics:
             kind = Kind.STATIC if self._rng.random() < 0.7 else kind

@@ -1,5 +1,7 @@
 """What an edge unit is loaded with: beats of weights, parameters and constants, and the streamed weights' memories."""
 
+import typing
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +35,7 @@ def constant_beats(model: EdgeModel) -> Beats:
     if not 0 <= model.version < 1 << 32:
         raise ValueError(f"version must be 0 to 2^32 - 1, not {model.version!r}")
     multipliers = {"pooled": model.pooled_multiplier, "bottom": model.bottom_multiplier}
-    fields: dict[str, object] = {
+    fields: dict[int | str, typing.Any] = {
         "version": model.version,
         "scale": int.from_bytes(np.float32(model.payload_scale).tobytes(), "little"),
         "payload_zero_point": model.top[-1].output_zero_point,

@@ -37,7 +37,13 @@ def pack_message(
     uint32 (beats, 16)
     """
     values = np.asarray(elements, np.int64)
-    header = {"tag": tag, "version": version, "kind": int(kind), "group": group, "elements": len(values)}
+    header: dict[int | str, int] = {
+        "tag": tag,
+        "version": version,
+        "kind": int(kind),
+        "group": group,
+        "elements": len(values),
+    }
     entry = kind in (Kind.CLICK, Kind.PRELOAD)
     data = _rows(config, values) if entry else values.astype(_WORD[16]).tobytes()
     beats = message_beats(config, kind, group)

@@ -43,7 +43,7 @@ def main(model: str, *, items: int, seed: int, json_output: bool) -> int:
             value = figures[key]
             table.add_row(title, f"{value:,}" if isinstance(value, int | float) else str(value))
         console.print(table)
-        cycles, mhz = figures["cycles"], figures["clock_mhz"]
+        cycles, mhz = row["cycles"], row["clock_mhz"]
         console.print(f"at {mhz:,} MHz a query takes {cycles / mhz:.2f} us")
     if row["mismatches"]:
         print(f"{row['mismatches']} payloads are not the golden model's, seed {seed}", file=sys.stderr)
