@@ -32,6 +32,11 @@ class Board:
     onchip_share: float = 0.25
     """Part of the URAM that tables may take."""
 
+    def __post_init__(self) -> None:
+        for channel in self.channels:
+            if channel.kind not in (SourceKind.HBM, SourceKind.DDR):
+                raise MicroduetError(f"{self.name}: a board's channels must be hbm or ddr, not {channel.kind}")
+
     @property
     def onchip_uram(self) -> int:
         """URAMs that tables may take."""

@@ -46,7 +46,7 @@ def params(name: str | None) -> int:
         print("\n".join(f"[{each}]\n{built_in_text(each)}" for each in BUILT_IN), end="")
         return 0
     if name not in BUILT_IN:
-        raise InputError(f"a parameter set must be {' or '.join(BUILT_IN)}, not {name!r}")
+        raise InputError(f"a parameter set must be {', '.join(BUILT_IN[:-1])} or {BUILT_IN[-1]}, not {name!r}")
     print(built_in_text(name), end="")
     return 0
 

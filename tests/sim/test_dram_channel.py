@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from microduet_sim.dram.channel import Beat, DramChannel
 from microduet_sim.dram.parameters import DramParameters, built_in
 
-HBM, DDR = built_in("hbm2-u280"), built_in("ddr4-2400")
+HBM, DDR, LPDDR = built_in("hbm2-u280"), built_in("ddr4-2400"), built_in("lpddr4x-4266")
 PORT_MHZ = 450
 CYCLE_NS = 1000 / PORT_MHZ
 ROW = {"hbm": 1 << 14, "ddr": 1 << 17}
@@ -66,6 +66,42 @@ def test_the_switch_costs_more_the_farther_it_reaches() -> None:
     assert closed(switch="on") - closed() == pytest.approx(15.6, abs=CYCLE_NS)
     assert closed(switch="on", distance=7) - closed() == pytest.approx(48.9, abs=CYCLE_NS)
     assert closed(distance=7) == closed()
+
+
+def sequential_gigabytes_per_s(parameters: DramParameters, *, beats: int, ahead: int, count: int = 30_000) -> float:
+    """Of one ID's reads of `beats` beats, over and over through 1 MiB, at most `ahead` beats in flight, at 1 GHz."""
+    asked = received = cycle = first = 0
+    with DramChannel(parameters, port_mhz=1000) as channel:
+        while received < count:
+            if asked + beats - received <= ahead and channel.ready:
+                channel.read(asked * 32 % (1 << 20), beats=beats, id=0, cycle=cycle)
+                asked += beats
+            if channel.offer(cycle) is not None:
+                channel.take()
+                received += 1
+                first = cycle if received == 1000 else first
+            cycle += 1
+    return (count - 1000) * 32 / (cycle - first)
+
+
+SEQUENTIAL = [
+    # what is different, changes, beats of a read, beats in flight, GB/s
+    ("bursts of 512 bytes", {}, 16, 128, 8.53),
+    ("bursts of 256 bytes", {}, 8, 128, 8.53),
+    ("half as many beats in flight", {}, 16, 64, 8.39),
+    ("banks above all columns", {"address_map": "RA15..RA0 BA2..BA0 CA5..CA0"}, 16, 128, 8.40),
+    ("refresh of all banks", {"refresh": "all-bank"}, 16, 128, 7.83),
+    ("no refresh", {"refresh": "off"}, 16, 128, 8.53),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "beats", "ahead", "expected"), SEQUENTIAL)
+def test_lpddr_streams_at_the_speed_of_its_bus(
+    what: str, changes: dict[str, object], beats: int, ahead: int, expected: float
+) -> None:
+    found = sequential_gigabytes_per_s(LPDDR.replace(**changes), beats=beats, ahead=ahead)
+    print(f"{what}: {found:.3f} GB/s of {LPDDR.peak_gigabytes_per_s:.3f}")
+    assert found == pytest.approx(expected, rel=0.01)
 
 
 def test_another_clock_of_the_port_changes_the_grid_only() -> None:

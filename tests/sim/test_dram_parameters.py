@@ -10,12 +10,14 @@ from microduet_sim.dram.parameters import BUILT_IN, ParameterError, built_in, bu
 from tests.support.environment import REPOSITORY
 
 
-def test_built_in_sets_are_the_card() -> None:
-    hbm, ddr = built_in("hbm2-u280"), built_in("ddr4-2400")
+def test_built_in_sets_are_the_card_and_a_phone() -> None:
+    hbm, ddr, lpddr = (built_in(name) for name in BUILT_IN)
     assert (hbm.bytes >> 20, hbm.burst_bytes, hbm.banks) == (256, 32, 16)
     assert (ddr.bytes >> 30, ddr.burst_bytes, ddr.banks) == (16, 64, 16)
     assert hbm.peak_gigabytes_per_s == pytest.approx(14.4, rel=1e-3)
     assert ddr.peak_gigabytes_per_s == pytest.approx(19.2, rel=1e-3)
+    assert (lpddr.bytes >> 30, lpddr.burst_bytes, lpddr.banks) == (1, 32, 8)
+    assert 4 * lpddr.peak_gigabytes_per_s == pytest.approx(34.1, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -28,7 +30,7 @@ def test_a_printed_set_is_read_again(name: str, tmp_path: Path) -> None:
 
 def test_the_page_lists_every_key_and_its_values() -> None:
     page = (REPOSITORY / "docs" / "memory.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \| (.*) \| (.*) \|$", page, re.MULTILINE)
     sets = [msgspec.to_builtins(built_in(name)) for name in BUILT_IN]
     assert [key for key, *_ in rows if key in sets[0]] == list(sets[0])
     for key, *values in rows:
@@ -78,14 +80,14 @@ def test_a_wrong_key_is_named_with_the_file(tmp_path: Path, old: str, new: str, 
 
 
 def test_a_missing_file_lists_the_built_in_sets(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="no such file; built-in sets are hbm2-u280 and ddr4-2400"):
+    with pytest.raises(ParameterError, match="no such file; built-in sets are hbm2-u280, ddr4-2400, lpddr4x-4266"):
         read_parameters(tmp_path / "none.toml")
 
 
 def test_several_sets_in_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
     path.write_text("\n".join(f"[{name}]\n{built_in_text(name)}" for name in BUILT_IN))
-    with pytest.raises(ParameterError, match="must hold one set, not 2: hbm2-u280, ddr4-2400"):
+    with pytest.raises(ParameterError, match="must hold one set, not 3: hbm2-u280, ddr4-2400, lpddr4x-4266"):
         read_parameters(path)
 
 

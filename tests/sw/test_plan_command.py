@@ -140,10 +140,18 @@ BROKEN = [
     (BOARD.replace("mebibytes = 512", "mebibytes = 0.5"), "mebibytes"),
     (BOARD.replace("count = 2\n", ""), "missing required field `count`"),
     (BOARD.replace('"ddr"', '"flash"'), "Invalid enum value 'flash'"),
+    (BOARD.replace('"ddr"', '"lpddr"'), "Invalid enum value 'lpddr'"),
     (BOARD.replace("onchip_share = 0.5", "onchip_share = 2"), "<= 1"),
     (BOARD.replace('"mine"', '"u280"'), "name must be another than the built-in boards', not 'u280'"),
     ('name = "x"\ndsp = 1\nbram36 = 1\nuram = 1\nchannels = []\n', "channels"),
 ]
+
+
+@pytest.mark.parametrize("kind", [SourceKind.LPDDR, SourceKind.ONCHIP])
+def test_a_board_has_no_channels_that_engines_do_not_use(kind):
+    channels = (boards.Channel(name="x0", kind=kind, size=1 << 30),)
+    with pytest.raises(MicroduetError, match=f"phone: a board's channels must be hbm or ddr, not {kind}"):
+        boards.Board(name="phone", channels=channels)
 
 
 @pytest.mark.parametrize(("text", "message"), BROKEN)

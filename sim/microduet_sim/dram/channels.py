@@ -9,7 +9,7 @@ from microduet_hw.edge.config import EdgeConfig
 from microduet_sim.dram.abi import MdDram, dram_argument
 from microduet_sim.dram.parameters import DramParameters, built_in
 
-DRAM_SETS = {SourceKind.HBM: "hbm2-u280", SourceKind.DDR: "ddr4-2400"}
+DRAM_SETS = {SourceKind.HBM: "hbm2-u280", SourceKind.DDR: "ddr4-2400", SourceKind.LPDDR: "lpddr4x-4266"}
 """The built-in set for each kind of channel."""
 
 

@@ -12,7 +12,7 @@ import msgspec
 from microduet_sim.dram.address_map import Segment, parse_map
 from microduet_sim.errors import SimulatorError
 
-BUILT_IN = ("hbm2-u280", "ddr4-2400")
+BUILT_IN = ("hbm2-u280", "ddr4-2400", "lpddr4x-4266")
 """Names of the sets that come with the package."""
 MAX_BANKS = 64
 SWITCHES = 7
@@ -241,7 +241,7 @@ def read_parameters(source: str | Path) -> DramParameters:
     try:
         table = tomllib.loads(Path(source).read_text())
     except FileNotFoundError as error:
-        raise ParameterError(f"{source}: no such file; built-in sets are {' and '.join(BUILT_IN)}") from error
+        raise ParameterError(f"{source}: no such file; built-in sets are {', '.join(BUILT_IN)}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ParameterError(f"{source}: not a TOML file: {' '.join(str(error).split())}") from error
     sets = {name: value for name, value in table.items() if isinstance(value, dict)}
