@@ -1,6 +1,6 @@
 """Takes the words of a vector out of a message: what an array reads as its input."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,7 +11,7 @@ class WordFeeder(wiring.Component):
     """Sends the words of a vector that lies in a message buffer.
 
     Latency: the first word is sent in the cycle after `i_start`.
-    Throughput: a word per cycle.
+    Throughput: a word per cycle; a vector may follow another without a gap.
     Back-pressure: none; the words' consumer has reserved a place.
     Reset: nothing is sent.
 
@@ -41,7 +41,7 @@ class WordFeeder(wiring.Component):
     o_words: stream.Interface
 
     def __init__(self, *, row_bits: int, word_bits: int, words: int) -> None:
-        if row_bits % word_bits or words < 1:
+        if row_bits < 1 or row_bits % word_bits or words < 1:
             raise ValueError(f"rows of {row_bits} bits must be whole words of {word_bits}, and words at least 1")
         self._words, self._per_row, self._word_bits = words, row_bits // word_bits, word_bits
         super().__init__(
@@ -58,11 +58,12 @@ class WordFeeder(wiring.Component):
         m = Module()
         left = Signal(range(self._words + 1))
         row, place = Signal.like(self.o_row), Signal(range(max(2, self._per_row)))
+        words = Array(self.i_row.word_select(k, self._word_bits) for k in range(self._per_row))
         step = place == self._per_row - 1
         m.d.comb += [
-            self.o_busy.eq(left != 0),
+            self.o_busy.eq(self.o_words.valid & ~self.o_words.p.last),
             self.o_words.valid.eq(left != 0),
-            self.o_words.p.data.eq(self.i_row.word_select(place, self._word_bits)),
+            self.o_words.p.data.eq(words[place]),
             self.o_words.p.last.eq(left == 1),
             # One word ahead, because rows come a cycle after their address.
             self.o_row.eq(Mux(self.i_start, 0, Mux(step, row + 1, row))),
