@@ -16,8 +16,8 @@ TAG_BITS = 16
 class MemoRegister(wiring.Component):
     """Keeps static inputs, has them computed when they change, and keeps the result until the next one is complete.
 
-    Latency: a word of new inputs is sent to the array two cycles after the last one came, at the earliest; the result
-    is committed in the cycle after its last word, or when `i_hold` falls.
+    Latency: the first word of new inputs is sent to the array two cycles after the last one came, at the earliest, and
+    one after `o_reserve`; the result is committed in the cycle after its last word, or when `i_hold` falls.
     Throughput: inputs and results a word per cycle, one update after the other.
     Back-pressure: inputs are always taken. Inputs that change during an update start it again: when the array is done,
     its result is dropped, and the new inputs are sent.
@@ -86,7 +86,7 @@ class MemoRegister(wiring.Component):
         result = self._result(m)
         m.d.comb += [
             self.o_reserve.eq(start),
-            self.o_updating.eq(changed | coming | running),
+            self.o_updating.eq(changed | running),
             self.o_commit.eq(done & ~changed & ~self.i_inputs.valid & ~self.i_hold & ~self.i_bad),
         ]
         self._inputs(m, start)
@@ -122,10 +122,8 @@ class MemoRegister(wiring.Component):
         with m.If(self.i_inputs.valid):
             m.d.sync += place.eq(Mux(self.i_inputs.p.last, 0, place + 1))
         final = sent == self._words - 1
-        m.d.sync += [valid.eq(sending), last.eq(final)]
-        with m.If(start):
-            m.d.sync += sending.eq(1)
-        with m.Elif(sending):
+        m.d.sync += [valid.eq(start | sending), last.eq(final)]
+        with m.If(start | sending):
             m.d.sync += [sent.eq(Mux(final, 0, sent + 1)), sending.eq(~final)]
 
     def _result(self, m: Module) -> Value:
