@@ -13,8 +13,8 @@ class Dispatcher(wiring.Component):
     """Takes messages from a message buffer in their order; each has been acted on before the next one is looked at.
 
     Latency: what a message asks for is started in the cycle in which it is there, if nothing has to be waited for.
-    Throughput: a message per act; a query's is over when its context and its sums have been read, so that clicks follow
-    while it is computed.
+    Throughput: two cycles per message, and for one that starts something, a cycle and those in which that is busy; a
+    query is over when its context and its sums have been read, so that clicks follow while it is computed.
     Back-pressure: a message waits for what it needs: a query for the vector before it and for the memoisation
     register's first value, a fence for the register, an answer for room among the records.
     Reset: waits for a message.
