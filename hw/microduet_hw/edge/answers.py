@@ -32,8 +32,8 @@ RECORD = data.StructLayout(
 class AnswerSender(wiring.Component):
     """Sends answers, in the order of their records.
 
-    Latency: a record's header is on the port two cycles after it came, if no answer is before it; a query's when its
-    payload is complete.
+    Latency: a record's header is on the port two cycles after it came, if no answer is before it; a query's one cycle
+    after its payload's last word, at the earliest.
     Throughput: a beat per cycle.
     Back-pressure: records wait in a queue of `WAITING`; `o_space` as `ActivationBuffer`.
     Reset: nothing to be sent.
@@ -47,7 +47,7 @@ class AnswerSender(wiring.Component):
     i_records : stream of `RECORD`
     i_words, i_reserve, o_space : of payloads, as `ActivationBuffer`
     i_constants : of the model
-    i_status : flags that every payload's answer has besides its own
+    i_status : flags that every payload's answer has besides its own, as they are in the cycle before it begins
     m_axis_results : AXI4-Stream of answers
     o_sent : the last beat of an answer was taken
     """
@@ -113,7 +113,7 @@ class AnswerSender(wiring.Component):
         constants, header = self.i_constants, Signal(ANSWER)
         # A beat stands unchanged until it is taken, whatever happens meanwhile.
         status = Signal.like(self.i_status)
-        with m.If(~self.m_axis_results.tvalid):
+        with m.If(~self.m_axis_results.tvalid | self.m_axis_results.tready):
             m.d.sync += status.eq(self.i_status)
         m.d.comb += [
             header.tag.eq(record.tag),
