@@ -49,7 +49,7 @@ class Fault:
     Parameters
     ----------
     error_on : the read that is answered with an error response
-    silent_on : the read that is never answered
+    silent_on : the read that is never answered, nor any later one of its ID
     reorder : reads of different IDs are answered in any order
     """
 

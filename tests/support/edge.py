@@ -64,3 +64,42 @@ def entry_rows(config: EdgeConfig, entry: Sequence[int]) -> list[int]:
     """An entry as rows of the scratchpad."""
     width = config.row_elements
     return [pack(entry[k : k + width], config.element_bits) for k in range(0, len(entry), width)]
+
+
+def _layers(*sizes: int) -> tuple[Layer, ...]:
+    return tuple(Layer(inputs=i, outputs=o) for i, o in pairwise(sizes))
+
+
+def _stack(precision: Precision, *sizes: int, pes: int, lanes: int, streamed: bool = False) -> Stack:
+    return Stack(precision=precision, inputs=sizes[0], layers=_layers(*sizes), pes=pes, lanes=lanes, streamed=streamed)
+
+
+FIXED16, INT8 = Precision.FIXED16, Precision.INT8
+
+UNITS = {
+    # Two histories, both bottom MLPs, weights in the elements; the vector's last word is both bottoms'.
+    "sram": EdgeConfig(
+        name="sram",
+        histories=(History(dims=(4, 4), slots=3), History(dims=(8,), slots=1)),
+        static=_stack(FIXED16, 20, 8, 5, pes=2, lanes=4),
+        dynamic=_stack(FIXED16, 10, 6, 3, pes=2, lanes=4),
+        top=_stack(INT8, 24, 12, 10, pes=2, lanes=8),
+    ),
+    # All weights but the dynamic MLP's come from memory.
+    "streamed": EdgeConfig(
+        name="streamed",
+        histories=(History(dims=(8, 16), slots=5),),
+        element_bits=16,
+        static=_stack(FIXED16, 40, 16, 9, pes=2, lanes=8, streamed=True),
+        dynamic=_stack(FIXED16, 5, 2, pes=2, lanes=8),
+        top=_stack(INT8, 35, 20, 12, pes=4, lanes=8, streamed=True),
+        watchdog=3000,
+    ),
+    # As RM5: no bottom MLP, one layer, rows that are no power of two.
+    "no_bottom": EdgeConfig(
+        name="no_bottom",
+        histories=(History(dims=(6,), slots=1), History(dims=(6, 6), slots=7)),
+        top=_stack(INT8, 18, 20, pes=2, lanes=6),
+    ),
+}
+"""Whole units that are built in seconds."""

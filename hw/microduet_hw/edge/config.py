@@ -55,8 +55,8 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
     Raises
     ------
     ValueError
-        If the vector is not what the top MLP reads, a history is not of whole rows, or a stack has another arithmetic
-        than its place.
+        If the vector is not what the top MLP reads, a history is not of whole rows, or an array does not suit its
+        place.
     """
 
     name: str
@@ -78,17 +78,9 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
                 raise ValueError(
                     f"history {number}: {history.elements} elements are not whole rows of {self.top.lanes}"
                 )
-        for name, stack, wanted in (
-            ("static", self.static, Precision.FIXED16),
-            ("dynamic", self.dynamic, Precision.FIXED16),
-            ("top", self.top, Precision.INT8),
-        ):
-            if stack is not None and stack.precision is not wanted:
-                raise ValueError(f"{name}: precision must be {wanted}, not {stack.precision}")
-            if stack is not None and wanted is Precision.FIXED16 and BEAT_BITS % (stack.lanes * wanted.width):
-                raise ValueError(f"{name}: lanes must divide {BEAT_BITS // wanted.width}, not {stack.lanes}")
-            if stack is not None and stack.streamed and stack.multipliers * wanted.width % (8 * AXI_BYTES):
-                raise ValueError(f"{name}: streamed rows must be whole beats of {AXI_BYTES} bytes")
+        for name, stack in self.stacks.items():
+            if stack is not None:
+                _check_stack(name, stack)
         if self.top.inputs != self.pooled_elements + self.bottom_elements:
             raise ValueError(
                 f"top: inputs must be {self.pooled_elements} pooled + {self.bottom_elements} bottom elements, "
@@ -212,6 +204,22 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, as hexadecimal text."""
         return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def _check_stack(name: str, stack: Stack) -> None:
+    """Raise ValueError unless the unit can have an array `name` like this."""
+    wanted = Precision.INT8 if name == "top" else Precision.FIXED16
+    if stack.precision is not wanted:
+        raise ValueError(f"{name}: precision must be {wanted}, not {stack.precision}")
+    if name != "top" and BEAT_BITS % (stack.lanes * wanted.width):
+        raise ValueError(f"{name}: lanes must divide {BEAT_BITS // wanted.width}, not {stack.lanes}")
+    if stack.lanes % stack.pes and stack.pes % stack.lanes:
+        raise ValueError(
+            f"{name}: words have no holes if lanes are a multiple of PEs or the other way round, "
+            f"not {stack.lanes} and {stack.pes}"
+        )
+    if stack.streamed and stack.multipliers * wanted.width % (8 * AXI_BYTES):
+        raise ValueError(f"{name}: streamed rows must be whole beats of {AXI_BYTES} bytes")
 
 
 def stream_rows(stack: Stack) -> int:

@@ -30,6 +30,7 @@ class ChannelPort {
         fault_ = fault;
         count_ = 0;
         failed_.reset();
+        silent_.reset();
     }
 
     // Before the edge of `cycle`: what will be transferred at it. False if nothing can be, now or after the edge.
@@ -82,7 +83,8 @@ class ChannelPort {
         ++reads;
         ++count_;
         if (count_ == fault_.error_on) failed_.set(request_.id);
-        if (count_ != fault_.silent_on) stopwatch.measure([&] { memory_.accept(request_, cycle); });
+        if (count_ == fault_.silent_on) silent_.set(request_.id);  // answers of an ID never overtake each other
+        if (!silent_[request_.id]) stopwatch.measure([&] { memory_.accept(request_, cycle); });
     }
 
     void check() const {
@@ -103,6 +105,7 @@ class ChannelPort {
     MdFault fault_{};
     uint64_t count_ = 0;  // of reads since the faults were set
     std::bitset<256> failed_;  // IDs of reads to be answered with an error
+    std::bitset<256> silent_;  // IDs with a read that is never answered
     uint64_t wake_ = ~0ULL;    // the memory's
     bool request_taken_ = false, beat_taken_ = false;
 };

@@ -95,7 +95,7 @@ def _top(name: str, widths: tuple[int, ...], groups: tuple[History, ...], *, str
                 streamed=streamed,
             )
             for pes in range(2, TOP_MULTIPLIERS // lanes + 1, 2)
-            if not streamed or pes * lanes % AXI_BYTES == 0
+            if (lanes % pes == 0 or pes % lanes == 0) and (not streamed or pes * lanes % AXI_BYTES == 0)
         ]
         if stacks:
             return min(stacks, key=lambda stack: (steps(stack), stack.pes))
