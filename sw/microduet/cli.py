@@ -206,7 +206,7 @@ def plan(
     /,
     *,
     board: str = "u280",
-    mode: Literal["best", "paper-built", "paper-literal", "rule"] = "best",
+    mode: Literal["best", "paper-built", "paper-hbm", "paper-literal", "rule"] = "best",
     precision: str | None = None,
     out: Path | None = None,
     check: Path | None = None,
@@ -227,7 +227,8 @@ def plan(
         u280, u55c, or a .toml file that describes a board
     mode
         best: the fastest slowest channel, then the fewest bytes; paper-built: what MicroRec's authors built;
-        paper-literal: the paper's rules and Algorithm 1; rule: the compiler's fixed rule
+        paper-hbm: the same without products; paper-literal: the paper's rules and Algorithm 1; rule: the compiler's
+        fixed rule
     precision
         fixed16 (if not given), fixed32 or int8
     out

@@ -29,6 +29,35 @@ def test_what_the_authors_built(model, precision, expected):
     assert (*counts, round(figures.overhead_percent, 3)) == expected
 
 
+# model, precision, (physical, DRAM, on chip, rounds)
+WITHOUT_PRODUCTS = [
+    ("microrec-small", "fixed16", (47, 39, 8, 2)),
+    ("microrec-small", "fixed32", (47, 39, 8, 2)),
+    ("microrec-large", "fixed16", (98, 82, 16, 3)),
+    ("microrec-large", "fixed32", (98, 82, 16, 3)),
+    ("rmc2-12", "fixed32", (48, 48, 0, 2)),
+]
+
+
+@pytest.mark.parametrize(("model", "precision", "expected"), WITHOUT_PRODUCTS)
+def test_what_the_authors_compare_it_with(model, precision, expected):
+    plan, figures = planned(zoo.find(model).shape, "paper-hbm", precision=precision)
+    assert (figures.physical_tables, figures.dram_tables, figures.onchip_tables, figures.rounds) == expected
+    assert plan.mode == "paper-hbm"
+    assert not plan.products
+
+
+def test_without_products_the_smallest_tables_lie_on_chip_and_none_is_split():
+    model = zoo.find("microrec-small").shape
+    plan, _ = planned(model, "paper-hbm")
+    parts = [(p.source.kind, part) for p in plan.planned for part in p.source.parts]
+    onchip = [part.rows for kind, part in parts if kind is SourceKind.ONCHIP]
+    assert sorted(onchip) == [100] * 4 + [500] * 2 + [1000] * 2
+    assert all(
+        (part.rows, part.columns) == (f.rows, f.dim) for _, part in parts for f in [model.features[part.feature]]
+    )
+
+
 def test_small_models_products_and_tables_on_chip():
     model = zoo.find("microrec-small").shape
     plan, _ = planned(model, "paper-built")
@@ -99,7 +128,7 @@ def test_reads_of_pooled_tables_count_as_rounds_where_copies_do_not_fit():
     assert figures.rounds == 4
 
 
-@pytest.mark.parametrize("mode", ["paper-built", "paper-literal"])
+@pytest.mark.parametrize("mode", ["paper-built", "paper-hbm", "paper-literal"])
 def test_names_the_table_that_fits_nowhere(mode):
     with pytest.raises(PlacementError, match=r"table 1 \(1000000000 x 64 in fixed16\) needs 128 GB; the largest chan"):
         planned([(10, 4, 1), (1_000_000_000, 64, 1)], mode)

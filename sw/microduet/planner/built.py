@@ -1,4 +1,4 @@
-"""Mode `paper-built`: the arrangement that MicroRec's authors built, as rules that hold for any model.
+"""Modes `paper-built` and `paper-hbm`: what MicroRec's authors built, with and without products, for any model.
 
 A round reads one table from every channel and one from each of eight on-chip banks. For the fewest rounds r in which
 all tables can be read:
@@ -11,6 +11,9 @@ all tables can be read:
 5. If fewer tables need the large channels (DDR) than there are, the largest of them is split by columns over those
    that would be left without one.
 6. If all tables in DRAM have the same number of lookups, above one, a copy per lookup is kept.
+
+`paper-hbm` is what the paper compares that with: as many tables on chip, but the smallest of all; the others dealt out
+whole, in as many rounds as that takes. Rule 6 holds, the others speak of products or serve to spare a round.
 """
 
 import math
@@ -24,9 +27,10 @@ from microduet.planner.allocate import BANKS, Joined, Seat
 from microduet.planner.physical import physical_shape
 from microduet.planner.pieces import Piece
 from microduet.shape import ModelShape
-from microduet_hw.config import Feature, Precision
+from microduet_hw.config import Feature, Precision, SourceKind
 
 MODE = "paper-built"
+WITHOUT_PRODUCTS = "paper-hbm"
 NARROW = 4
 """Elements in half a beat of 32 bytes, in fp32 as the paper counts."""
 TRIES = 3
@@ -42,21 +46,40 @@ def plan(shape: ModelShape, *, precision: Precision, board: Board) -> Plan:
         If the tables fit in no number of rounds: names the largest.
     """
     most = sum(feature.lookups for feature in shape.features)
-    builders = [_Builder(shape, precision, board, replicate=replicate) for replicate in (True, False)]
-    builder = builders[-1]
-    if not all(builder.holds(number) for number in range(len(shape.features))):
-        builders = []
-    for builder in builders:
+    for builder in _builders(shape, precision, board):
         for rounds in range(1, most + 1):
             missing = builder.missing(rounds)
             for products in range(missing, min(missing + TRIES, len(shape.features) // 2 + 1)):
                 found = builder.attempt(rounds, products)
                 if found is not None:
                     return found
-    misfit = next((number for number in range(len(shape.features)) if not builder.holds(number)), None)
+    raise allocate.all_too_large(shape, precision=precision, board=board)
+
+
+def plan_without_products(shape: ModelShape, *, precision: Precision, board: Board) -> Plan:
+    """Mode `paper-hbm`: as many tables on chip as `plan` has there, no products.
+
+    Raises
+    ------
+    PlacementError
+        As `plan` does.
+    """
+    built = plan(shape, precision=precision, board=board)
+    onchip = sum(len(planned.source.parts) for planned in built.planned if planned.source.kind is SourceKind.ONCHIP)
+    for builder in _builders(shape, precision, board):
+        found = builder.unjoined(onchip)
+        if found is not None:
+            return found
+    raise allocate.all_too_large(shape, precision=precision, board=board)
+
+
+def _builders(shape: ModelShape, precision: Precision, board: Board) -> list["_Builder"]:
+    """With copies, then without; raises PlacementError if no arrangement can hold some table."""
+    builders = [_Builder(shape, precision, board, replicate=replicate) for replicate in (True, False)]
+    misfit = next((number for number in range(len(shape.features)) if not builders[0].holds(number)), None)
     if misfit is not None:
         raise allocate.table_too_large(shape, misfit, precision=precision, board=board)
-    raise allocate.all_too_large(shape, precision=precision, board=board)
+    return builders
 
 
 class _Builder:
@@ -69,7 +92,7 @@ class _Builder:
         """Products without which there are more tables than `rounds` rounds read."""
         onchip, seats = self._reserve(rounds, [])[1], self._seats()
         reads = [math.ceil(joined.table.lookups / self.copies) for joined in self.ordered]
-        split = sum(len(group) - 1 for group in self._split(list(self.ordered)).values())
+        split = sum(len(group) - 1 for group in self._split(self.ordered, idle=True).values())
         return max(0, sum(reads) + split - len(onchip) - rounds * len(seats))
 
     def attempt(self, rounds: int, products: int) -> Plan | None:
@@ -80,15 +103,32 @@ class _Builder:
             return None
         taken = {table.members for table in (*candidates, *onchip)}
         rest = [*joined, *(table for table in self.ordered if table.members not in taken)]
-        tables = [*onchip, *rest]
+        return self._dealt(onchip, rest, self._split(rest, idle=True), mode=MODE, rounds=rounds)
+
+    def unjoined(self, onchip: int) -> Plan | None:
+        """The plan with the `onchip` smallest tables on chip and no product, if everything fits."""
+        onchip = allocate.fitting_onchip(self.ordered, onchip, precision=self.precision, board=self.board)
+        rest = self.ordered[onchip:]
+        return self._dealt(self.ordered[:onchip], rest, self._split(rest, idle=False), mode=WITHOUT_PRODUCTS)
+
+    def _dealt(
+        self,
+        onchip: list[Joined],
+        rest: list[Joined],
+        split: dict[int, list[Piece]],
+        *,
+        mode: str,
+        rounds: int | None = None,
+    ) -> Plan | None:
+        """The plan with `onchip` on chip and the pieces of `rest` in DRAM, if they fit and take at most `rounds`."""
+        tables, seats = [*onchip, *rest], self._seats()
         features = physical_shape(self.shape, allocate.products_of(tables)).features
-        seats = self._seats()
-        if not allocate.deal(self._split(rest).values(), seats, features):
+        if not allocate.deal(split.values(), seats, features):
             return None
-        if max([seat.reads for seat in seats]) > rounds:
+        if rounds is not None and max(seat.reads for seat in seats) > rounds:
             return None
         return allocate.assemble(
-            self.shape, tables, mode=MODE, seats=seats, onchip=onchip, precision=self.precision, board=self.board
+            self.shape, tables, mode=mode, seats=seats, onchip=onchip, precision=self.precision, board=self.board
         )
 
     def _choose(self, rounds: int, products: int) -> tuple[list[Joined], list[Joined]]:
@@ -123,8 +163,8 @@ class _Builder:
             for first in range(0, len(group) - self.copies + 1, self.copies)
         ]
 
-    def _split(self, tables: Sequence[Joined]) -> dict[int, list[Piece]]:
-        """Pieces of every table: what fits no channel is split, and rule 5."""
+    def _split(self, tables: Sequence[Joined], *, idle: bool) -> dict[int, list[Piece]]:
+        """Pieces of every table: what fits no channel is split, and over `idle` channels by rule 5."""
         products = allocate.products_of(tables)
         numbers, features = allocate.numbered(self.shape, tables), physical_shape(self.shape, products).features
         sizes = [channel.size for channel in self.board.channels]
@@ -134,11 +174,11 @@ class _Builder:
         }
         small = min(sizes)
         needing = [joined for joined in tables if table_bytes(joined.table, self.precision) > small]
-        idle = sizes.count(max(sizes)) - len(needing)
-        if small < max(sizes) and needing and idle > 0 and self.copies == 1:
+        spare = sizes.count(max(sizes)) - len(needing)
+        if idle and small < max(sizes) and needing and spare > 0 and self.copies == 1:
             widest = max(needing, key=lambda joined: table_bytes(joined.table, self.precision))
             number = numbers[widest.members]
-            result[number] = allocate.even_columns(number, features[number], idle + 1, self.precision)
+            result[number] = allocate.even_columns(number, features[number], spare + 1, self.precision)
         return result
 
     def holds(self, number: int) -> bool:

@@ -13,7 +13,7 @@ from microduet.planner.check import check
 from microduet.shape import ModelShape
 from microduet_hw.config import Precision
 
-MODES = ("best", "paper-built", "paper-literal", "rule")
+MODES = ("best", "paper-built", "paper-hbm", "paper-literal", "rule")
 SECONDS = 25.0
 """Time after which mode `best` takes the best plan so far."""
 Progress = Callable[[str, int, int], None]
@@ -64,7 +64,12 @@ def make(
         raise InputError(f"mode must be {', '.join(MODES)}, not {mode!r}")
     if mode == "best":
         return _best(shape, precision, board, seconds, progress)
-    rules = {"paper-built": built.plan, "paper-literal": literal.plan, "rule": placement.place}
+    rules = {
+        built.MODE: built.plan,
+        built.WITHOUT_PRODUCTS: built.plan_without_products,
+        literal.MODE: literal.plan,
+        "rule": placement.place,
+    }
     plan = rules[mode](shape, precision=precision, board=board)
     check(plan, shape, board)
     return Made(plan=plan, seconds=time.monotonic() - started)
