@@ -17,6 +17,8 @@ WORD_BITS = 32
 ITEM_BITS = 512
 """Width of a beat of an item packet."""
 ITEM_WORDS = ITEM_BITS // WORD_BITS
+QUEUE_DEPTH = 16
+"""Indices that may wait in front of a source."""
 WINDOW = 8
 """Beats of an item that stay in sight while indices are dealt out, so that a bank with many small tables, which takes
 one index per cycle, does not keep the memory channels waiting."""
@@ -203,31 +205,39 @@ def dense_beats(config: EngineConfig) -> int:
 def packet_words(config: EngineConfig) -> tuple[int, ...]:
     """For every lookup, in the order of features: its word in the item packet.
 
-    Lookups stand in rounds, in each of which a source is asked for one row at most, so that a beat of the packet keeps
-    as many sources busy as it can. A source's own lookups stand in the order in which it serves them.
+    The first `QUEUE_DEPTH` lookups of each source stand in rounds, in each of which a source is asked for one row at
+    most, so that every source begins at once. The others are spread evenly: a source that is asked for few does not
+    hold up one that is asked for many. A source's own lookups stand in the order in which it serves them.
     """
-    firsts = [0, *itertools.accumulate(feature.lookups for feature in config.features)]
-    waiting: list[deque[int]] = []
-    asked: list[list[int]] = [[] for _ in range(firsts[-1])]
-    for number, source in enumerate(config.sources):
-        served = (
-            firsts[part.feature] + k for part in in_order(source) for k in part.served(config.features[part.feature])
-        )
-        waiting.append(deque(dict.fromkeys(served)))
-        for lookup in waiting[-1]:
+    waiting = [
+        deque(dict.fromkeys(lookup for part in in_order(source) for lookup in _served(config, part)))
+        for source in config.sources
+    ]
+    asked: list[list[int]] = [[] for _ in range(config.lookups)]
+    for number, queue in enumerate(waiting):
+        for lookup in queue:
             asked[lookup].append(number)
-    words = [0] * firsts[-1]
-    word = itertools.count(1)
-    while any(waiting):
-        busy: set[int] = set()
-        for lookup in sorted({queue[0] for queue in waiting if queue}):
-            sources = asked[lookup]
-            if busy.isdisjoint(sources) and all(waiting[number][0] == lookup for number in sources):
-                words[lookup] = next(word)
-                busy.update(sources)
-                for number in sources:
-                    waiting[number].popleft()
+    totals = [len(queue) for queue in waiting]
+
+    def turn(lookup: int) -> tuple[float, int, int]:
+        numbers = [(totals[source] - len(waiting[source]), totals[source]) for source in asked[lookup]]
+        return max(max(0, k - QUEUE_DEPTH) / of for k, of in numbers), max(k for k, _ in numbers), lookup
+
+    words = [0] * config.lookups
+    for word in range(1, config.lookups + 1):
+        heads = {queue[0] for queue in waiting if queue}
+        ready = [lookup for lookup in heads if all(waiting[source][0] == lookup for source in asked[lookup])]
+        lookup = min(ready, key=turn)
+        words[lookup] = word
+        for source in asked[lookup]:
+            waiting[source].popleft()
     return tuple(words)
+
+
+def _served(config: EngineConfig, part: Part) -> list[int]:
+    """The part's lookups, counted over all features."""
+    first = sum(feature.lookups for feature in config.features[: part.feature])
+    return [first + lookup for lookup in part.served(config.features[part.feature])]
 
 
 def packet_positions(config: EngineConfig, plan: SourcePlan) -> list[int]:

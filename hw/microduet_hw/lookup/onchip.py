@@ -6,13 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import AXI_BYTES, EngineConfig
 from microduet_hw.lookup.collector import zero_row
-from microduet_hw.lookup.geometry import source_plan
+from microduet_hw.lookup.geometry import QUEUE_DEPTH, source_plan
 from microduet_hw.lookup.issuer import Placed
 from microduet_hw.lookup.layouts import bank_write_layout, lookup_layout, row_layout
 from microduet_hw.lookup.progress import constant, count_lookups
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.ram import ram
-from microduet_hw.lookup.reader import QUEUE_DEPTH
 from microduet_hw.status import Status
 
 BEAT_LOG2 = AXI_BYTES.bit_length() - 1

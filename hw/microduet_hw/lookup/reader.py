@@ -9,13 +9,10 @@ from amaranth.lib.wiring import In, Out
 from microduet_hw.axi import BURST_INCR, SIZE_32_BYTES, ReadMaster
 from microduet_hw.config import EngineConfig
 from microduet_hw.lookup.collector import ReadCollector
-from microduet_hw.lookup.geometry import source_plan
+from microduet_hw.lookup.geometry import QUEUE_DEPTH, source_plan
 from microduet_hw.lookup.issuer import ReadIssuer
 from microduet_hw.lookup.layouts import lookup_layout, order_layout, row_layout
 from microduet_hw.lookup.queue import Queue
-
-QUEUE_DEPTH = 16
-"""Indices that may wait in front of a source."""
 
 
 class ChannelReader(wiring.Component):

@@ -70,6 +70,17 @@ def test_a_table_split_by_columns_asks_both_its_sources_with_one_word():
     assert [packet_positions(config, source_plan(config, k)) for k in range(2)] == [[1], [1, 2]]
 
 
+def test_lookups_of_busy_and_of_idle_sources_are_spread_evenly():
+    lookups = [400, *[100] * 30, 200]
+    tables = [Table(lookups=count, places=((source, 0, 20, 0, 4),)) for source, count in enumerate(lookups)]
+    config = lookup_config(tables, [ONCHIP] + [HBM] * 31)
+    steps = schedule(config, tuple(source_plan(config, k) for k in range(32)))
+    assert index_beats(config) < 400 <= len(steps) < 420
+    for source, count in enumerate(lookups):
+        given = np.cumsum([source in step.words for step in steps])
+        assert np.abs(given / count - np.linspace(0, 1, len(steps))).max() < 0.2
+
+
 def test_a_crowded_source_does_not_keep_the_others_waiting():
     tables = [Table(places=((0 if k % 2 else 1 + k // 2, 0, 20, 0, 4),)) for k in range(40)]
     config = lookup_config(tables, [ONCHIP] + [HBM] * 20)
