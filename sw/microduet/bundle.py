@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from microduet.boards import Board
 from microduet.errors import BundleError
 from microduet.generated import GeneratedTable
 from microduet.layer_file import LayerRecord, read_layers
@@ -28,7 +29,7 @@ from microduet_hw.quantised import QuantisedModel
 if typing.TYPE_CHECKING:
     from microduet.golden import Golden
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, CONFIG, PLAN, WEIGHTS = "manifest.json", "config.json", "plan.json", "weights.npz"
 
 QuantisedTable = GeneratedTable | npt.NDArray[np.integer]
@@ -42,12 +43,12 @@ class TableRecord(Frozen, frozen=True, kw_only=True):
 
 
 class Manifest(Frozen, frozen=True, kw_only=True):
-    """The bundle's own description; `files` has the SHA-256 of every other file."""
+    """The bundle's own description, its board's too; `files` has the SHA-256 of every other file."""
 
     format: int = FORMAT
     name: str
     model: str
-    board: str
+    board: Board
     input: InputQuantisation
     layers: tuple[LayerRecord, ...]
     logit_fraction: int
@@ -85,10 +86,9 @@ class Bundle:
     @functools.cached_property
     def shape(self) -> ModelShape:
         """The model as its user knows it: what ids and dense features are checked against."""
-        if self.manifest.products is not None:
-            return self.manifest.products
         names = ("features", "dense", "dense_position", "hidden", "output", "sigmoid")
-        return ModelShape(name=self.manifest.model, **{name: getattr(self.config, name) for name in names})
+        fields = {name: getattr(self.config, name) for name in names}
+        return self.manifest.products or ModelShape(name=self.manifest.model, **fields)
 
     @functools.cached_property
     def vector_order(self) -> npt.NDArray[np.int64]:

@@ -210,7 +210,7 @@ def _write(path: Path, traced: "TracedModel", target: Target, batch: "Calibratio
         manifest = Manifest(
             name=config.name,
             model=traced.shape.name,
-            board=target.board.name,
+            board=target.board,
             input=quantised.input,
             layers=layer_records(quantised.model.layers, quantised.steps),
             logit_fraction=quantised.model.logit_fraction,

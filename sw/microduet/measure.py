@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from microduet import boards, budget, search
+from microduet import budget, search
 from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.locate import locate
@@ -168,7 +168,7 @@ def costs(bundle: Bundle) -> dict[str, int]:
     """Multipliers and card resources of a bundle's engine."""
     config = bundle.config
     rows = tuple(array_rows(config, k) for k in range(len(config.arrays)))
-    used = budget.resources(config.arrays, rows, precision=config.precision, board=boards.find(bundle.manifest.board))
+    used = budget.resources(config.arrays, rows, precision=config.precision, board=bundle.manifest.board)
     return {
         "multipliers": used.multipliers,
         "output_multipliers": used.output_multipliers,
@@ -193,4 +193,4 @@ def search_result(bundle: Bundle) -> search.SearchResult:
         name: getattr(config, name) for name in ("features", "dense", "dense_position", "hidden", "output", "sigmoid")
     }
     shape = ModelShape(name=bundle.manifest.model, **fields)
-    return search.search(shape, precision=config.precision, board=boards.find(bundle.manifest.board))
+    return search.search(shape, precision=config.precision, board=bundle.manifest.board)

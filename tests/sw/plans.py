@@ -7,6 +7,24 @@ from microduet.planner.make import make
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import Precision
 
+BOARD = """
+name = "mine"
+dsp = 2000
+bram36 = 500
+uram = 64
+onchip_share = 0.5
+
+[[channels]]
+kind = "hbm"
+count = 2
+mebibytes = 512
+
+[[channels]]
+kind = "ddr"
+count = 1
+mebibytes = 8192
+"""
+"""A board file."""
 Tables = list[tuple[int, int, int]]
 
 

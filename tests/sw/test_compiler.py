@@ -11,15 +11,17 @@ import pytest
 import torch
 
 import microduet as md
+from microduet import boards, zoo
 from microduet import bundle as bundles
-from microduet import zoo
 from microduet.bundle import Bundle
 from microduet.errors import BundleError, InputError, MicroduetError, ModelError
+from microduet.measure import costs, search_result
 from microduet.presets import compile_config
 from microduet.quantise import quantise
 from microduet.trace import trace
 from microduet_hw.config import Precision
 from tests.sw.cases import Mixed, batch, quantised_tables
+from tests.sw.plans import BOARD
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,17 @@ def test_bundle_holds_the_quantised_model(tmp_path: Path, precision: Precision) 
             np.testing.assert_array_equal(bundle.rows(feature, 3, 20), table[3:23])
         else:
             np.testing.assert_array_equal(bundle.rows(feature, 3, 20), bundle.input.generated(table, np.arange(3, 23)))
+
+
+def test_a_bundle_knows_the_board_that_a_file_described(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(BOARD)
+    bundle = md.compile(Mixed(), board=str(file), out=tmp_path / "b")
+    described = boards.find(str(file))
+    file.unlink()
+    assert bundle.manifest.board == described
+    assert costs(bundle)["bram36"] <= described.bram36
+    assert search_result(bundle).chosen.resources.fit(described)
 
 
 def test_golden_of_a_bundle_scores_like_the_module(tmp_path: Path) -> None:
@@ -145,7 +158,7 @@ DAMAGE: list[tuple[Damage, str]] = [
     (lambda path: (path / "tables/000.npy").write_bytes(b""), "tables/000.npy: SHA-256 must be"),
     (lambda path: (path / "manifest.json").unlink(), "manifest.json: no such file: not a bundle"),
     (lambda path: (path / "manifest.json").write_text("{"), "manifest.json: cannot be read"),
-    (edit("manifest.json", '"format": 1', '"format": 2'), "bundle format must be 1, not 2"),
+    (edit("manifest.json", '"format": 2', '"format": 3'), "bundle format must be 2, not 3"),
     (edit("manifest.json", '"tables/000.npy"', '"../../x.npy"'), "neither a rule nor a file of this bundle"),
     (edit("manifest.json", '"tables/000.npy":', '"../../x.npy":'), "lies outside the bundle"),
     (edit("config.json", "120", "121"), "config.json: SHA-256 must be"),
