@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from microduet.boards import Channel
 from microduet.errors import PlacementError
 from microduet.planner import pieces
-from microduet.planner.model import Load, banks, load
+from microduet.planner.model import banks, joint_load, load, part_load
 from microduet.planner.physical import check_products, physical_ids, physical_shape, vector_order
 from microduet_hw.config import Feature, Part, Precision, SourceKind
 from microduet_hw.part_rules import overlap
@@ -17,23 +17,30 @@ from tests.sw.plans import shape
 HBM = Channel(name="hbm00", kind=SourceKind.HBM, size=256 << 20)
 DDR = Channel(name="ddr0", kind=SourceKind.DDR, size=16 << 30)
 
-# kind, reads, beats, groups, ns
+# kind, parts as (reads, beats), groups, ns
 TIMES = [
-    (SourceKind.HBM, 0, 0, 0, 0),
-    (SourceKind.HBM, 1, 1, 1, 137.8),
-    (SourceKind.HBM, 1, 4, 1, 144.46),
-    (SourceKind.HBM, 2, 2, 2, 151.2),
-    (SourceKind.HBM, 2, 2, 1, 191.1),
-    (SourceKind.HBM, 3, 5, 2, 137.8 + 13.4 + 53.3 + 2 * 2.22),
-    (SourceKind.DDR, 1, 2, 1, 108.82),
-    (SourceKind.DDR, 2, 2, 1, 152.6),
-    (SourceKind.ONCHIP, 17, 17, 1, 9 + 17 * 2.22),
+    (SourceKind.HBM, [], 0, 0),
+    (SourceKind.HBM, [(1, 1)], 1, 137.8),
+    (SourceKind.HBM, [(1, 2)], 1, 137.8 + 6.11 - 1.11),
+    (SourceKind.HBM, [(1, 8)], 1, 137.8 + 7 * 2.28),
+    (SourceKind.HBM, [(1, 1)] * 2, 2, 137.8 + 6.11),
+    (SourceKind.HBM, [(1, 1)] * 2, 1, 137.8 + 48.9),
+    (SourceKind.HBM, [(1, 8)] * 3, 3, 137.8 + 23 * 2.28),
+    (SourceKind.HBM, [(1, 1), (1, 2), (1, 2)], 2, 137.8 + 6.11 + 48.9 + 2 * 1.4),
+    (SourceKind.HBM, [(2, 2)], 1, 137.8 + 48.9),
+    (SourceKind.HBM, [(4, 4)], 1, 137.8 + 48.9),
+    (SourceKind.HBM, [(4, 8)], 1, 137.8 + 2 * 48.9 + 4 * 1.4),
+    (SourceKind.HBM, [(230, 230)], 1, 137.8 + 229 * 6.11),
+    (SourceKind.DDR, [(1, 2)], 1, 106.6 + 2.22),
+    (SourceKind.DDR, [(1, 1)] * 2, 1, 106.6 + 46.7),
+    (SourceKind.ONCHIP, [(1, 1)] * 17, 1, 9 + 17 * 2.22),
 ]
 
 
-@pytest.mark.parametrize(("kind", "reads", "beats", "groups", "ns"), TIMES)
-def test_time_of_a_source(kind, reads, beats, groups, ns):
-    assert Load(reads, beats, groups).ps(kind) == round(ns * 1000)
+@pytest.mark.parametrize(("kind", "parts", "groups", "ns"), TIMES)
+def test_time_of_a_source(kind, parts, groups, ns):
+    asked = joint_load(kind, [part_load(kind, reads, beats) for reads, beats in parts], groups)
+    assert asked.ps(kind) == round(ns * 1000)
 
 
 def part(rows: int, *, base: int = 0, stride: int = 5, hole: tuple[int, int] = (0, 0)) -> Part:
@@ -101,7 +108,8 @@ def test_tables_share_a_channel_in_different_banks(rows, groups, bits):
     held = [pieces.whole(number, table, Precision.FIXED16) for number, table in enumerate(tables)]
     source = pieces.place(HBM, held, tables=tables, precision=Precision.FIXED16)
     assert source is not None
-    assert load(source.source, tables, Precision.FIXED16).groups == groups
+    alone = [part_load(SourceKind.HBM, 1, 1)] * len(rows)
+    assert load(source.source, tables, Precision.FIXED16) == joint_load(SourceKind.HBM, alone, groups)
     assert {found.hole_bits for found in source.source.parts} == bits
 
 

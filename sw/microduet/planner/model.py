@@ -1,39 +1,71 @@
 """How long a memory channel takes for one item: the only place with its numbers, in picoseconds.
 
-A source that an item asks for `reads` rows of `beats` beats in all takes
+A source that an item asks for `reads` rows of `beats` beats in all, for which it opens pages `activations` times, takes
+the longest of
 
-    first + (reads - 1) next_read + (reads - groups) (same_bank - next_read) + (beats - reads) beat
+    data         first + (beats - 1) beat
+    activations  first - slack + (activations - 1) activation
+    banks        first + (reads - 1) activation + waits + (beats - reads) tail
 
-where `groups` counts the groups of its parts that share no bank: a read that follows another one to the same bank
-waits for it. It is the slowest case, the one that decides over an item: each part is read, and whatever may meet in
-one bank does. An on-chip bank takes ``ONCHIP_FIRST + beats ONCHIP_BEAT``.
+where `waits` is what reads wait for each other's banks: a part that shares its banks with another one meets it there
+(``same_bank - activation``), and rows of one part meet as often as in one channel of `CHANNELS`. It is the slowest
+case, the one that decides over an item that waits for all of its channels. An on-chip bank takes
+``ONCHIP_FIRST + beats ONCHIP_BEAT``.
 """
 
+import functools
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from microduet.placement import row_beats
-from microduet_hw.config import Feature, Part, Precision, Source, SourceKind
+from microduet_hw.config import AXI_BYTES, Feature, Part, Precision, Source, SourceKind
 
 
 class Law(NamedTuple):
-    """Times of one kind of memory channel, in ps."""
+    """Times of one kind of memory channel, in ps, fitted to the DRAM's model (tests/sw/test_plan_law.py)."""
 
     first: int
     """From a request to an idle channel, whose bank holds another row, to its first beat."""
-    next_read: int
-    """How much later the next read is there if it goes to another bank."""
+    activation: int
+    """From activation to activation on average: a quarter of tFAW."""
+    slack: int
+    """How much sooner than that the last of them is: tFAW holds four close to each other."""
     same_bank: int
-    """The same, if it goes to the same bank."""
+    """From a read to the next one of another row of the same bank: tRC."""
     beat: int
-    """How much later each further beat of a row is there."""
+    """From beat to beat at the port."""
+    tail: int
+    """What a further beat of a row costs where rows wait for banks, which hides most of them."""
+    burst: int
+    """Bytes of a burst; two neighbours lie in different banks."""
 
 
 LAWS = {
-    SourceKind.HBM: Law(first=137_800, next_read=13_400, same_bank=53_300, beat=2_220),
-    SourceKind.DDR: Law(first=106_600, next_read=13_400, same_bank=46_000, beat=2_220),
+    SourceKind.HBM: Law(
+        first=137_800,
+        activation=6_110,
+        slack=1_110,
+        same_bank=48_900,
+        beat=2_280,
+        tail=1_400,
+        burst=32,
+    ),
+    SourceKind.DDR: Law(
+        first=106_600,
+        activation=3_330,
+        slack=0,
+        same_bank=46_700,
+        beat=2_220,
+        tail=740,
+        burst=64,
+    ),
 }
 ONCHIP_FIRST, ONCHIP_BEAT = 9_000, 2_220
+CHANNELS = 34
+"""Channels of which the unluckiest is looked at."""
+ALL_BANKS = 16
+"""Banks over which the rows of a table are spread, in pairs if a row opens two."""
 
 BANK_LOW, BANK_BITS = 11, 3
 """The bank bits of an address in an HBM channel (BA0, BA1, BG1 of the default map); DDR's map is not used."""
@@ -41,11 +73,12 @@ BANKS = 1 << BANK_BITS
 
 
 class Load(NamedTuple):
-    """What an item asks of a source."""
+    """What an item asks of a source; `waits` in ps."""
 
-    reads: int
-    beats: int
-    groups: int
+    reads: int = 0
+    beats: int = 0
+    activations: int = 0
+    waits: int = 0
 
     def ps(self, kind: SourceKind) -> int:
         """Picoseconds that a source of `kind` takes for it."""
@@ -54,19 +87,59 @@ class Load(NamedTuple):
         if kind is SourceKind.ONCHIP:
             return ONCHIP_FIRST + self.beats * ONCHIP_BEAT
         law = LAWS[kind]
-        waits = (self.reads - self.groups) * (law.same_bank - law.next_read)
-        return law.first + (self.reads - 1) * law.next_read + waits + (self.beats - self.reads) * law.beat
+        return law.first + max(
+            (self.beats - 1) * law.beat,
+            (self.activations - 1) * law.activation - law.slack,
+            (self.reads - 1) * law.activation + self.waits + (self.beats - self.reads) * law.tail,
+        )
+
+
+@functools.cache
+def part_load(kind: SourceKind, reads: int, beats: int) -> Load:
+    """What a part is asked for whose `reads` rows have `beats` beats in all."""
+    if kind is SourceKind.ONCHIP:
+        return Load(reads, beats)
+    law = LAWS[kind]
+    opened = min(2, math.ceil(beats // reads * AXI_BYTES / law.burst))
+    waits = (_meeting(reads, ALL_BANKS // opened) - 1) * law.same_bank - (reads - 1) * law.activation
+    return Load(reads, beats, reads * opened, max(0, waits))
+
+
+def joint_load(kind: SourceKind, parts: Iterable[Load], groups: int) -> Load:
+    """What a source is asked for whose `parts` form so many groups that share no bank."""
+    every = list(parts)
+    waits = 0 if kind is SourceKind.ONCHIP else (len(every) - groups) * sharing_ps(kind)
+    return Load(
+        reads=sum(part.reads for part in every),
+        beats=sum(part.beats for part in every),
+        activations=sum(part.activations for part in every),
+        waits=waits + sum(part.waits for part in every),
+    )
+
+
+def sharing_ps(kind: SourceKind) -> int:
+    """Picoseconds that a part costs for sharing its banks with another one."""
+    return LAWS[kind].same_bank - LAWS[kind].activation
+
+
+def _meeting(reads: int, banks: int) -> int:
+    """How many of `reads` random rows meet in one of so many banks, in one channel of `CHANNELS`."""
+    chances = [math.comb(reads, count) * (banks - 1) ** (reads - count) / banks**reads for count in range(reads + 1)]
+    chance, count = 0.0, reads + 1
+    while count > 1 and chance * banks * CHANNELS < 1:
+        count -= 1
+        chance += chances[count]
+    return count
 
 
 def load(source: Source, tables: Sequence[Feature], precision: Precision) -> Load:
     """What an item that hits every part asks of `source`; `tables` are the physical ones."""
-    reads = [len(part.served(tables[part.feature])) for part in source.parts]
-    beats = [row_beats(part.columns, precision) for part in source.parts]
-    return Load(
-        reads=sum(reads),
-        beats=sum(count * width for count, width in zip(reads, beats, strict=True)),
-        groups=_groups(banks(part) for part in source.parts) if source.kind is SourceKind.HBM else 1,
-    )
+    parts: list[Load] = []
+    for part in source.parts:
+        reads = len(part.served(tables[part.feature]))
+        parts.append(part_load(source.kind, reads, reads * row_beats(part.columns, precision)))
+    groups = _groups(banks(part) for part in source.parts) if source.kind is SourceKind.HBM else 1
+    return joint_load(source.kind, parts, groups)
 
 
 def banks(part: Part) -> frozenset[int]:

@@ -14,7 +14,7 @@ from ortools.sat.python import cp_model
 
 from microduet.planner.core import Core
 from microduet.planner.make import Progress
-from microduet.planner.model import BANKS, Load
+from microduet.planner.model import BANKS, joint_load, part_load
 from microduet.planner.options import UNITS, Choices, Kind, Option
 from microduet_hw.config import AXI_BYTES, SourceKind
 
@@ -94,8 +94,9 @@ def _alone(choices: Choices) -> int:
 def _alone_ps(choices: Choices, option: Option) -> int:
     kind = option.kind
     if kind is None:
-        return Load(reads=1, beats=option.beats, groups=1).ps(SourceKind.ONCHIP)
-    return Load(reads=kind.reads, beats=kind.beats, groups=1).ps(choices.groups[kind.group].kind)
+        return part_load(SourceKind.ONCHIP, 1, option.beats).ps(SourceKind.ONCHIP)
+    memory = choices.groups[kind.group].kind
+    return part_load(memory, kind.reads, kind.beats).ps(memory)
 
 
 def _relaxation(choices: Choices, known: int) -> Core | None:
@@ -183,7 +184,6 @@ def _patterns(types: list[Timed], kind: SourceKind, known: int) -> Iterator[Patt
 def _fastest(types: list[Timed], counts: tuple[int, ...], kind: SourceKind) -> int | None:
     """Picoseconds of a channel with so many pieces of the first types; None if they cannot fit."""
     held = [timed for timed, count in zip(types, counts, strict=False) for _ in range(count)]
-    reads, beats = sum(timed.reads for timed in held), sum(timed.beats for timed in held)
     large = [timed for timed in held if timed.level < 3]
     eighths = BANKS - sum(BANKS >> timed.level for timed in large)
     small = len(held) - len(large)
@@ -193,4 +193,4 @@ def _fastest(types: list[Timed], counts: tuple[int, ...], kind: SourceKind) -> i
         return None
     else:
         groups = min(1, len(held))
-    return Load(reads, beats, groups).ps(kind)
+    return joint_load(kind, (part_load(kind, timed.reads, timed.beats) for timed in held), groups).ps(kind)

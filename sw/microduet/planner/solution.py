@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 
-from microduet.planner.model import BANKS, Load
+from microduet.planner.model import BANKS, joint_load, part_load
 from microduet.planner.options import ONCHIP, UNITS, Choices, Kind
 from microduet_hw.config import SourceKind
 
@@ -60,21 +60,19 @@ def seats(choices: Choices) -> list[Seat]:
 def bank_ps(bank: Counter[int]) -> int:
     """Picoseconds of an on-chip bank that holds tables of these beats."""
     beats = sum(width * count for width, count in bank.items())
-    return Load(reads=bank.total(), beats=beats, groups=1).ps(SourceKind.ONCHIP)
+    return part_load(SourceKind.ONCHIP, bank.total(), beats).ps(SourceKind.ONCHIP)
 
 
 def seat_ps(choices: Choices, seat: Seat, held: Counter[Kind]) -> int | None:
     """Picoseconds of a seat that holds these pieces; None if they do not fit."""
     assert seat.group != ONCHIP
     kind = choices.groups[seat.group].kind
-    reads = sum(piece.reads * count for piece, count in held.items())
-    beats = sum(piece.beats * count for piece, count in held.items())
     groups = separated(held) if kind is SourceKind.HBM and held.total() > 1 else None
     if groups is None:
         if sum(piece.units * count for piece, count in held.items()) > UNITS:
             return None
         groups = 1
-    return Load(reads=reads, beats=beats, groups=groups).ps(kind)
+    return joint_load(kind, (part_load(kind, piece.reads, piece.beats) for piece in held.elements()), groups).ps(kind)
 
 
 def separated(held: Counter[Kind]) -> int | None:

@@ -3,12 +3,13 @@
 import dataclasses
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 from ortools.sat.python import cp_model
 
 from microduet.planner.core import Core, Run
 from microduet.planner.make import Progress
-from microduet.planner.model import BANKS, LAWS
+from microduet.planner.model import BANKS, LAWS, Load, part_load, sharing_ps
 from microduet.planner.options import UNITS, Choices, Kind
 from microduet.planner.relaxed import Relaxed, relax
 from microduet.planner.solution import Seat, Solution, bank_ps, seats
@@ -137,7 +138,6 @@ class _Program(Core):
     def _seat(self, seat: Seat) -> None:
         choices, model = self.choices, self.model
         kinds = [kind for kind in self.demand if (kind.group, kind.gang) == (seat.group, seat.gang)]
-        law = LAWS[choices.groups[seat.group].kind]
         name = f"{seat.group}_{seat.gang}_{seat.number}"
         held = {kind: model.new_int_var(0, UNITS >> kind.level if kind.level else UNITS, "") for kind in kinds}
         opened = model.new_bool_var(f"open_{name}")
@@ -147,15 +147,27 @@ class _Program(Core):
             if kind.pieces > 1:  # the pieces of one table lie on different seats
                 model.add(count <= self.wanted(kind))
         self.opened[seat] = opened
-        groups = self._separated(seat, held, opened)
-        reads = sum(kind.reads * count for kind, count in held.items())
-        beats = sum(kind.beats * count for kind, count in held.items())
-        model.add(
-            self.slowest
-            >= (law.first - law.next_read) * opened
-            + law.next_read * reads
-            + (law.same_bank - law.next_read) * (reads - groups)
-            + law.beat * (beats - reads)
+        self._time(choices.groups[seat.group].kind, held, opened, self._separated(seat, held, opened))
+
+    def _time(
+        self, kind: SourceKind, held: dict[Kind, cp_model.IntVar], opened: cp_model.IntVar, groups: cp_model.IntVar
+    ) -> None:
+        """The channel model, `Load.ps`: the slowest source takes at least each of its three times."""
+        law = LAWS[kind]
+        loads = [(part_load(kind, piece.reads, piece.beats), count) for piece, count in held.items()]
+
+        def at_least(constant: int, per_part: Callable[[Load], int], *more: cp_model.LinearExpr) -> None:
+            terms = [per_part(of) * count for of, count in loads]
+            self.model.add(self.slowest >= sum([constant * opened, *terms, *more]))
+
+        sharing = [sharing_ps(kind) * count for count in held.values()]
+        at_least(law.first - law.beat, lambda of: of.beats * law.beat)
+        at_least(law.first - law.activation - law.slack, lambda of: of.activations * law.activation)
+        at_least(
+            law.first - law.activation,
+            lambda of: of.reads * law.activation + of.waits + (of.beats - of.reads) * law.tail,
+            *sharing,
+            -sharing_ps(kind) * groups,
         )
 
     def _separated(self, seat: Seat, held: dict[Kind, cp_model.IntVar], opened: cp_model.IntVar) -> cp_model.IntVar:
