@@ -82,7 +82,8 @@ def _idle(device: EdgeDevice, rng: np.random.Generator) -> Figures:
         device.preload([rng.normal(0, 0.1, history.elements) for _ in range(history.slots)], group=group)
     if config.static is not None:
         device.set_static(rng.normal(0, 1, config.static.inputs))
-    click = device.click(rng.normal(0, 0.1, config.histories[-1].elements))
+    longest = max(config.histories, key=lambda history: history.slots)
+    click = device.click(rng.normal(0, 0.1, longest.elements))
     device.check()
     payload = device.infer(rng.normal(0, 1, config.dynamic.inputs if config.dynamic else 0))
     counters = device.counters()

@@ -122,7 +122,7 @@ class EdgeDevice:
         Parameters
         ----------
         history : entries, the oldest first, each float32 (elements of all its tables,); none empties the history
-        group : number of the history; by default the one that clicks go to
+        group : number of the history; by default the longest
 
         Raises
         ------
@@ -146,7 +146,7 @@ class EdgeDevice:
         Parameters
         ----------
         entry : float32 (elements of all the history's tables,): the embeddings that came with the candidate
-        group : number of the history; by default the last, which changes during a session
+        group : number of the history; by default the longest
         version : model version of the embeddings; by default the bundle's
 
         Returns
@@ -271,8 +271,9 @@ class EdgeDevice:
         return exchange
 
     def _group(self, group: int | None) -> int:
-        count = len(self.bundle.config.histories)
-        chosen = count - 1 if group is None else group
+        histories = self.bundle.config.histories
+        count = len(histories)
+        chosen = max(range(count), key=lambda k: histories[k].slots) if group is None else group
         if not 0 <= chosen < count:
             raise InputError(f"group must be 0 to {count - 1}, not {group}")
         return chosen

@@ -1,0 +1,44 @@
+"""The command line of edge units."""
+
+import json
+
+import pytest
+
+from tests.sw.command_line import run
+
+
+def test_run_compares_every_payload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "rm5-edge", "--items", 30, "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["model"] == "rm5-edge"
+    assert figures["queries"] > 5
+    assert figures["mismatches"] == 0
+
+
+def test_run_shows_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "rm5-edge", "--items", 10) == 0
+    shown = capsys.readouterr().out
+    assert "context in to payload out" in shown
+    assert "at 1,000 MHz a query takes" in shown
+
+
+def test_bench_has_a_row_per_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("bench", "edge", "--model", "rm5", "--sessions", 1, "--actions", 20, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    (row,) = result["rows"]
+    assert row["cycles"] <= row["aim_cycles"] == 118
+    assert row["scratchpad_bytes"] == (1 + 200 + 200) * 18 * 4
+    assert (row["payload_bytes"], row["mismatches"], row["sessions"]) == (120, 0, 1)
+    wanted = {"model", "cycles", "bottom_macs", "top_macs", "multipliers", "payload_bytes", "click_cycles"}
+    wanted |= {"pooled_read_cycles", "scratchpad_bytes", "running_sum_bytes", "weight_bytes", "sessions", "mismatches"}
+    assert wanted <= set(row)
+
+
+@pytest.mark.parametrize("arguments", [("run", "rm9-edge"), ("bench", "edge", "--model", "rm9")])
+def test_an_unknown_unit_is_one_line_and_status_2(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "edge unit must be rm1-edge" in error

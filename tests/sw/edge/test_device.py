@@ -1,0 +1,171 @@
+"""The driver of an edge unit: payloads are the golden model's, and every mistake has a name and changes nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import microduet as md
+from microduet.duet.golden import GoldenUser
+from microduet.edge.device import EdgeDevice
+from microduet.edge.sessions import random_sessions
+from microduet.errors import DeviceError, InputError
+from microduet_hw.edge.message import Kind
+from tests.sw.edge.units import bundle, entries, longest
+
+SMALL = bundle()
+HISTORY = longest(SMALL)
+STATIC = np.linspace(-1, 1, SMALL.config.static.inputs if SMALL.config.static else 0)
+CONTEXT = np.linspace(1, -1, SMALL.config.dynamic.inputs if SMALL.config.dynamic else 0)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[EdgeDevice]:
+    with md.open(SMALL) as device:
+        yield device
+
+
+@pytest.fixture
+def device(opened: EdgeDevice) -> EdgeDevice:
+    """The unit with short histories of known contents."""
+    opened.set_stalls(0, seed=0)
+    for group in range(len(SMALL.config.histories)):
+        opened.preload(known()[group], group=group)
+    opened.set_static(STATIC)
+    return opened
+
+
+def golden(histories: list[list[np.ndarray]]) -> list[int]:
+    """The payload for histories in float, with the static inputs and the context of these tests."""
+    integers = [np.stack([SMALL.entry(g, e) for e in own])[None] for g, own in enumerate(histories)]
+    model = GoldenUser(config=SMALL.config, model=SMALL.model)
+    return model.run(integers, SMALL.static(STATIC)[None], SMALL.context(CONTEXT)[None]).payload[0].tolist()
+
+
+def known() -> list[list[np.ndarray]]:
+    """Histories of every test here: two entries, or one where there is no place for more."""
+    return [entries(SMALL, min(2, h.slots), group=g, seed=g) for g, h in enumerate(SMALL.config.histories)]
+
+
+def test_a_payload_is_the_golden_models(device: EdgeDevice) -> None:
+    payload = device.infer(CONTEXT)
+    assert payload.values.tolist() == golden(known())
+    assert len(payload.values) == SMALL.config.payload_bytes
+    assert (payload.version, payload.zero_point) == (SMALL.model.version, SMALL.model.top[-1].output_zero_point)
+    assert payload.scale == SMALL.model.payload_scale
+
+
+def test_a_click_replaces_the_oldest_entry(device: EdgeDevice) -> None:
+    slots = SMALL.config.histories[HISTORY].slots
+    clicked = entries(SMALL, slots + 1, seed=7)
+    for entry in clicked:
+        device.click(entry)
+    histories = known()
+    histories[HISTORY] = (histories[HISTORY] + clicked)[-slots:]
+    assert device.infer(CONTEXT).values.tolist() == golden(histories)
+    device.check()
+
+
+def test_a_preload_forgets_what_was_there(device: EdgeDevice) -> None:
+    new = entries(SMALL, 1, seed=9)
+    device.preload(new)
+    histories = known()
+    histories[HISTORY] = new
+    assert device.infer(CONTEXT).values.tolist() == golden(histories)
+
+
+def test_a_bundle_is_opened_by_its_folder() -> None:
+    with md.open(SMALL.path) as device:
+        assert isinstance(device, EdgeDevice)
+
+
+def test_static_inputs_are_kept_until_others_come(device: EdgeDevice) -> None:
+    before = device.infer(CONTEXT).values.tolist()
+    device.set_static(STATIC[::-1])
+    device.set_static(STATIC)
+    assert device.infer(CONTEXT).values.tolist() == before
+
+
+def test_a_buffer_of_ones_own_is_filled(device: EdgeDevice) -> None:
+    out = np.zeros(SMALL.config.payload_bytes + 3, np.uint8)
+    payload = device.infer(CONTEXT, out=out)
+    assert out[: SMALL.config.payload_bytes].tolist() == payload.values.tolist() == golden(known())
+
+
+def test_counters_are_those_of_the_last_exchange(device: EdgeDevice) -> None:
+    device.infer(CONTEXT)
+    counters = device.counters()
+    assert counters["messages"] == counters["answers"] == 1
+    assert counters["pooled_rows"] == SMALL.config.pooled_elements // SMALL.config.row_elements
+    assert counters["scratchpad_writes"] == 0
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+def test_random_sessions_are_the_golden_models(opened: EdgeDevice, stalls: float) -> None:
+    result = random_sessions(opened, sessions=6, actions=60, seed=int(10 * stalls), stalls=stalls)
+    assert result.mismatches == ()
+    assert result.queries > 50
+
+
+MISTAKES = {
+    "a history longer than its slots": (
+        lambda device: device.preload(entries(SMALL, SMALL.config.histories[HISTORY].slots + 1)),
+        "keeps .* entries, not",
+    ),
+    "an entry of another size": (lambda device: device.click(np.zeros(5)), "must have .* elements, not 5"),
+    "an entry that is not a number": (
+        lambda device: device.click(np.full(SMALL.config.histories[HISTORY].elements, np.nan)),
+        "must be finite, but element 0",
+    ),
+    "one bad entry of a history": (
+        lambda device: device.preload([entries(SMALL, 1)[0], np.zeros(5)]),
+        "must have .* elements, not 5",
+    ),
+    "a context of another width": (lambda device: device.infer(CONTEXT[:-1]), "a context must have"),
+    "static inputs of another width": (lambda device: device.set_static(STATIC[1:]), "the static inputs must have"),
+    "a payload buffer too short": (
+        lambda device: device.infer(CONTEXT, out=np.zeros(SMALL.config.payload_bytes - 1, np.uint8)),
+        "out must be uint8 of at least",
+    ),
+    "a payload buffer of another type": (
+        lambda device: device.infer(CONTEXT, out=np.zeros(1000, np.int8)),  # type: ignore[arg-type]
+        "out must be uint8",
+    ),
+    "a history that does not exist": (lambda device: device.click(np.zeros(5), group=9), "group must be 0 to"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_is_wrong_is_said_before_anything_is_sent(device: EdgeDevice, name: str) -> None:
+    act, message = MISTAKES[name]
+    with pytest.raises(InputError, match=message):
+        act(device)
+    assert device.infer(CONTEXT).values.tolist() == golden(known())
+
+
+def test_a_stale_version_is_refused_and_the_history_is_as_it_was(device: EdgeDevice) -> None:
+    with pytest.raises(DeviceError, match="click refused: stale version; the unit is as it was"):
+        device.click(entries(SMALL, 1, seed=3)[0], version=SMALL.model.version ^ 1)
+    assert device.infer(CONTEXT).values.tolist() == golden(known())
+
+
+def test_a_query_before_static_inputs_is_refused() -> None:
+    with md.open(SMALL) as device, pytest.raises(DeviceError, match="query refused: memo invalid"):
+        device.infer(CONTEXT)
+
+
+def test_a_closed_unit_says_so() -> None:
+    with md.open(SMALL) as device:
+        pass
+    with pytest.raises(DeviceError, match="closed"):
+        device.infer(CONTEXT)
+
+
+def test_a_model_without_static_inputs_has_none_to_set() -> None:
+    with md.open(bundle("rm5")) as device:
+        with pytest.raises(InputError, match="has no static inputs"):
+            device.set_static([])
+        device.preload(entries(bundle("rm5"), 1, group=0), group=0)
+        device.preload(entries(bundle("rm5"), 3))
+        exchange = device.exchange([device.message(Kind.QUERY)])
+        assert len(exchange.answers[0].payload) == 120
