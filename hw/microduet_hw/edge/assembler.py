@@ -16,8 +16,8 @@ from microduet_hw.edge.scratchpad import pooled_layout
 class VectorAssembler(wiring.Component):
     """Sends a user's vector as words of int8: rows of sums as they come, then the bottom MLPs' outputs.
 
-    Latency: `Quantiser.LATENCY` cycles from a row of sums to its word; the first bottom word is sent as soon as the
-    last row has come and the dynamic MLP's outputs are there.
+    Latency: `Quantiser.LATENCY` cycles from a row of sums to its word, and one more from the last of sums and of the
+    dynamic MLP's words to the first bottom word, which then follow each other.
     Throughput: a word per cycle.
     Back-pressure: none; the words' consumer has reserved a place.
     Reset: nothing in flight.
@@ -66,28 +66,25 @@ class VectorAssembler(wiring.Component):
         config, sums = self._config, self.i_sums
         pooled_row = Value.cast(sums.p.values)
         m.submodules.quantiser = quantiser = Quantiser(lanes=config.row_elements, bits=config.sum_bits)
-        bottom = self._bottom(m)
+        number, pooled, over = Signal(range(max(2, self._tail))), Signal(), Signal()
+        bottom, there = self._bottom(m, over)
         words = Array(bottom.word_select(k, len(pooled_row)) for k in range(self._tail))
-        number, pooled = Signal(range(max(2, self._tail))), Signal()
-        final = number == self._tail - 1
-        tail = pooled & self._dynamic_there & (self._tail != 0)
+        tail, final = pooled & there, number == self._tail - 1
         with m.If(sums.valid & sums.p.last):
             m.d.sync += pooled.eq(self._tail != 0)
         with m.If(tail):
             m.d.sync += [number.eq(Mux(final, 0, number + 1)), pooled.eq(~final)]
-        with m.If(self.i_start):
-            m.d.sync += self.o_busy.eq(1)
-        with m.Elif(tail & final if self._tail else sums.valid & sums.p.last):
-            m.d.sync += self.o_busy.eq(0)
+        with m.If(self.i_start | over):
+            m.d.sync += self.o_busy.eq(self.i_start)
         constants = self.i_constants
         m.d.comb += [
-            self._taken.eq(tail & final),
+            over.eq(tail & final if self._tail else sums.valid & sums.p.last),
             quantiser.i.valid.eq(sums.valid | tail),
             quantiser.i.p.values.eq(Mux(sums.valid, pooled_row, words[number]) if self._tail else pooled_row),
             quantiser.i.p.mantissa.eq(Mux(sums.valid, constants.pooled.mantissa, constants.bottom.mantissa)),
             quantiser.i.p.exponent.eq(Mux(sums.valid, constants.pooled.exponent, constants.bottom.exponent)),
             quantiser.i.p.zero_point.eq(constants.zero_point),
-            quantiser.i.p.last.eq(Mux(tail, final, sums.p.last & (self._tail == 0))),
+            quantiser.i.p.last.eq(over),
             self.o_words.valid.eq(quantiser.o.valid),
             self.o_words.p.data.eq(quantiser.o.p.values),
             self.o_words.p.last.eq(quantiser.o.p.last),
@@ -99,10 +96,10 @@ class VectorAssembler(wiring.Component):
         """Words of the bottom MLPs' outputs."""
         return math.ceil(self._config.bottom_elements / self._config.row_elements)
 
-    def _bottom(self, m: Module) -> Value:
-        """Elements of the tail words, as wide as sums; the dynamic MLP's are kept until they have been sent."""
+    def _bottom(self, m: Module, over: Value) -> tuple[Value, Value]:
+        """Elements of the tail words, as wide as sums, and whether they are there: the dynamic MLP's until `over`."""
         config = self._config
-        self._taken, self._dynamic_there = Signal(), Signal(init=config.dynamic is None)
+        there = Signal(init=config.dynamic is None)
         elements: list[Value] = []
         if config.static is not None:
             elements += [self.i_memo.word_select(k, 16) for k in range(config.static.outputs)]
@@ -116,13 +113,13 @@ class VectorAssembler(wiring.Component):
                     with m.If(number == k):
                         m.d.sync += word.eq(self.i_dynamic.p.data)
             with m.If(self.i_dynamic.valid & self.i_dynamic.p.last):
-                m.d.sync += self._dynamic_there.eq(1)
-            with m.Elif(self._taken):
-                m.d.sync += self._dynamic_there.eq(0)
+                m.d.sync += there.eq(1)
+            with m.Elif(over):
+                m.d.sync += there.eq(0)
             elements += [Cat(*kept).word_select(k, 16) for k in range(config.dynamic.outputs)]
         wide: list[Value] = []
         for element in elements:
             value = Signal(config.sum_bits, name=f"bottom_{len(wide)}")
             m.d.comb += value.eq(element.as_signed())
             wide.append(value)
-        return Cat(*wide)
+        return Cat(*wide), there
