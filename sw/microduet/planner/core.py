@@ -15,6 +15,9 @@ BANK_WORDS = 4096
 """Words of a column of URAM, in which a bank's size is rounded up."""
 Key = TypeVar("Key")
 
+PATIENCE = 16
+"""Seconds on the clock per second of the solver's own count before it is stopped: enough for a busy machine."""
+
 
 class Core:
     """Which table takes which option, what lies on chip, and what is minimised.
@@ -110,7 +113,7 @@ class Core:
         solver.parameters.random_seed = SEED
         # Counted in the solver's own steps, about a second each, so that equal inputs give equal plans everywhere.
         solver.parameters.max_deterministic_time = seconds
-        solver.parameters.max_time_in_seconds = 4 * seconds
+        solver.parameters.max_time_in_seconds = PATIENCE * seconds
         status = solver.solve(self.model, _Watcher(name, progress) if progress else None)
         return Run(solver, status)
 
@@ -122,6 +125,8 @@ class Run:
         self.found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
         self.infeasible = status == cp_model.INFEASIBLE
         self.bound = 0 if self.infeasible else round(solver.best_objective_bound)
+        self.seconds: float = solver.response_proto.deterministic_time
+        """What the run took, in the solver's own steps."""
         self._solver = solver
 
     def values(self, variables: dict[Key, cp_model.IntVar]) -> Counter[Key]:

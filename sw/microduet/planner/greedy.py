@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +11,10 @@ from microduet.planner.solution import MOST_BANKS, Seat, Solution, bank_ps, seat
 
 BANK_WORDS = 4096
 """Words of the URAM that a bank's size is rounded up to."""
+
+
+OPTIONS_PER_SECOND = 25_000
+"""Options that an attempt looks at, about: counted, not timed, so that equal inputs give equal plans everywhere."""
 
 
 class Way(NamedTuple):
@@ -28,15 +31,10 @@ class Way(NamedTuple):
 
 
 def greedy(choices: Choices, *, seconds: float) -> Solution | None:
-    """The best of a few quick solutions; None if none was found."""
-    end = time.monotonic() + seconds
-    found: list[Solution] = []
-    for way in _ways(choices):
-        solution = _attempt(choices, way)
-        if solution is not None:
-            found.append(solution)
-        if time.monotonic() > end:
-            break
+    """The best of a few quick solutions, as many as take about `seconds`; None if none was found."""
+    options = sum(len(ways) for ways in choices.options)
+    attempts = itertools.islice(_ways(choices), max(1, round(seconds * OPTIONS_PER_SECOND / options)))
+    found = [solution for way in attempts if (solution := _attempt(choices, way)) is not None]
     return min(found, key=lambda solution: _rank(choices, solution), default=None)
 
 

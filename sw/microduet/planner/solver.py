@@ -1,7 +1,6 @@
 """Mode `best`: CP-SAT minimises the slowest channel's time, then what is stored, and proves both if it can."""
 
 import dataclasses
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
@@ -55,7 +54,7 @@ def solve(
 
     None if there is none, or none was found.
     """
-    search = _Search(choices, seconds, progress)
+    search = _Search(choices, (1 - SHARE) * seconds, progress)
     known = hint.slowest_ps(choices) if hint else None
     bounds = relax(choices, known, seconds=seconds * SHARE, progress=progress)
     solution = hint
@@ -83,10 +82,13 @@ class _Search:
 
     def __init__(self, choices: Choices, seconds: float, progress: Progress | None) -> None:
         self._choices, self._progress = choices, progress
-        self._end = time.monotonic() + seconds
+        self._left = seconds
 
-    def _left(self, share: float) -> float:
-        return max(1.0, share * (self._end - time.monotonic()))
+    def _run(self, program: "_Program", objective: cp_model.IntVar, *, share: float, name: str) -> Run:
+        """Minimise for a share of what is left, which is counted as the solver counts."""
+        run = program.run(objective, seconds=max(1.0, share * self._left), name=name, progress=self._progress)
+        self._left -= run.seconds
+        return run
 
     def meets(self, solution: Solution, bounds: Relaxed) -> bool:
         """Whether a solution cannot be better."""
@@ -101,8 +103,7 @@ class _Search:
         program.model.add(program.slowest <= bounds.slowest)
         for key, variable in program.tables.items():
             program.model.add(variable == bounds.tables[key])
-        seconds = self._left(SHARE)
-        run = program.run(program.slowest, seconds=seconds, name="packing, ps", progress=self._progress)
+        run = self._run(program, program.slowest, share=SHARE, name="packing, ps")
         return program.solution(run) if run.found else None
 
     def fastest(self, hint: Solution | None, bounds: Relaxed) -> tuple[Solution | None, int]:
@@ -110,8 +111,7 @@ class _Search:
         program = _Program(self._choices)
         program.model.add(program.slowest >= bounds.slowest)
         program.hint(hint)
-        seconds = self._left(2 * SHARE)
-        run = program.run(program.slowest, seconds=seconds, name="slowest channel, ps", progress=self._progress)
+        run = self._run(program, program.slowest, share=2 * SHARE, name="slowest channel, ps")
         return program.solution(run) if run.found else hint, max(bounds.slowest, run.bound)
 
     def smallest(self, hint: Solution) -> tuple[Solution, int]:
@@ -119,7 +119,7 @@ class _Search:
         program = _Program(self._choices)
         program.model.add(program.slowest <= hint.slowest_ps(self._choices))
         program.hint(hint)
-        run = program.run(program.words, seconds=self._left(1), name="stored, words", progress=self._progress)
+        run = self._run(program, program.words, share=1, name="stored, words")
         return program.solution(run) if run.found else hint, run.bound
 
 
