@@ -71,6 +71,10 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.element_bits not in (16, 32):
             raise ValueError(f"element_bits must be 16 or 32, not {self.element_bits!r}")
+        if self.top.lanes > AXI_BYTES:
+            raise ValueError(
+                f"top: lanes must be at most {AXI_BYTES}, the bytes of an answer's beat, not {self.top.lanes}"
+            )
         if not 1 <= len(self.histories) <= 256:
             raise ValueError(f"histories must be 1 to 256, not {len(self.histories)}")
         for number, history in enumerate(self.histories):
