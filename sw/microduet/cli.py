@@ -171,7 +171,8 @@ def verilog(
     Parameters
     ----------
     target
-        a model as for run, or the path of a configuration (.json)
+        a model as for run, or the path of a configuration (.json); or an edge unit, rm1-edge to rm5-edge: Verilog and
+        a map of it
     output
         folder of the files; an earlier export there is replaced
     vectors
@@ -187,6 +188,10 @@ def verilog(
     dim
         elements of a row of rmc2
     """
+    if target.endswith("-edge"):
+        from microduet.edge import verilog as edge_verilog
+
+        return edge_verilog.main(target, output=output)
     from microduet import verilog as implementation
 
     options = implementation.VerilogOptions(

@@ -54,7 +54,7 @@ def main(target: str, options: VerilogOptions) -> int:
     files = export(config, engine=gateware.verilog(config))
     if bundle is not None and options.vectors:
         files = with_map(config, files | vectors(bundle, items=options.vectors, seed=options.seed))
-    replace_folder(options.output, {name: text.encode() for name, text in files.items()}, previous=_written)
+    replace_folder(options.output, {name: text.encode() for name, text in files.items()}, previous=written)
     _report(config, files, options)
     return 0
 
@@ -106,7 +106,7 @@ def _of_configuration(path: Path, options: VerilogOptions) -> tuple[EngineConfig
     return config, compiler.compile(spec, board=options.board, precision=config.precision, config=config)
 
 
-def _written(folder: Path) -> list[str] | None:
+def written(folder: Path) -> list[str] | None:
     """Names of the files that an earlier export wrote to `folder`; None if there was none."""
     try:
         return [*msgspec.json.decode((folder / MAP).read_bytes(), type=_Map).files, MAP]

@@ -23,6 +23,9 @@ MODELS = ("rm1", "rm2", "rm3", "rm4", "rm5")
 LPDDR_BYTES_PER_NS = 34.1
 """Memory bandwidth of Duet's phone (Duet, Table 3)."""
 
+SRAM_BYTES_PER_MM2 = 23.6 * (1 << 20) / 8
+"""The density behind Duet's Table 4 (section 7.4): an estimate of area."""
+
 TOP_MULTIPLIERS, BOTTOM_MULTIPLIERS = 128, 32
 AIM = "1.15 x (bottom MACs / 32 + top MACs / 128) + 60"
 
@@ -91,7 +94,8 @@ def _idle(device: EdgeDevice, rng: np.random.Generator) -> Figures:
         "cycles": payload.cycles,
         "click_cycles": click,
         "pooled_read_cycles": counters["pooled_rows"],
-        "sram_reads": counters["sum_reads"] + counters["top_steps"] + counters.get("dynamic_steps", 0),
+        "macs": counters["macs"],
+        "sram_reads": counters["sram_reads"],
     }
 
 
@@ -100,6 +104,7 @@ def sizes(config: EdgeConfig) -> Figures:
     bottom_macs, top_macs = config.dynamic.macs if config.dynamic else 0, config.top.macs
     cycles = bottom_macs / BOTTOM_MULTIPLIERS + top_macs / TOP_MULTIPLIERS
     rows = sum(config.rows(group) for group in range(len(config.histories)))
+    on_chip = 2 * bottom_macs + (0 if config.top.streamed else top_macs)
     return {
         "bottom_macs": bottom_macs,
         "top_macs": top_macs,
@@ -111,7 +116,9 @@ def sizes(config: EdgeConfig) -> Figures:
         "payload_us": round(config.payload_bytes * 8 / 24, 1),
         "scratchpad_bytes": config.scratchpad_bytes,
         "running_sum_bytes": rows * config.row_elements * config.sum_bits // 8,
-        "weight_bytes": top_macs + 2 * bottom_macs,
+        "weight_bytes": on_chip,
+        "scratchpad_mm2": round(config.scratchpad_bytes / SRAM_BYTES_PER_MM2, 3),
+        "weight_mm2": round(on_chip / SRAM_BYTES_PER_MM2, 3),
         "stream_ns": round(top_macs / LPDDR_BYTES_PER_NS) if "top" in config.streams else None,
     }
 

@@ -279,10 +279,19 @@ class EdgeDevice:
         return chosen
 
     def counters(self) -> dict[str, int]:
-        """The unit's counters of the last exchange, by name."""
-        names = [*self.bundle.config.counters, *(name for name in self.registers if name.startswith("channel_"))]
-        return {
-            name: self.registers[name] if name.startswith("channel_") else self.registers.wide(name) for name in names
+        """The unit's counters of the last exchange, by name, and what follows from them.
+
+        `sram_reads`, `sram_writes`: rows of scratchpad, sums and weights; `macs`: products, padding included.
+        """
+        config = self.bundle.config
+        counted = {name: self.registers.wide(name) for name in config.counters}
+        counted |= {name: self.registers[name] for name in self.registers if name.startswith("channel_")}
+        steps = {name: counted[f"{name}_steps"] for name, stack in config.stacks.items() if stack is not None}
+        stored = sum(count for name, count in steps.items() if name not in config.streams)
+        return counted | {
+            "sram_reads": counted["scratchpad_reads"] + counted["sum_reads"] + stored,
+            "sram_writes": counted["scratchpad_writes"] + counted["sum_writes"],
+            "macs": sum(count * stack.multipliers for name, count in steps.items() if (stack := config.stacks[name])),
         }
 
     def set_stalls(self, probability: float, *, seed: int) -> None:

@@ -1,6 +1,7 @@
 """The command line of edge units."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,9 @@ def test_bench_has_a_row_per_unit(capsys: pytest.CaptureFixture[str]) -> None:
     assert wanted <= set(row)
 
 
-@pytest.mark.parametrize("arguments", [("run", "rm9-edge"), ("bench", "edge", "--model", "rm9")])
+@pytest.mark.parametrize(
+    "arguments", [("run", "rm9-edge"), ("verilog", "rm9-edge", "-o", "x"), ("bench", "edge", "--model", "rm9")]
+)
 def test_an_unknown_unit_is_one_line_and_status_2(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,3 +45,23 @@ def test_an_unknown_unit_is_one_line_and_status_2(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "edge unit must be rm1-edge" in error
+
+
+def test_verilog_comes_with_a_map_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verilog", "rm5-edge", "-o", tmp_path / "unit") == 0
+    assert "rm5-edge: 3 files" in capsys.readouterr().out
+    described = json.loads((tmp_path / "unit" / "map.json").read_text())
+    text = (tmp_path / "unit" / "edge_unit.v").read_text()
+    header = text[text.index("module edge_unit") :].split(";")[0]
+    assert all(port in header for port in described["ports"])
+    assert described["kinds"]["QUERY"] == 4
+    assert described["header"]["kind"] == {"first": 64, "bits": 8}
+    assert described["beats"]["entry"] == [2, 4]
+    assert run("verilog", "rm5-edge", "-o", tmp_path / "unit") == 0
+
+
+def test_verilog_leaves_a_folder_of_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert run("verilog", "rm5-edge", "-o", tmp_path) == 2
+    assert "was not written by this command" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
