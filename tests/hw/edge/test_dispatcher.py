@@ -163,7 +163,7 @@ async def answers_each_message_once(dut):
 CASES = [
     # the model has statics, probability that a message is refused, longest time that a part is busy, stalls
     (True, 0.2, 3, 0.6),
-    (True, 0.1, 0, 0.1),
+    (True, 0.1, 0, 0.3),
     (False, 0.2, 6, 0.4),
 ]
 
