@@ -12,6 +12,9 @@ from microduet_hw.stack import Stack
 BEAT_BITS = 512
 """Bits of a beat of a message."""
 
+COUNT_BITS = 16
+"""Bits of a number of elements in the header of a message or an answer."""
+
 
 class History(Frozen, frozen=True, kw_only=True):
     """Tables of the user that one click updates together, and how many entries of each are kept.
@@ -55,8 +58,8 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
     Raises
     ------
     ValueError
-        If the vector is not what the top MLP reads, a history is not of whole rows, or an array does not suit its
-        place.
+        If the vector is not what the top MLP reads, a history is not of whole rows, a message or an answer would have
+        more elements than its header can say, or an array does not suit its place.
     """
 
     name: str
@@ -85,6 +88,11 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
         for name, stack in self.stacks.items():
             if stack is not None:
                 _check_stack(name, stack)
+        counts = {f"history {number}": history.elements for number, history in enumerate(self.histories)}
+        counts |= {name: stack.inputs for name, stack in self.stacks.items() if stack and name != "top"}
+        for name, count in (counts | {"payload": self.payload_bytes}).items():
+            if count >> COUNT_BITS:
+                raise ValueError(f"{name}: elements must be below 2^{COUNT_BITS}, not {count}")
         if self.top.inputs != self.pooled_elements + self.bottom_elements:
             raise ValueError(
                 f"top: inputs must be {self.pooled_elements} pooled + {self.bottom_elements} bottom elements, "

@@ -6,10 +6,16 @@ import math
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 
-from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
+from microduet_hw.edge.config import BEAT_BITS, COUNT_BITS, EdgeConfig
 
 HEADER = data.StructLayout(
-    {"tag": unsigned(32), "version": unsigned(32), "kind": unsigned(8), "group": unsigned(8), "elements": unsigned(16)}
+    {
+        "tag": unsigned(32),
+        "version": unsigned(32),
+        "kind": unsigned(8),
+        "group": unsigned(8),
+        "elements": unsigned(COUNT_BITS),
+    }
 )
 """The first beat of a message, lowest field first; the rest of the beat is ignored."""
 
@@ -24,7 +30,7 @@ ANSWER = data.StructLayout(
         "kind": unsigned(8),
         "zero_point": unsigned(8),
         "scale": unsigned(32),
-        "length": unsigned(16),
+        "length": unsigned(COUNT_BITS),
         "statics": unsigned(16),
     }
 )

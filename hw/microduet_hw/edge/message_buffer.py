@@ -7,7 +7,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
-from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
+from microduet_hw.edge.config import BEAT_BITS, COUNT_BITS, EdgeConfig
 from microduet_hw.edge.message import (
     ANSWER,
     HEADER,
@@ -109,7 +109,7 @@ class MessageBuffer(wiring.Component):
         """The header's part of the status when it comes, that of the length from then on."""
         config = self._config
         came = data.View(HEADER, self.s_axis_items.tdata[: HEADER.size])
-        known, elements, wanted = Signal(), Signal(16), Signal.like(beats)
+        known, elements, wanted = Signal(), Signal(COUNT_BITS), Signal.like(beats)
         with m.Switch(came.kind):
             for kind in Kind:
                 with m.Case(kind):

@@ -35,6 +35,11 @@ def pack_message(
     Returns
     -------
     uint32 (beats, 16)
+
+    Raises
+    ------
+    ValueError
+        If a number does not fit its place in the header.
     """
     values = np.asarray(elements, np.int64)
     header: dict[int | str, int] = {
@@ -44,6 +49,9 @@ def pack_message(
         "group": group,
         "elements": len(values),
     }
+    for name, field in HEADER:
+        if not 0 <= header[name] < 1 << field.width:
+            raise ValueError(f"{name} must be 0 to 2^{field.width} - 1, not {header[name]!r}")
     entry = kind in (Kind.CLICK, Kind.PRELOAD)
     data = _rows(config, values) if entry else values.astype(_WORD[16]).tobytes()
     beats = message_beats(config, kind, group)
@@ -113,4 +121,4 @@ def join_messages(messages: Sequence[Beats]) -> tuple[Beats, npt.NDArray[np.int6
     joined = np.zeros((len(messages), int(lengths.max(initial=1)), BEAT_BITS // 32), np.uint32)
     for place, message in zip(joined, messages, strict=True):
         place[: len(message)] = message
-    return joined.reshape(len(messages), -1), lengths
+    return joined.reshape(len(messages), joined.shape[1] * joined.shape[2]), lengths

@@ -25,6 +25,9 @@ REFUSED = [
     ({"dynamic": stack(Precision.FIXED16, lanes=3)}, "dynamic: lanes must divide 32, not 3"),
     ({"static": stack(Precision.FIXED16, streamed=True)}, "static: streamed rows must be whole beats of 32 bytes"),
     ({"static": None}, "top: inputs must be 12 pooled .* 4 bottom elements, not 20"),
+    # One more element than the header of a click can say.
+    ({"histories": (History(dims=(1 << 16,), slots=1),)}, "history 0: elements must be below 2\\^16, not 65536"),
+    ({"static": stack(Precision.FIXED16, inputs=1 << 16)}, "static: elements must be below 2\\^16, not 65536"),
     ({"top": stack(Precision.INT8, inputs=64, lanes=64)}, "top: lanes must be at most 32, .* not 64"),
 ]
 
