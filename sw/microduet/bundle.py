@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import tempfile
 import typing
+import zipfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -219,9 +220,9 @@ def file_digest(path: Path) -> str:
 
 def _read_model(path: Path, manifest: Manifest) -> QuantisedModel:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             layers = read_layers(arrays, manifest.layers)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
     return QuantisedModel(layers=layers, logit_fraction=manifest.logit_fraction)
 

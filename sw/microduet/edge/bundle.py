@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,7 +18,7 @@ from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.image import stack_layers
 from microduet_hw.edge.model import EdgeModel
 
-FORMAT = 1
+FORMAT = 2
 
 
 class EdgeScales(Frozen, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ class EdgeBundle:
 
         Parameters
         ----------
-        verify : compare the hash of every file
+        verify : compare the hash of every file, and the version with that of the contents
 
         Raises
         ------
@@ -102,7 +104,10 @@ class EdgeBundle:
         config = decode(path / CONFIG, EdgeConfig)
         if config.digest != manifest.config_digest:
             raise BundleError(f"{path / CONFIG}: is not the configuration of this bundle")
-        return cls(path=path, config=config, manifest=manifest, model=_read_model(path / WEIGHTS, manifest))
+        arrays = _read_arrays(path / WEIGHTS)
+        if verify and manifest.version != _version(manifest, arrays):
+            raise BundleError(f"{path / MANIFEST}: version {manifest.version} is not that of the bundle's contents")
+        return cls(path=path, config=config, manifest=manifest, model=_model(path / WEIGHTS, manifest, arrays))
 
 
 def is_edge_bundle(path: Path | str) -> bool:
@@ -138,39 +143,48 @@ def write_bundle(
         manifest = EdgeManifest(
             name=config.name,
             model=name,
-            version=_version(config, arrays),
+            version=0,
             scales=scales,
             zero_point=model.zero_point,
             layers={stack: layer_records(own, [0.0] * len(own)) for stack, own in layers.items()},
             config_digest=config.digest,
             files={file: file_digest(folder / file) for file in (CONFIG, WEIGHTS)},
         )
+        manifest = manifest.replace(version=_version(manifest, arrays))
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
         (folder / MANIFEST).write_bytes(text)
     return EdgeBundle.read(path)
 
 
-def _version(config: EdgeConfig, arrays: dict[str, npt.NDArray[np.generic]]) -> int:
-    """32 bits of a hash of everything that a user vector depends on."""
-    digest = hashlib.sha256(config.to_json())
+def _version(manifest: EdgeManifest, arrays: Mapping[str, npt.NDArray[np.generic]]) -> int:
+    """32 bits of a hash of everything that a user vector depends on, the scales of what is sent among it."""
+    described = (manifest.config_digest, manifest.scales, manifest.zero_point, manifest.layers)
+    digest = hashlib.sha256(msgspec.json.encode(described, order="deterministic"))
     for name, array in sorted(arrays.items()):
         digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
     return int.from_bytes(digest.digest()[:4], "little")
 
 
-def _read_model(path: Path, manifest: EdgeManifest) -> EdgeModel:
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            layers = {name: read_layers(arrays, own, prefix=f"{name}_") for name, own in manifest.layers.items()}
-            return EdgeModel(
-                version=manifest.version,
-                zero_point=manifest.zero_point,
-                pooled_multiplier=np.float32(arrays["pooled_multiplier"]),
-                bottom_multiplier=np.float32(arrays["bottom_multiplier"]),
-                payload_scale=np.float32(arrays["payload_scale"]),
-                **layers,
-            )
-    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path}: cannot be read: {error}") from error
+
+
+def _model(path: Path, manifest: EdgeManifest, arrays: Mapping[str, npt.NDArray[np.generic]]) -> EdgeModel:
+    try:
+        layers = {name: read_layers(arrays, own, prefix=f"{name}_") for name, own in manifest.layers.items()}
+        return EdgeModel(
+            version=manifest.version,
+            zero_point=manifest.zero_point,
+            pooled_multiplier=np.float32(arrays["pooled_multiplier"]),
+            bottom_multiplier=np.float32(arrays["bottom_multiplier"]),
+            payload_scale=np.float32(arrays["payload_scale"]),
+            **layers,
+        )
+    except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 
 
@@ -188,4 +202,5 @@ def _checked(values: npt.ArrayLike, elements: int, what: str) -> npt.NDArray[np.
 
 def _integers(values: npt.NDArray[np.float64], fraction: int, bits: int) -> npt.NDArray[np.int64]:
     limit = 1 << bits - 1
-    return np.clip(np.rint(np.ldexp(values, fraction)), -limit, limit - 1).astype(np.int64)
+    with np.errstate(over="ignore"):  # what no double holds saturates like the rest
+        return np.clip(np.rint(np.ldexp(values, fraction)), -limit, limit - 1).astype(np.int64)

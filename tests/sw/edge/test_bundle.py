@@ -1,14 +1,18 @@
 """An edge unit's bundle: what is written is what is read, and what is damaged is named."""
 
+import dataclasses
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from microduet.edge.bundle import EdgeBundle, is_edge_bundle, write_bundle
+from microduet.edge.bundle import FORMAT, EdgeBundle, is_edge_bundle, write_bundle
 from microduet.edge.compile import compile_edge
 from microduet.errors import BundleError, InputError, ModelError
+from microduet_hw.edge.model import EdgeModel
 from tests.sw.duet.users import quantised, split_model
 from tests.sw.edge.units import bundle
 
@@ -35,6 +39,51 @@ def test_versions_differ_when_anything_in_the_user_vector_does(tmp_path: Path) -
     assert again.model.version == one.model.version != other.model.version
 
 
+def with_last_layer(model: EdgeModel, **changes: Any) -> EdgeModel:
+    return dataclasses.replace(model, top=(*model.top[:-1], dataclasses.replace(model.top[-1], **changes)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: {"model": dataclasses.replace(one.model, zero_point=one.model.zero_point ^ 1)},
+        lambda one: {"model": with_last_layer(one.model, output_zero_point=7)},
+        lambda one: {"model": with_last_layer(one.model, relu=not one.model.top[-1].relu)},
+        # The same weights, but entries and inputs of another unit of measure.
+        lambda one: {"scales": one.scales.replace(element=one.scales.element - 1)},
+        lambda one: {"scales": one.scales.replace(context=one.scales.context - 1)},
+    ],
+)
+def test_versions_differ_when_only_a_zero_point_or_a_scale_does(change: Any, tmp_path: Path) -> None:
+    one = bundle()
+    contents = {"config": one.config, "model": one.model, "scales": one.scales} | change(one)
+    assert write_bundle(tmp_path / "other", name="small", **contents).model.version != one.model.version
+
+
+@pytest.mark.parametrize("name", ["version", "zero_point", "scales"])
+def test_a_manifest_that_was_edited_is_refused(copy: Path, name: str) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest[name] = {"element": 3} if name == "scales" else manifest[name] ^ 1
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"manifest.json: version .* is not that of the bundle's contents"):
+        EdgeBundle.read(copy)
+
+
+@pytest.mark.parametrize("size", [0, 2, 100, -1])
+def test_weights_that_end_early_are_named_without_their_hash(copy: Path, size: int) -> None:
+    (copy / "weights.npz").write_bytes((copy / "weights.npz").read_bytes()[:size])
+    with pytest.raises(BundleError, match=r"weights.npz: cannot be read"):
+        EdgeBundle.read(copy, verify=False)
+
+
+def test_a_file_outside_the_bundle_is_refused(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["../weights.npz"] = manifest["files"]["weights.npz"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"'../weights.npz' lies outside the bundle"):
+        EdgeBundle.read(copy)
+
+
 def test_an_engines_bundle_is_not_one(tmp_path: Path) -> None:
     assert is_edge_bundle(bundle().path)
     (tmp_path / "manifest.json").write_text('{"format": 1}')
@@ -57,9 +106,9 @@ def test_a_missing_file_is_named(copy: Path, file: str) -> None:
 
 
 def test_a_manifest_of_another_format_is_refused(copy: Path) -> None:
-    text = (copy / "manifest.json").read_text().replace('"format": 1', '"format": 9')
+    text = (copy / "manifest.json").read_text().replace(f'"format": {FORMAT}', '"format": 9')
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(BundleError, match="bundle format must be 1, not 9"):
+    with pytest.raises(BundleError, match=f"bundle format must be {FORMAT}, not 9"):
         EdgeBundle.read(copy)
 
 
@@ -85,8 +134,9 @@ def test_a_number_that_is_not_finite_is_placed() -> None:
 
 def test_values_beyond_the_scale_saturate() -> None:
     elements = bundle().config.histories[0].elements
-    assert set(bundle().entry(0, np.full(elements, 1e30))) == {(1 << 31) - 1}
-    assert set(bundle().entry(0, np.full(elements, -1e30))) == {-(1 << 31)}
+    for value in (1e30, 1e308):
+        assert set(bundle().entry(0, np.full(elements, value))) == {(1 << 31) - 1}
+        assert set(bundle().entry(0, np.full(elements, -value))) == {-(1 << 31)}
 
 
 @pytest.mark.parametrize("name", ["rm9-edge", "microrec-small", "edge"])
