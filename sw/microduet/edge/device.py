@@ -156,7 +156,7 @@ class EdgeDevice:
         Raises
         ------
         InputError
-            If the entry has a wrong size or is not finite.
+            If the entry has a wrong size or is not finite, or the version is none.
         DeviceError
             If the version is stale; the history is as it was.
         """
@@ -195,13 +195,15 @@ class EdgeDevice:
         Raises
         ------
         InputError
-            If the context has a wrong size or is not finite, or `out` is too short: nothing is sent then.
+            If the context has a wrong size or is not finite, or `out` is too short or read-only: nothing is sent then.
         DeviceError
             If the memoisation register has no value yet, or streamed weights could not be read.
         """
         size = self.bundle.config.payload_bytes
         if out is not None and (out.dtype != np.uint8 or out.ndim != 1 or len(out) < size):
             raise InputError(f"out must be uint8 of at least {size} bytes, not {out.dtype} {out.shape}")
+        if out is not None and not out.flags.writeable:
+            raise InputError("out must be writable, but it is read-only")
         exchange = self._ask([self.message(Kind.QUERY, self.bundle.context(context))])
         (answer,) = exchange.answers
         values = answer.payload
@@ -228,15 +230,21 @@ class EdgeDevice:
         group: int = 0,
         version: int | None = None,
     ) -> Beats:
-        """A message with the next tag, as `pack_message`."""
+        """A message with the next tag, as `pack_message`; raises InputError where that raises ValueError."""
         self._tag = (self._tag + 1) % (1 << 32)
         own = self.bundle.model.version if version is None else version
-        return pack_message(self.bundle.config, tag=self._tag, version=own, kind=kind, group=group, elements=elements)
+        config = self.bundle.config
+        try:
+            return pack_message(config, tag=self._tag, version=own, kind=kind, group=group, elements=elements)
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def exchange(self, messages: Sequence[Beats], *, mode: Literal["saturated", "idle"] = "saturated") -> Exchange:
         """Send messages as they are; answers are returned whatever their status."""
         if self.simulator.closed:
             raise DeviceError("the device is closed; open the bundle again")
+        if not messages:  # a run has at least one
+            return Exchange(answers=(), acted=np.zeros(0), answered=np.zeros(0))
         config = self.bundle.config
         words, lengths = join_messages(messages)
         capacity = len(messages) * (1 + math.ceil(config.payload_bytes / config.row_elements))
@@ -281,7 +289,8 @@ class EdgeDevice:
     def counters(self) -> dict[str, int]:
         """The unit's counters of the last exchange, by name, and what follows from them.
 
-        `sram_reads`, `sram_writes`: rows of scratchpad, sums and weights; `macs`: products, padding included.
+        `sram_reads`, `sram_writes`: rows of scratchpad, sums and weights; `macs`: products, padding included. Reads and
+        stalls of memory channels count from the opening on, because weights are read ahead between exchanges too.
         """
         config = self.bundle.config
         counted = {name: self.registers.wide(name) for name in config.counters}

@@ -131,6 +131,18 @@ MISTAKES = {
         lambda device: device.infer(CONTEXT, out=np.zeros(1000, np.int8)),  # type: ignore[arg-type]
         "out must be uint8",
     ),
+    "a payload buffer that cannot be written": (
+        lambda device: device.infer(CONTEXT, out=np.frombuffer(bytes(1000), np.uint8)),
+        "out must be writable",
+    ),
+    "a version that is the unit's but for bits that a header does not have": (
+        lambda device: device.click(entries(SMALL, 1, seed=3)[0], version=SMALL.model.version + (1 << 32)),
+        "version must be 0 to",
+    ),
+    "a negative version": (
+        lambda device: device.click(entries(SMALL, 1, seed=3)[0], version=-1),
+        "version must be 0 to",
+    ),
     "a history that does not exist": (lambda device: device.click(np.zeros(5), group=9), "group must be 0 to"),
 }
 
@@ -146,6 +158,11 @@ def test_what_is_wrong_is_said_before_anything_is_sent(device: EdgeDevice, name:
 def test_a_stale_version_is_refused_and_the_history_is_as_it_was(device: EdgeDevice) -> None:
     with pytest.raises(DeviceError, match="click refused: stale version; the unit is as it was"):
         device.click(entries(SMALL, 1, seed=3)[0], version=SMALL.model.version ^ 1)
+    assert device.infer(CONTEXT).values.tolist() == golden(known())
+
+
+def test_no_messages_have_no_answers(device: EdgeDevice) -> None:
+    assert device.exchange([]).answers == ()
     assert device.infer(CONTEXT).values.tolist() == golden(known())
 
 
