@@ -10,6 +10,7 @@ import cyclopts
 from microduet.cli_bench import bench
 from microduet.cli_memory import memory as memory_app
 from microduet.cli_models import models
+from microduet.cli_options import Natural, refuse_options
 from microduet.errors import MicroduetError
 from microduet_sim.dram import Memory
 from microduet_sim.errors import SimulatorError
@@ -43,7 +44,7 @@ def check(
     data: Path | None = None,
     precision: str | None = None,
     items: int = 2048,
-    seed: int = 0,
+    seed: Natural = 0,
     dim: int = 32,
     json: bool = False,
 ) -> int:
@@ -84,7 +85,7 @@ def run(
     config: str | None = None,
     board: str = "u280",
     plan: Path | None = None,
-    seed: int = 0,
+    seed: Natural = 0,
     dim: int = 32,
     json: bool = False,
     wave: Path | None = None,
@@ -128,6 +129,7 @@ def run(
         write a Perfetto trace of the loaded batch to this file
     """
     if model.endswith("-edge"):
+        refuse_options(run, locals(), target=model, takes=("items", "seed", "json"))
         from microduet.edge import job as edge_job
 
         return edge_job.main(model, items=items, seed=seed, json_output=json)
@@ -161,7 +163,7 @@ def verilog(
     precision: str | None = None,
     config: str | None = None,
     board: str = "u280",
-    seed: int = 0,
+    seed: Natural = 0,
     dim: int = 32,
 ) -> int:
     """Write a kernel for synthesis: Verilog, a JSON map, starting constraints, and a testbench if wanted.
@@ -189,6 +191,7 @@ def verilog(
         elements of a row of rmc2
     """
     if target.endswith("-edge"):
+        refuse_options(verilog, locals(), target=target, takes=("output",))
         from microduet.edge import verilog as edge_verilog
 
         return edge_verilog.main(target, output=output)
@@ -216,7 +219,7 @@ def plan(
     out: Path | None = None,
     check: Path | None = None,
     seconds: float = 25.0,
-    seed: int = 0,
+    seed: Natural = 0,
     dim: int = 32,
     json: bool = False,
 ) -> int:

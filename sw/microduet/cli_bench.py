@@ -4,6 +4,7 @@ from typing import Literal
 
 import cyclopts
 
+from microduet.cli_options import Count, Natural
 from microduet_sim.dram import Memory, Profile, RefreshMode
 
 bench = cyclopts.App(name="bench", help="Measure the engine, the edge unit, lookups and the simulation.")
@@ -16,7 +17,7 @@ def bench_engine(
     precision: str = "fixed16",
     config: str | None = None,
     items: int = 1024,
-    seed: int = 0,
+    seed: Natural = 0,
     traffic: str = "uniform",
     memory: Memory = "dram",
     dim: int = 32,
@@ -65,7 +66,7 @@ def bench_lookup(
     traffic: tuple[str, ...] = (),
     items: int = 1000,
     lookups: tuple[int, ...] = (1,),
-    seed: int = 0,
+    seed: Natural = 0,
     json: bool = False,
 ) -> int:
     """How long lookups last, of items 2 us apart on real DRAM timing, and when they would limit the engine.
@@ -125,7 +126,7 @@ def bench_sim(
     model: str = "microrec-small",
     precision: str = "fixed16",
     items: int = 1024,
-    seed: int = 0,
+    seed: Natural = 0,
     memory: Memory = "dram",
     cold: bool = True,
     json: bool = False,
@@ -159,9 +160,9 @@ def bench_edge(
     *,
     model: tuple[str, ...] = (),
     streamed: tuple[str, ...] | None = None,
-    sessions: int = 4,
-    actions: int = 40,
-    seed: int = 0,
+    sessions: Natural = 4,
+    actions: Count = 40,
+    seed: Natural = 0,
     json: bool = False,
 ) -> int:
     """Cycles of a query and of a click in an idle edge unit, its sizes, and random sessions against the golden model.
@@ -175,7 +176,7 @@ def bench_edge(
     streamed
         models measured with the user top MLP's weights streamed from LPDDR, too; rm4 if no model is given
     sessions
-        random sessions per model
+        random sessions per model; none if only the cycles are of interest
     actions
         messages of each session, behind those that load the histories
     seed

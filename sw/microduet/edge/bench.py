@@ -46,8 +46,8 @@ def main(options: EdgeBenchOptions) -> int:
     """Measure and print; 1 if a payload is not the golden model's."""
     console = Console(stderr=options.json, highlight=False)
     wanted = [(model, False) for model in options.models] + [(model, True) for model in options.streamed]
-    for model, _ in wanted:
-        spec_of(model)  # an unknown name is refused before anything is built
+    # Names as they are shown; an unknown one is refused before anything is built.
+    wanted = [(spec_of(model).shape.name, streamed) for model, streamed in wanted]
     with steps(console) as progress:
         rows = [measure(model, streamed, options, progress) for model, streamed in wanted]
     result = {"rows": rows, "seed": options.seed, "clock_mhz": rows[0]["clock_mhz"], "versions": versions()}

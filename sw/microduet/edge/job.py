@@ -8,6 +8,7 @@ from rich.table import Table
 
 from microduet.edge import bench
 from microduet.edge.compile import SUFFIX, spec_of
+from microduet.errors import InputError
 from microduet.progress import steps
 from microduet.versions import versions
 
@@ -28,6 +29,8 @@ TITLES = {
 
 def main(model: str, *, items: int, seed: int, json_output: bool) -> int:
     """Run a random session of `items` messages behind its preload, compare every payload, print the figures."""
+    if items < 1:
+        raise InputError(f"items must be at least 1, not {items}")
     console = Console(stderr=json_output, highlight=False)
     name = spec_of(model, seed=seed).shape.name
     options = bench.EdgeBenchOptions(models=(name,), streamed=(), sessions=1, actions=items, seed=seed)

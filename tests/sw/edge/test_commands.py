@@ -24,9 +24,10 @@ def test_run_shows_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_bench_has_a_row_per_unit(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("bench", "edge", "--model", "rm5", "--sessions", 1, "--actions", 20, "--json") == 0
+    assert run("bench", "edge", "--model", "rm5-edge", "--sessions", 1, "--actions", 20, "--json") == 0
     result = json.loads(capsys.readouterr().out)
     (row,) = result["rows"]
+    assert row["model"] == "rm5"
     assert row["cycles"] <= row["aim_cycles"] == 118
     assert row["scratchpad_bytes"] == (1 + 200 + 200) * 18 * 4
     assert (row["payload_bytes"], row["mismatches"], row["sessions"]) == (120, 0, 1)
@@ -45,6 +46,29 @@ def test_an_unknown_unit_is_one_line_and_status_2(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "edge unit must be rm1-edge" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "rm5-edge", "--items", 0), "items must be at least 1, not 0"),
+        (("run", "rm5-edge", "--seed", -1), "--seed"),
+        (("run", "rm5-edge", "--board", "u55c"), "rm5-edge takes --items, --seed, --json only, not --board"),
+        (("run", "rm5-edge", "--wave", "x.vcd"), "only, not --wave"),
+        (("verilog", "rm5-edge", "-o", "x", "--vectors", 4), "rm5-edge takes --output only, not --vectors"),
+        (("bench", "edge", "--sessions", -1), "--sessions"),
+        (("bench", "edge", "--actions", 0), "--actions"),
+        (("bench", "edge", "--seed", -1), "--seed"),
+        (("run", "microrec-small", "--seed", -1), "--seed"),
+    ],
+)
+def test_options_that_mean_nothing_are_one_line_and_status_2(
+    arguments: tuple[object, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
 
 
 def test_verilog_comes_with_a_map_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
