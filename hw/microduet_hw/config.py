@@ -56,6 +56,24 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.structs.replace(self, **changes)
 
 
+class Identified(Frozen, frozen=True, kw_only=True):
+    """Base of what crosses the project's borders whole: written as JSON, told apart by its digest."""
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: equal configurations give equal bytes."""
+        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read what `to_json` wrote; raises msgspec.ValidationError on anything else."""
+        return msgspec.json.decode(text, type=cls)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, as hexadecimal text."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
 class Feature(Frozen, frozen=True, kw_only=True):
     """One sparse feature: `lookups` rows of one table, summed, at `position` of the concatenated vector."""
 
@@ -170,7 +188,7 @@ class Array(Frozen, frozen=True, kw_only=True):
         return min(self.pes, self.drain)
 
 
-class EngineConfig(Frozen, frozen=True, kw_only=True):
+class EngineConfig(Identified, frozen=True, kw_only=True):
     """Everything the gateware of one engine depends on; weights and table contents are not in it.
 
     Raises
@@ -266,17 +284,3 @@ class EngineConfig(Frozen, frozen=True, kw_only=True):
     def input_lanes(self) -> int:
         """Elements of one word of the assembled vector."""
         return self.arrays[0].lanes if self.arrays else 16
-
-    def to_json(self) -> bytes:
-        """Canonical JSON: equal configurations give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1)
-
-    @classmethod
-    def from_json(cls, text: bytes | str) -> Self:
-        """Read what `to_json` wrote; raises msgspec.ValidationError on anything else."""
-        return msgspec.json.decode(text, type=cls)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the canonical JSON, as hexadecimal text."""
-        return hashlib.sha256(self.to_json()).hexdigest()

@@ -1,12 +1,8 @@
 """The frozen configuration of an edge unit."""
 
-import hashlib
 import math
-from typing import Self
 
-import msgspec
-
-from microduet_hw.config import AXI_BYTES, Feature, Frozen, Part, Precision, Source, SourceKind
+from microduet_hw.config import AXI_BYTES, Feature, Frozen, Identified, Part, Precision, Source, SourceKind
 from microduet_hw.stack import Stack
 
 BEAT_BITS = 512
@@ -40,7 +36,7 @@ class History(Frozen, frozen=True, kw_only=True):
         return sum(self.dims)
 
 
-class EdgeConfig(Frozen, frozen=True, kw_only=True):
+class EdgeConfig(Identified, frozen=True, kw_only=True):
     """Everything the gateware of one edge unit depends on; weights and histories are not in it.
 
     The vector that the user top MLP reads: pooled histories table by table, the static bottom MLP's outputs, the
@@ -202,20 +198,6 @@ class EdgeConfig(Frozen, frozen=True, kw_only=True):
     def memory_mhz(self) -> int:
         """The same clock."""
         return self.clock_mhz
-
-    def to_json(self) -> bytes:
-        """Canonical JSON: equal configurations give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1)
-
-    @classmethod
-    def from_json(cls, text: bytes | str) -> Self:
-        """Read what `to_json` wrote; raises msgspec.ValidationError on anything else."""
-        return msgspec.json.decode(text, type=cls)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the canonical JSON, as hexadecimal text."""
-        return hashlib.sha256(self.to_json()).hexdigest()
 
 
 def _check_stack(name: str, stack: Stack) -> None:
