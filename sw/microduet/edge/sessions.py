@@ -55,7 +55,7 @@ class RandomSession:
             messages.append(message)
             expected.append(payloads)
         exchange = self._device.exchange(messages)
-        wrong = [self._verdict(a, e) for a, e in zip(exchange.answers, expected, strict=True)]
+        wrong = [self._verdict(*each) for each in zip(exchange.answers, map(_tag, messages), expected, strict=True)]
         return SessionResult(
             messages=len(messages),
             queries=sum(bool(payloads) for payloads in expected),
@@ -106,7 +106,7 @@ class RandomSession:
     def _static(self) -> tuple[Beats, Payloads]:
         values = self._numbers(Kind.STATIC)
         message = self._device.message(Kind.STATIC, values)
-        self._statics[int(message[0, 0]) & 0xFFFF] = values
+        self._statics[_tag(message) & 0xFFFF] = values
         return message, {}
 
     def _query(self) -> tuple[Beats, Payloads]:
@@ -123,22 +123,29 @@ class RandomSession:
         }
         return self._device.message(Kind.QUERY, context), payloads
 
-    def _verdict(self, answer: Answer, payloads: Payloads) -> str | None:
+    def _verdict(self, answer: Answer, tag: int, payloads: Payloads) -> str | None:
+        if answer.tag != tag:
+            return f"message {answer.tag} is answered in the place of {tag}"
         if answer.status is not EdgeStatus.OK:
             return f"message {answer.tag}: status {answer.status!r}, not OK"
         if not payloads:
             return None
-        if answer.statics not in payloads:
-            return f"message {answer.tag}: static inputs {answer.statics}, not {', '.join(map(str, payloads))}"
+        possible = [statics for statics in payloads if statics in self._statics]
+        if answer.statics not in possible:
+            return f"message {answer.tag}: static inputs {answer.statics}, not {', '.join(map(str, possible))}"
         # Seen once, they are never older again.
-        for tag in list(self._statics)[: list(self._statics).index(answer.statics)]:
-            del self._statics[tag]
+        for older in possible[: possible.index(answer.statics)]:
+            del self._statics[older]
         wrong = np.flatnonzero(answer.payload != payloads[answer.statics])
         if not len(wrong):
             return None
         first = int(wrong[0])
         values = f"{answer.payload[first]}, not {payloads[answer.statics][first]}"
         return f"message {answer.tag}: {len(wrong)} of {len(answer.payload)} bytes, first {first}: {values}"
+
+
+def _tag(message: Beats) -> int:
+    return int(message[0, 0])
 
 
 def random_sessions(
