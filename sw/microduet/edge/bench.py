@@ -131,4 +131,4 @@ def show(rows: Sequence[Figures], console: Console) -> None:
     for row in rows:
         table.add_row(*(f"{row[name]:,}" if isinstance(row[name], int) else str(row[name]) for name in (*names, *more)))
     console.print(table)
-    console.print(f"cycles: from the context's first beat to the payload's last, idle; aim: {AIM}")
+    console.print(f"cycles: from the context's first beat to the payload's last, idle; aim: {AIM}", soft_wrap=True)

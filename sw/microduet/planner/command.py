@@ -63,7 +63,7 @@ def main(model: str, options: PlanOptions) -> int:
     else:
         show(made, found, shape, console)
         if options.check is not None:
-            console.print(f"{options.check}: every row is reached once, nothing overlaps")
+            console.print(f"{options.check}: every row is reached once, nothing overlaps", soft_wrap=True)
     return 0
 
 

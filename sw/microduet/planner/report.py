@@ -50,7 +50,7 @@ def show(made: Made, figures: Figures, shape: ModelShape, console: Console) -> N
         f"{made.seconds:.1f} s"
     )
     if made.proof:
-        console.print(made.proof)
+        console.print(made.proof, soft_wrap=True)
 
 
 def _tables(planned: PlannedSource, names: Sequence[str], tables: Sequence[Feature]) -> str:
