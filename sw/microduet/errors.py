@@ -29,3 +29,7 @@ class BundleError(MicroduetError):
 
 class DeviceError(MicroduetError):
     """A device that is closed, of another configuration, or does not answer."""
+
+
+class DataError(MicroduetError):
+    """A click log that is missing, damaged or not of its format; the message names the file and, if any, the line."""
