@@ -1,6 +1,5 @@
 """The driver of an edge unit: histories, clicks and contexts in, user vectors out."""
 
-import dataclasses
 import math
 import typing
 from collections.abc import Mapping, Sequence
@@ -13,57 +12,24 @@ import numpy.typing as npt
 
 from microduet.device import Registers
 from microduet.edge.bundle import EdgeBundle
+from microduet.edge.exchange import Exchange, Payload, exchange_of
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet_hw.config import SourceKind
 from microduet_hw.edge.image import load_beats, stream_tables
 from microduet_hw.edge.message import EdgeStatus, Kind
-from microduet_hw.edge.packets import Answer, Beats, join_messages, pack_message, unpack_answer
+from microduet_hw.edge.packets import Beats, join_messages, pack_message
 from microduet_sim.batch import Fault, Stalls
 from microduet_sim.build import build
 from microduet_sim.card import PATIENCE, SimulationError
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
-from microduet_sim.messages import Answers, MessageSimulator
+from microduet_sim.messages import MessageSimulator
 from microduet_sim.tables import StoredTable
 
 REFUSALS = ~(EdgeStatus.AXI_ERROR | EdgeStatus.TIMEOUT | EdgeStatus.SUM_MISMATCH)
 """Statuses of messages that have not acted."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Payload:
-    """A user vector: value v stands for ``(v - zero_point) * scale``.
-
-    Members
-    -------
-    values : uint8 (payload bytes,)
-    scale, zero_point, version : of the model
-    cycles : from the context's first beat to the payload's last
-    """
-
-    values: npt.NDArray[np.uint8]
-    scale: float
-    zero_point: int
-    version: int
-    cycles: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Exchange:
-    """Answers to messages, in their order, and when things happened, in cycles from the first beat of each message.
-
-    Members
-    -------
-    answers : one per message
-    acted : float64 (messages,): the message's effect was complete
-    answered : float64 (messages,): the last beat of its answer was taken
-    """
-
-    answers: tuple[Answer, ...]
-    acted: npt.NDArray[np.float64]
-    answered: npt.NDArray[np.float64]
 
 
 class EdgeDevice:
@@ -255,17 +221,7 @@ class EdgeDevice:
             result = self.simulator.exchange(words, capacity=capacity, mode=mode, beats=lengths, patience=patience)
         except SimulationError as error:
             raise DeviceError(str(error)) from error
-        return self._finish(result)
-
-    def _finish(self, result: Answers) -> Exchange:
-        ps = 1e6 / self.bundle.config.clock_mhz
-        begun = result.accepted_ps.astype(np.float64)
-        bounds = zip(result.first[:-1], result.first[1:], strict=True)
-        return Exchange(
-            answers=tuple(unpack_answer(self.bundle.config, result.beats[a:b]) for a, b in bounds),
-            acted=(result.acted_ps - begun) / ps,
-            answered=(result.finished_ps - begun) / ps,
-        )
+        return exchange_of(config, result)
 
     def _ask(self, messages: Sequence[Beats]) -> Exchange:
         """As `exchange`; raises DeviceError if a message was refused."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import microduet as md
-from microduet.edge.device import EdgeDevice, Exchange
+from microduet.edge.device import EdgeDevice
+from microduet.edge.exchange import Exchange
 from microduet.edge.sessions import random_sessions
 from microduet_hw.edge.message import EdgeStatus, Kind
 from microduet_hw.edge.packets import Answer, Beats

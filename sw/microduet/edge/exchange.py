@@ -1,0 +1,56 @@
+"""What comes back from an edge unit."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.edge.config import EdgeConfig
+from microduet_hw.edge.packets import Answer, unpack_answer
+from microduet_sim.messages import Answers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Payload:
+    """A user vector: value v stands for ``(v - zero_point) * scale``.
+
+    Members
+    -------
+    values : uint8 (payload bytes,)
+    scale, zero_point, version : of the model
+    cycles : from the context's first beat to the payload's last
+    """
+
+    values: npt.NDArray[np.uint8]
+    scale: float
+    zero_point: int
+    version: int
+    cycles: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Answers to messages, in their order, and when things happened, in cycles from the first beat of each message.
+
+    Members
+    -------
+    answers : one per message
+    acted : float64 (messages,): the message's effect was complete
+    answered : float64 (messages,): the last beat of its answer was taken
+    """
+
+    answers: tuple[Answer, ...]
+    acted: npt.NDArray[np.float64]
+    answered: npt.NDArray[np.float64]
+
+
+def exchange_of(config: EdgeConfig, result: Answers) -> Exchange:
+    """The simulator's answers as those of the unit of `config`."""
+    ps = 1e6 / config.clock_mhz
+    begun = result.accepted_ps.astype(np.float64)
+    bounds = zip(result.first[:-1], result.first[1:], strict=True)
+    return Exchange(
+        answers=tuple(unpack_answer(config, result.beats[a:b]) for a, b in bounds),
+        acted=(result.acted_ps - begun) / ps,
+        answered=(result.finished_ps - begun) / ps,
+    )
