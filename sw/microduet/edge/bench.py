@@ -14,7 +14,10 @@ from microduet.edge.device import EdgeDevice
 from microduet.edge.sessions import random_sessions
 from microduet.progress import Steps, steps
 from microduet.versions import versions
+from microduet_hw.config import AXI_BYTES
+from microduet_hw.edge.arrays import array_shape
 from microduet_hw.edge.config import EdgeConfig
+from microduet_hw.edge.weight_stream import DEPTH
 
 Figures = dict[str, typing.Any]
 """What was measured, by the names of the JSON."""
@@ -100,16 +103,19 @@ def _idle(device: EdgeDevice, rng: np.random.Generator) -> Figures:
 
 
 def sizes(config: EdgeConfig) -> Figures:
-    """Multipliers, products and bytes of a unit, from its configuration."""
+    """Multipliers, requantisers (a product of single precision each), products and bytes, from the configuration."""
     bottom_macs, top_macs = config.dynamic.macs if config.dynamic else 0, config.top.macs
     cycles = bottom_macs / BOTTOM_MULTIPLIERS + top_macs / TOP_MULTIPLIERS
     rows = sum(config.rows(group) for group in range(len(config.histories)))
     on_chip = 2 * bottom_macs + (0 if config.top.streamed else top_macs)
+    stacks = {name: stack for name, stack in config.stacks.items() if stack is not None}
+    requantisers = {name: array_shape(stack).drain.requantiser.lanes for name, stack in stacks.items()}
     return {
         "bottom_macs": bottom_macs,
         "top_macs": top_macs,
         "static_macs": config.static.macs if config.static else 0,
-        "multipliers": {name: stack.multipliers for name, stack in config.stacks.items() if stack is not None},
+        "multipliers": {name: stack.multipliers for name, stack in stacks.items()},
+        "requantisers": requantisers | {"quantiser": config.row_elements},
         "aim_cycles": round(1.15 * cycles + 60),
         "payload_bytes": config.payload_bytes,
         "header_bytes": 32,
@@ -117,6 +123,7 @@ def sizes(config: EdgeConfig) -> Figures:
         "scratchpad_bytes": config.scratchpad_bytes,
         "running_sum_bytes": rows * config.row_elements * config.sum_bits // 8,
         "weight_bytes": on_chip,
+        "stream_buffer_bytes": len(config.channels) * DEPTH * AXI_BYTES,
         "scratchpad_mm2": round(config.scratchpad_bytes / SRAM_BYTES_PER_MM2, 3),
         "weight_mm2": round(on_chip / SRAM_BYTES_PER_MM2, 3),
         "stream_ns": round(top_macs / LPDDR_BYTES_PER_NS) if "top" in config.streams else None,

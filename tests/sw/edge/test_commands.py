@@ -30,6 +30,9 @@ def test_bench_has_a_row_per_unit(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["model"] == "rm5"
     assert row["cycles"] <= row["aim_cycles"] == 118
     assert row["scratchpad_bytes"] == (1 + 200 + 200) * 18 * 4
+    assert row["multipliers"] == {"top": 108}
+    assert row["requantisers"] == {"top": 6, "quantiser": 18}
+    assert row["stream_buffer_bytes"] == 0
     assert (row["payload_bytes"], row["mismatches"], row["sessions"]) == (120, 0, 1)
     wanted = {"model", "cycles", "bottom_macs", "top_macs", "multipliers", "payload_bytes", "click_cycles"}
     wanted |= {"pooled_read_cycles", "scratchpad_bytes", "running_sum_bytes", "weight_bytes", "sessions", "mismatches"}
