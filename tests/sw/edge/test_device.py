@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import microduet as md
+from microduet.duet.configure import steps
 from microduet.duet.golden import GoldenUser
 from microduet.edge.device import EdgeDevice
 from microduet.edge.sessions import random_sessions
@@ -98,6 +99,36 @@ def test_counters_are_those_of_the_last_exchange(device: EdgeDevice) -> None:
     assert counters["messages"] == counters["answers"] == 1
     assert counters["pooled_rows"] == SMALL.config.pooled_elements // SMALL.config.row_elements
     assert counters["scratchpad_writes"] == 0
+
+
+def counted(device: EdgeDevice, **expected: int) -> None:
+    counters = device.counters()
+    assert {name: counters[name] for name in expected} == expected
+
+
+def test_a_click_on_a_full_history_reads_and_writes_its_rows_once(device: EdgeDevice) -> None:
+    rows, slots = SMALL.config.rows(HISTORY), SMALL.config.histories[HISTORY].slots
+    device.preload(entries(SMALL, 1))
+    counted(device, scratchpad_reads=0, sum_reads=0, scratchpad_writes=rows, sum_writes=rows)
+    device.preload(entries(SMALL, slots))
+    device.click(entries(SMALL, 1)[0])
+    counted(device, scratchpad_reads=rows, sum_reads=rows, scratchpad_writes=rows, sum_writes=rows)
+    counted(device, sram_reads=2 * rows, sram_writes=2 * rows, macs=0)
+    device.check()
+    counted(device, scratchpad_reads=rows * slots, sum_reads=rows, sram_writes=0)
+
+
+def test_a_query_counts_the_steps_of_its_layers(device: EdgeDevice) -> None:
+    device.infer(CONTEXT)
+    config, counters = SMALL.config, device.counters()
+    assert config.dynamic is not None
+    wanted = {"top_steps": steps(config.top), "dynamic_steps": steps(config.dynamic), "static_steps": 0}
+    counted(device, **wanted, sum_reads=config.pooled_elements // config.row_elements, scratchpad_reads=0)
+    assert counters["macs"] == sum(
+        wanted[f"{name}_steps"] * stack.multipliers for name, stack in config.stacks.items() if stack is not None
+    )
+    assert counters["macs"] >= config.top.macs + config.dynamic.macs
+    assert counters["sram_reads"] == counters["sum_reads"] + wanted["top_steps"] + wanted["dynamic_steps"]
 
 
 @pytest.mark.parametrize("stalls", [0.0, 0.4])
