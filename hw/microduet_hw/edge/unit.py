@@ -42,7 +42,8 @@ class EdgeUnit(Component):
     top MLP and some 60 cycles; a click is seen by the next query its rows and some 10 cycles after its last beat.
     Throughput: the next query's vector is assembled while the top MLP computes.
     Back-pressure: messages wait. Each has exactly one answer, in their order.
-    Reset: histories empty, no static inputs; constants and weights are to be loaded.
+    Reset: histories empty, no static inputs; constants and weights are to be loaded. Loading another model changes
+    neither, so it needs a reset before, and a load must not meet an update in the background.
 
     Parameters
     ----------
