@@ -196,3 +196,55 @@ def bench_edge(
         json=json,
     )
     return implementation.main(options)
+
+
+@bench.command(name="train")
+def bench_train(
+    *,
+    model: str = "rm1",
+    batch: int = 8192,
+    batches: int = 8,
+    rounds: int = 5,
+    table_rows: int = 100_000,
+    precision: str = "auto",
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Rows per second of the training on rows of Criteo's form, against a plain PyTorch loop of the same model.
+
+    The plain loop has an EmbeddingBag with sparse gradients per table and one Adagrad. Both take turns.
+
+    Example: microduet bench train --json
+
+    Parameters
+    ----------
+    model
+        whose layers are trained: rm1, rm2, rm3, rm4, rm5
+    batch
+        rows of a batch, of both loops
+    batches
+        of one round
+    rounds
+        of both loops in turns, after one that warms up; medians are shown
+    table_rows
+        of each of the 26 tables
+    precision
+        of the training's products: bfloat16, float32, or auto for bfloat16 where the processor multiplies it
+    seed
+        of the rows and the first weights
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.train import bench as implementation
+
+    options = implementation.TrainBenchOptions(
+        model=model,
+        batch=batch,
+        batches=batches,
+        rounds=rounds,
+        table_rows=table_rows,
+        precision=precision,
+        seed=seed,
+        json=json,
+    )
+    return implementation.main(options)

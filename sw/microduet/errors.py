@@ -33,3 +33,11 @@ class DeviceError(MicroduetError):
 
 class DataError(MicroduetError):
     """A click log that is missing, damaged or not of its format; the message names the file and, if any, the line."""
+
+
+class TrainingError(MicroduetError):
+    """Data that does not fit a model, or a training that cannot go on."""
+
+
+class CheckpointError(MicroduetError):
+    """A checkpoint that is missing, damaged, or of another model or format."""

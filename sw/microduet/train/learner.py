@@ -1,0 +1,108 @@
+"""One model being trained: a step on a batch, and its scores."""
+
+import typing
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from microduet.duet import zoo
+from microduet.errors import InputError
+from microduet.models.dlrm import DlrmModel, scores
+from microduet.models.split import SplitModel
+from microduet.train.batches import Batch
+from microduet.train.tables import Tables
+
+
+class Rates(typing.NamedTuple):
+    """Sizes of steps of the layers and of the tables."""
+
+    dense: float
+    tables: float
+
+
+RATES = Rates(dense=1e-3, tables=0.03)
+"""Of Adam for the layers, and of row-wise Adagrad for the tables."""
+
+PRECISIONS = ("auto", "bfloat16", "float32")
+
+
+class Learner:
+    """A model, its tables in one array, and the optimisers of both.
+
+    Parameters
+    ----------
+    spec : model and split; its seed is that of all first weights
+    precision : of the layers' products in training, whose sums and weights are float32: bfloat16, float32, or auto
+        for bfloat16 where the processor multiplies it
+
+    Raises
+    ------
+    InputError
+        If there is no such precision.
+    """
+
+    def __init__(self, spec: zoo.DlrmModelSpec, *, precision: str = "float32") -> None:
+        if precision not in PRECISIONS:
+            raise InputError(f"precision must be {', '.join(PRECISIONS)}, not {precision!r}")
+        self.precision = ("bfloat16" if _multiplies_bfloat16() else "float32") if precision == "auto" else precision
+        self.spec = spec
+        self.tables = Tables(spec.shape, seed=spec.seed)
+        self.model = _built(spec, self.tables)
+        self.layers = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self.optimiser = torch.optim.Adam(self.layers, lr=RATES.dense, fused=True)
+
+    def step(self, batch: Batch, *, scale: float = 1.0) -> float:
+        """Learn one batch at `scale` of the usual rates; the mean log-loss before it, in nats."""
+        sums = self.tables.sums(batch.bags).requires_grad_()
+        self.optimiser.param_groups[0]["lr"] = RATES.dense * scale
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(self._logits(sums, batch.dense), batch.labels)
+        loss.backward()
+        self.optimiser.step()
+        assert sums.grad is not None
+        self.tables.update(batch.bags, sums.grad, RATES.tables * scale)
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def scores(self, batches: Iterator[Batch]) -> npt.NDArray[np.float32]:
+        """Probabilities of a click, float32 (rows,), in float32 throughout."""
+        found = [scores(head(self.model, self.tables.sums(batch.bags), batch.dense)).numpy() for batch in batches]
+        return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+    def _logits(self, sums: torch.Tensor, dense: torch.Tensor | None) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+            found = head(self.model, sums, dense).float()
+        return found[:, 0] if found.shape[1] == 1 else found[:, 1] - found[:, 0]
+
+
+def head(model: DlrmModel | SplitModel, sums: torch.Tensor, dense: torch.Tensor | None) -> torch.Tensor:
+    """Logits (rows, 1 or 2) of `model` from the sums of all its features, float32 (rows, elements)."""
+    if isinstance(model, DlrmModel):
+        return model.top(sums if model.bottom is None else torch.cat([sums, model.bottom(dense)], 1))
+    shape = model.shape
+    static, context = dense_parts(model, dense)
+    user = model.user_model(sums[:, shape.positions(shape.user.features)], static, context)
+    return model.combined_model(user, model.item_model(sums[:, shape.positions(shape.item_features)]))
+
+
+def dense_parts(model: SplitModel, dense: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Static and context columns of `dense`, None where the model has none."""
+    user = model.shape.user
+    static = dense[:, list(user.static)] if dense is not None and user.static else None
+    context = dense[:, list(user.context)] if dense is not None and user.context else None
+    return static, context
+
+
+def _built(spec: zoo.DlrmModelSpec, tables: Tables) -> DlrmModel | SplitModel:
+    """The model with new tables. An exact split is initialised as any split: it is trained, not cut."""
+    light = spec.replace(tables="generated")
+    model = DlrmModel(light) if spec.split is None else SplitModel(light)
+    model.spec = spec.replace(tables="dense")
+    model.embeddings.tables = tables.modules()
+    return model
+
+
+def _multiplies_bfloat16() -> bool:
+    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))  # older torch has no such call
