@@ -143,7 +143,7 @@ class Tables:
         for width in self.widths:
             for table in width.tables:
                 rows = width.view(self.shape, table)
-                found[table] = torch.nn.Embedding(*rows.shape, _weight=rows, _freeze=True)
+                found[table] = torch.nn.Embedding.from_pretrained(rows)
         return torch.nn.ModuleList([found[number] for number in sorted(found)])
 
     def bags(self, sparse: npt.NDArray[np.int64], *, train: bool) -> list[Bags]:
