@@ -57,8 +57,13 @@ class Part:
         self.chance = random.choice([0.1, 0.8, 1.0])
         self.cycles = []
 
-    def drive(self, now):
-        if len(self.cycles) == len(self.words) or random.random() >= self.chance:
+    @property
+    def left(self):
+        """Words that are still to come."""
+        return len(self.words) - len(self.cycles)
+
+    def drive(self, now, *, wait, at_once):
+        if not self.left or wait or not (at_once or random.random() < self.chance):
             return {f"{self.name}__valid": 0}
         word = self.words[len(self.cycles)]
         self.cycles.append(now)
@@ -80,6 +85,17 @@ class Vector:
         self.dynamic = Part("i_dynamic", dynamic, lanes=config.dynamic.lanes if config.dynamic else 1, bits=16)
         bottoms = memo + dynamic
         self.tail = words_of(bottoms + [0] * (-len(bottoms) % self.lanes), self.lanes)
+        # Chance alone would hardly ever end a long and a short part in one cycle.
+        self.together = random.random() < 0.2
+
+    def drive(self, now):
+        """Words of this cycle; parts that end together wait for each other with their last ones."""
+        final = [part.left == 1 for part in self.parts]
+        inputs = {}
+        for part, one in zip(self.parts, final, strict=True):
+            wait, at_once = self.together and one and not all(final), self.together and all(final)
+            inputs |= part.drive(now, wait=wait, at_once=at_once)
+        return inputs
 
     @property
     def parts(self):
@@ -111,7 +127,7 @@ async def observe(dut, config, *, pause):
         busy = bool(given) and given[-1].is_busy(now)
         inputs = dict(quiet)
         if busy:
-            inputs |= {name: value for part in given[-1].parts for name, value in part.drive(now).items()}
+            inputs |= given[-1].drive(now)
         elif len(given) == VECTORS and not given[-1].is_busy(now - 2 * Quantiser.LATENCY):
             return given, left
         else:
