@@ -1,7 +1,9 @@
 """One model being trained: a step on a batch, and its scores."""
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from microduet.errors import InputError
 from microduet.models.dlrm import DlrmModel, scores
 from microduet.models.split import SplitModel
 from microduet.train.batches import Batch
+from microduet.train.checkpoint import restore
 from microduet.train.tables import Tables
 
 
@@ -70,6 +73,21 @@ class Learner:
         """Probabilities of a click, float32 (rows,), in float32 throughout."""
         found = [scores(head(self.model, self.tables.sums(batch.bags), batch.dense)).numpy() for batch in batches]
         return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "squares": [width.squares for width in self.tables.widths],
+        }
+
+    def load_state(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave; raises CheckpointError, naming `path`, if it is of another model."""
+        restore(path, self.model, state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for width, squares in zip(self.tables.widths, state["squares"], strict=True):
+            width.squares.copy_(squares)
 
     def _logits(self, sums: torch.Tensor, dense: torch.Tensor | None) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
