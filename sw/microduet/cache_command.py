@@ -15,6 +15,7 @@ KINDS = {
     "verilog": "generated gateware",
     "tables": "table rows in C++",
     "benches": "simulators of the tests",
+    "data": "click logs",
 }
 
 

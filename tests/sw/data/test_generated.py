@@ -9,11 +9,12 @@ import pytest
 from microduet.data.click_model import ClickShares
 from microduet.data.draws import Zipf, draw, normal_steps, stream
 from microduet.data.generated import GeneratedLog, for_shape
-from microduet.data.schema import PARTS, Chunk
+from microduet.data.schema import PARTS
 from microduet.data.world import GROUPS, World
 from microduet.duet import zoo
 from microduet.duet.shape import DlrmShape, Lookups, TableShape, UserSide
 from microduet.errors import InputError
+from tests.sw.data.logs import same, whole
 
 SHAPE = DlrmShape(
     name="small",
@@ -25,32 +26,17 @@ SHAPE = DlrmShape(
 )
 
 
-def joined(log: GeneratedLog, part: str = "train", *, first: int = 0, count: int | None = None, size: int) -> Chunk:
-    chunks = list(log.chunks(part, first=first, count=count, size=size))
-    assert all(len(chunk) == size for chunk in chunks[:-1])
-    return Chunk(
-        labels=np.concatenate([chunk.labels for chunk in chunks]),
-        sparse=np.concatenate([chunk.sparse for chunk in chunks]),
-        dense=np.concatenate([chunk.dense for chunk in chunks]),
-    )
-
-
-def same(left: Chunk, right: Chunk) -> bool:
-    pairs = ((left.labels, right.labels), (left.sparse, right.sparse), (left.dense, right.dense))
-    return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_rows_are_the_same_whatever_is_read_before_them(seed: int) -> None:
     log = for_shape(SHAPE, rows=5000, seed=seed, test=100)
-    whole = joined(log, size=777)
-    assert len(whole) == 5000
+    every = whole(log, size=777)
+    assert len(every) == 5000
     for first, count, size in ((0, 1, 1), (1234, 1000, 999), (4999, 1, 64), (64, 4936, 4936)):
-        assert same(joined(log, first=first, count=count, size=size), whole[first : first + count])
+        assert same(whole(log, first=first, count=count, size=size), every[first : first + count])
 
 
 def test_equal_seeds_give_equal_rows_and_other_seeds_other_ones() -> None:
-    rows = [joined(for_shape(SHAPE, rows=200, seed=seed, test=10), size=200) for seed in (3, 3, 4)]
+    rows = [whole(for_shape(SHAPE, rows=200, seed=seed, test=10), size=200) for seed in (3, 3, 4)]
     assert same(rows[0], rows[1])
     assert not np.array_equal(rows[0].sparse, rows[2].sparse)
     assert not np.array_equal(rows[0].dense, rows[2].dense)
@@ -59,14 +45,14 @@ def test_equal_seeds_give_equal_rows_and_other_seeds_other_ones() -> None:
 def test_the_parts_are_different_rows_and_more_rows_do_not_change_the_click_model() -> None:
     log = for_shape(SHAPE, rows=2000, seed=5, test=2000)
     assert [log.rows(part) for part in PARTS] == [2000, 10_000, 2000]
-    assert not np.array_equal(joined(log, size=2000).sparse, joined(log, "test", size=2000).sparse)
+    assert not np.array_equal(whole(log, size=2000).sparse, whole(log, "test", size=2000).sparse)
 
 
 @pytest.mark.parametrize("name", zoo.NAMES)
 def test_every_model_of_the_zoo_has_a_log_of_its_shape(name: str) -> None:
     shape = zoo.shape_of(name).with_rows(200)
     log = for_shape(shape, rows=1000, seed=6, test=100)
-    chunk = joined(log, count=100, size=64)
+    chunk = whole(log, count=100, size=64)
     assert chunk.sparse.shape == (100, shape.lookups)
     assert chunk.dense.shape == (100, shape.dense)
     assert (chunk.sparse.dtype, chunk.dense.dtype, chunk.labels.dtype) == (np.int64, np.float32, np.uint8)
@@ -80,7 +66,7 @@ def test_every_model_of_the_zoo_has_a_log_of_its_shape(name: str) -> None:
 
 def test_only_histories_have_empty_places_and_those_are_their_oldest() -> None:
     log = for_shape(SHAPE, rows=3000, seed=7, test=10)
-    chunk = joined(log, size=3000)
+    chunk = whole(log, size=3000)
     empty = chunk.sparse == -1
     history = log.schema.columns("history-1")
     assert 0.02 < empty[:, history].mean() < 0.5
@@ -127,7 +113,7 @@ def test_popularity_follows_zipfs_law() -> None:
 
 def test_clicks_come_as_often_as_their_probabilities_say() -> None:
     log = for_shape(SHAPE, rows=60_000, seed=11, test=10)
-    chances, labels = log.probabilities("train"), joined(log, size=60_000).labels
+    chances, labels = log.probabilities("train"), whole(log, size=60_000).labels
     order = np.argsort(chances)
     for tenth in np.array_split(order, 10):
         expected = chances[tenth].sum()
@@ -138,7 +124,7 @@ def test_clicks_come_as_often_as_their_probabilities_say() -> None:
 
 def test_the_best_auc_is_that_of_the_true_probabilities_and_others_are_worse() -> None:
     log = for_shape(SHAPE, rows=4000, seed=12, test=10)
-    chances, chunk = log.probabilities("train"), joined(log, size=4000)
+    chances, chunk = log.probabilities("train"), whole(log, size=4000)
 
     def auc(scores: np.ndarray) -> float:
         clicked, others = scores[chunk.labels == 1], scores[chunk.labels == 0]
