@@ -96,6 +96,10 @@ def compile(
 
 
 def _named(name: str) -> "zoo.ZooModel | TracedModel":
+    if name.endswith(".pt"):
+        raise ModelError(
+            f"{name}: the engine has no bottom MLP and no split yet; compile_edge takes the user's part of a duet split"
+        )
     if ".py" not in name:
         return zoo.find(name)
     from microduet.trace import load

@@ -76,9 +76,20 @@ class GoldenUser:
         InputError
             If a shape is not the configuration's, or a number has too many bits.
         """
-        config = self._config
-        users = self._check(histories)
-        sums = np.concatenate([entries.sum(axis=1) for entries in histories], axis=1)
+        self._check(histories)
+        return self.run_sums(np.concatenate([entries.sum(axis=1) for entries in histories], axis=1), static, context)
+
+    def run_sums(
+        self,
+        sums: npt.NDArray[np.int64],
+        static: npt.NDArray[np.int64] | None = None,
+        context: npt.NDArray[np.int64] | None = None,
+    ) -> UserResult:
+        """The same of histories that are summed already: int64 (users, pooled elements)."""
+        config, users = self._config, len(sums)
+        elements = sum(group.elements for group in config.histories)
+        if sums.shape != (users, elements):
+            raise InputError(f"sums must be ({users}, {elements}), not {sums.shape}")
         stages = [
             _run(layers, _checked(name, stack, values, users))
             for name, stack, layers, values in (
@@ -101,7 +112,7 @@ class GoldenUser:
         found = scaled(torch.from_numpy(values), torch.tensor(multiplier))
         return (found + self._model.zero_point).clamp(0, 255).numpy()
 
-    def _check(self, histories: Sequence[npt.NDArray[np.int64]]) -> int:
+    def _check(self, histories: Sequence[npt.NDArray[np.int64]]) -> None:
         config = self._config
         if len(histories) != len(config.histories):
             raise InputError(f"histories must be {len(config.histories)} arrays, not {len(histories)}")
@@ -114,7 +125,6 @@ class GoldenUser:
                 raise InputError(f"history {number} keeps {group.slots} entries, not {entries.shape[1]}")
             if entries.size and (entries.min() < -limit or entries.max() >= limit):
                 raise InputError(f"history {number} has elements of more than {config.element_bits} bits")
-        return users
 
 
 def _layers(stack: Stack | None, layers: tuple[QuantisedLayer, ...]) -> tuple[GoldenLayer, ...]:

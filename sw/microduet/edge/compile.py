@@ -54,9 +54,9 @@ def compile_edge(
 
     Parameters
     ----------
-    model : a model with a `duet` split, or one of RM1 to RM5 by name or spec; those are taken from the cache
-        without torch when they were compiled before
-    calibration : users who show the ranges; by default 512 with uniform ids
+    model : a model with a `duet` split, the checkpoint (.pt) of one, or one of RM1 to RM5 by name or spec; those are
+        taken from the cache without torch when they were compiled before
+    calibration : users who show the ranges; by default a checkpoint's own, else 512 with uniform ids
     out : folder of the bundle; by default one in the user's cache, named by its contents
 
     Raises
@@ -65,6 +65,9 @@ def compile_edge(
         If the model is not split so, or does not fit: one line that says what and where.
     """
     options = options or EdgeOptions()
+    if isinstance(model, str) and model.endswith(".pt"):
+        model, users = _trained(model)
+        calibration = calibration or users
     spec = spec_of(model) if isinstance(model, str) else model
     cached = isinstance(spec, zoo.DlrmModelSpec) and calibration is None and out is None
     path = Path(out) if out else None
@@ -103,3 +106,14 @@ def _built(model: "SplitModel | zoo.DlrmModelSpec") -> "SplitModel":
     if not isinstance(built, SplitModel):
         raise ModelError(f"{model.shape.name}: an edge unit computes a duet split, not the whole model")
     return built
+
+
+def _trained(path: str) -> "tuple[SplitModel, UserBatch | None]":
+    """The split model in a checkpoint, and the users who show its ranges."""
+    from microduet.models.split import SplitModel
+    from microduet.train.checkpoint import load_model, load_users
+
+    model = load_model(path)
+    if not isinstance(model, SplitModel):
+        raise ModelError(f"{path}: an edge unit computes a duet split, not the whole model")
+    return model, load_users(path)

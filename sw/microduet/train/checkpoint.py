@@ -14,6 +14,7 @@ import torch
 
 from microduet.data.schema import DataSchema
 from microduet.duet import zoo
+from microduet.duet.users import UserBatch
 from microduet.errors import CheckpointError, MicroduetError
 from microduet.models.dlrm import DlrmModel
 from microduet.models.split import SplitModel
@@ -129,6 +130,14 @@ def load_model(path: Path | str) -> DlrmModel | SplitModel:
     model.embeddings.tables = torch.nn.ModuleList(tables)
     restore(path, model, tensors["model"])
     return model
+
+
+def load_users(path: Path | str) -> UserBatch | None:
+    """The users in a checkpoint who show the ranges of its user part, None if it has none."""
+    _, tensors = read_checkpoint(Path(path))
+    if "users" not in tensors:
+        return None
+    return UserBatch(**{name: value.numpy() for name, value in tensors["users"].items()})
 
 
 def restore(path: Path, model: torch.nn.Module, weights: Tensors) -> None:

@@ -69,10 +69,13 @@ class Learner:
         return float(loss.detach())
 
     @torch.no_grad()
-    def scores(self, batches: Iterator[Batch]) -> npt.NDArray[np.float32]:
+    def score(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Probabilities of a click, float32 (rows,), in float32 throughout."""
-        found = [scores(head(self.model, self.tables.sums(batch.bags), batch.dense)).numpy() for batch in batches]
-        return np.concatenate(found) if found else np.zeros(0, np.float32)
+        return scores(head(self.model, self.tables.sums(batch.bags), batch.dense)).numpy()
+
+    def scores(self, batches: Iterator[Batch]) -> npt.NDArray[np.float32]:
+        """The same of all `batches`, one after the other."""
+        return np.concatenate([self.score(batch) for batch in batches])
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""

@@ -103,9 +103,10 @@ class Width:
         starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]])) if len(rows) else rows
         return rows[starts], (keys & ((1 << bits) - 1)).astype(np.int32), starts
 
-    def sums(self, bags: Bags) -> torch.Tensor:
-        """Float32 (rows of the log, features of this width, dim)."""
-        found, *_ = torch.embedding_bag(self.weight, bags.ids, bags.offsets.to(torch.int32), False, 0)
+    def sums(self, bags: Bags, weight: torch.Tensor | None = None) -> torch.Tensor:
+        """Sums of rows of `weight`, the tables' own if None: (rows of the log, features of this width, dim)."""
+        array = self.weight if weight is None else weight
+        found, *_ = torch.embedding_bag(array, bags.ids, bags.offsets.to(torch.int32), False, 0)
         return found.view(-1, len(self.features), self.dim)
 
     def update(self, bags: Bags, gradient: torch.Tensor, rate: float) -> None:
@@ -150,9 +151,13 @@ class Tables:
         """Lookups of `sparse`, int64 (rows of the log, lookups), by width; what `update` needs only to train."""
         return [width.bags(sparse, train=train) for width in self.widths]
 
-    def sums(self, bags: Sequence[Bags]) -> torch.Tensor:
-        """Sums of all features side by side in their order, float32 (rows of the log, elements)."""
-        found = [width.sums(own) for width, own in zip(self.widths, bags, strict=True)]
+    def sums(self, bags: Sequence[Bags], weights: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """Sums of all features side by side in their order, (rows of the log, elements): float32, or as `weights`.
+
+        `weights` are arrays in the place of the tables' own, one per width.
+        """
+        arrays = weights or [width.weight for width in self.widths]
+        found = [width.sums(own, array) for width, own, array in zip(self.widths, bags, arrays, strict=True)]
         if len(found) == 1:
             return found[0].flatten(1)
         pieces = {

@@ -1,0 +1,109 @@
+"""Scores of a split model whose user part is an edge unit's integers, for whole test parts."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from microduet.data.schema import DataSet
+from microduet.duet.configure import edge_config
+from microduet.duet.golden import GoldenUser
+from microduet.duet.quantise import QuantisedUser, quantise_user
+from microduet.duet.users import CALIBRATION_USERS, UserBatch
+from microduet.models.dlrm import scores
+from microduet.models.split import SplitModel
+from microduet.train.batches import Batch
+from microduet.train.shapes import Hashing
+from microduet.train.tables import Tables
+
+Scorer = Callable[[Batch], npt.NDArray[np.float32]]
+"""Probabilities of a click, float32 (rows,), of a batch."""
+
+SLICE = 1 << 16
+"""Rows of a table that are quantised together."""
+
+
+def users_of(model: SplitModel, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32]) -> UserBatch:
+    """The users of some rows of a log: int64 (rows, lookups) of the uncut model, float32 (rows, dense columns).
+
+    Where the split keeps longer histories than the uncut model sums, the places behind are empty.
+    """
+    whole, own = model.spec.shape, model.shape
+    pieces: list[npt.NDArray[np.int64]] = []
+    for number in own.user.features:
+        ids = sparse[:, whole.columns(number)]
+        empty = np.full((len(ids), own.features[number].lookups - ids.shape[1]), -1)
+        pieces += [ids, empty]
+    user = own.user
+    return UserBatch(
+        sparse=np.concatenate(pieces, 1),
+        static=dense[:, list(user.static)] if user.static else None,
+        context=dense[:, list(user.context)] if user.context else None,
+    )
+
+
+def calibration(model: SplitModel, data: DataSet, hashing: Hashing) -> UserBatch:
+    """The first users of the training part, who show the ranges."""
+    count = min(CALIBRATION_USERS, data.rows("train"))
+    chunk = next(iter(data.chunks("train", count=count, size=count)))
+    return users_of(model, hashing(chunk), chunk.dense)
+
+
+class Int8Scores:
+    """A duet split whose user vector is the golden user model's, in integers; the rest is the float model's.
+
+    Parameters
+    ----------
+    model : trained
+    tables : its tables
+    users : who show the ranges
+    """
+
+    def __init__(self, model: SplitModel, tables: Tables, users: UserBatch) -> None:
+        self._model, self._tables = model, tables
+        self.quantised: QuantisedUser = quantise_user(model, batch=users)
+        self._golden = GoldenUser(config=edge_config(model.spec.shape, model.split), model=self.quantised.model)
+        self._weights = [self._integers(width.weight) for width in tables.widths]
+        shape = model.shape
+        self._user, self._item = shape.positions(shape.user.features), shape.positions(shape.item_features)
+
+    def _integers(self, weight: torch.Tensor) -> torch.Tensor:
+        """The elements of all histories, as float64 that holds them and their sums exactly."""
+        result = torch.empty(weight.shape, dtype=torch.float64)
+        for first in range(0, len(weight), SLICE):
+            rows = weight[first : first + SLICE].numpy()
+            result[first : first + SLICE] = torch.from_numpy(self.quantised.elements.integers(rows))
+        return result
+
+    def payload(self, batch: Batch) -> npt.NDArray[np.uint8]:
+        """User vectors as they are sent, uint8 (rows, payload bytes)."""
+        sums = self._tables.sums(batch.bags, self._weights)[:, self._user].to(torch.int64).numpy()
+        user, dense = self._model.shape.user, None if batch.dense is None else batch.dense.numpy()
+        static = context = None
+        if self.quantised.static is not None and dense is not None:
+            static = self.quantised.static.input.integers(dense[:, list(user.static)])
+        if self.quantised.dynamic is not None and dense is not None:
+            context = self.quantised.dynamic.input.integers(dense[:, list(user.context)])
+        return self._golden.run_sums(sums, static, context).payload
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """Probabilities of a click, float32 (rows,)."""
+        last = self.quantised.model.top[-1].output_zero_point
+        values = (self.payload(batch).astype(np.int64) - last) * self.quantised.top_steps[-1]
+        item = self._model.item_model(self._tables.sums(batch.bags)[:, self._item])
+        return scores(self._model.combined_model(torch.from_numpy(values).float(), item)).numpy()
+
+
+def score_all(
+    batches: Iterator[Batch], models: dict[str, Scorer]
+) -> tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.uint8]]:
+    """Scores of every model, float32 (rows,) each, and the labels, in one pass over the rows."""
+    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in models}
+    labels: list[npt.NDArray[np.uint8]] = []
+    for batch in batches:
+        labels.append(batch.labels.numpy().astype(np.uint8))
+        for name, scorer in models.items():
+            found[name].append(scorer(batch))
+    return {name: np.concatenate(parts) for name, parts in found.items()}, np.concatenate(labels)
