@@ -17,6 +17,7 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet_hw.config import SourceKind
 from microduet_hw.edge.image import load_beats, stream_tables
+from microduet_hw.edge.memo import TAG_BITS
 from microduet_hw.edge.message import EdgeStatus, Kind
 from microduet_hw.edge.packets import Beats, join_messages, pack_message
 from microduet_sim.batch import Fault, Stalls
@@ -130,13 +131,17 @@ class EdgeDevice:
         message = self.message(Kind.CLICK, self.bundle.entry(group, entry), group=group, version=version)
         return round(float(self._ask([message]).acted[0]))
 
-    def set_static(self, values: npt.ArrayLike, *, wait: bool = True) -> None:
+    def set_static(self, values: npt.ArrayLike, *, wait: bool = True) -> int:
         """New static inputs: the memoisation register is brought up to date in the background.
 
         Parameters
         ----------
         values : float32 (static inputs,)
         wait : until the register holds their result; otherwise queries meanwhile use the old one
+
+        Returns
+        -------
+        Their number, which is `Payload.statics` of the queries that use them.
 
         Raises
         ------
@@ -148,7 +153,7 @@ class EdgeDevice:
         messages = [self.message(Kind.STATIC, self.bundle.static(values))]
         if wait:
             messages.append(self.message(Kind.FENCE))
-        self._ask(messages)
+        return self._ask(messages).answers[0].tag % (1 << TAG_BITS)
 
     def infer(self, context: npt.ArrayLike = (), *, out: npt.NDArray[np.uint8] | None = None) -> Payload:
         """The user vector for a context.
@@ -181,6 +186,7 @@ class EdgeDevice:
             scale=float(answer.scale),
             zero_point=answer.zero_point,
             version=answer.version,
+            statics=answer.statics,
             cycles=round(float(exchange.answered[0])),
         )
 

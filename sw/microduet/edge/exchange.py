@@ -18,6 +18,7 @@ class Payload:
     -------
     values : uint8 (payload bytes,)
     scale, zero_point, version : of the model
+    statics : number of the static inputs that it depends on, as `EdgeDevice.set_static` gave it
     cycles : from the context's first beat to the payload's last
     """
 
@@ -25,6 +26,7 @@ class Payload:
     scale: float
     zero_point: int
     version: int
+    statics: int
     cycles: int
 
 

@@ -151,10 +151,14 @@ def _tag(message: Beats) -> int:
 def random_sessions(
     device: EdgeDevice, *, sessions: int, actions: int, seed: int, stalls: float = 0.0
 ) -> SessionResult:
-    """`sessions` random sessions one after the other, each with `actions` messages behind its preload."""
+    """`sessions` random sessions one after the other, each with `actions` messages behind its preload.
+
+    What waits at random meanwhile does not afterwards.
+    """
     rng = np.random.default_rng(seed)
     session = RandomSession(device, rng)
     results = [session.run(actions=actions, stalls=stalls) for _ in range(sessions)]
+    device.set_stalls(0, seed=0)
     return SessionResult(
         messages=sum(result.messages for result in results),
         queries=sum(result.queries for result in results),

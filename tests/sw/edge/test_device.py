@@ -87,6 +87,15 @@ def test_static_inputs_are_kept_until_others_come(device: EdgeDevice) -> None:
     assert device.infer(CONTEXT).values.tolist() == before
 
 
+def test_a_payload_says_which_static_inputs_it_saw(device: EdgeDevice) -> None:
+    first = device.set_static(STATIC)
+    assert device.infer(CONTEXT).statics == first
+    second = device.set_static(STATIC / 2, wait=False)
+    assert device.infer(CONTEXT).statics in (first, second)
+    device.exchange([device.message(Kind.FENCE)])
+    assert device.infer(CONTEXT).statics == second != first
+
+
 def test_a_buffer_of_ones_own_is_filled(device: EdgeDevice) -> None:
     out = np.zeros(SMALL.config.payload_bytes + 3, np.uint8)
     payload = device.infer(CONTEXT, out=out)
