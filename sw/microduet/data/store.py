@@ -5,12 +5,12 @@ import dataclasses
 import fcntl
 import itertools
 import shutil
+import typing
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent import futures
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +20,7 @@ from microduet.folders import write_file
 from microduet_hw.config import Frozen
 from microduet_sim.cache import cache_folder
 
-Array = npt.NDArray[np.integer]
+Array = npt.NDArray[typing.Any]
 Columns = Mapping[str, Array]
 """Columns of equal length, (rows,) or (rows, width)."""
 
