@@ -69,9 +69,9 @@ class Learner:
         return float(loss.detach())
 
     @torch.no_grad()
-    def score(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """Probabilities of a click, float32 (rows,), in float32 throughout."""
-        return scores(head(self.model, self.tables.sums(batch.bags), batch.dense)).numpy()
+    def score(self, batch: Batch, model: DlrmModel | SplitModel | None = None) -> npt.NDArray[np.float32]:
+        """Probabilities of a click, float32 (rows,), in float32 throughout; of another model's layers if given."""
+        return scores(head(model or self.model, self.tables.sums(batch.bags), batch.dense)).numpy()
 
     def scores(self, batches: Iterator[Batch]) -> npt.NDArray[np.float32]:
         """The same of all `batches`, one after the other."""

@@ -1,0 +1,76 @@
+"""The command `microduet train`."""
+
+from pathlib import Path
+from typing import Literal
+
+
+def train(
+    model: str,
+    /,
+    *,
+    data: str,
+    split: Literal["none", "duet", "exact"] = "duet",
+    seeds: int = 3,
+    rows: int | None = None,
+    epochs: int = 1,
+    batch: int = 512,
+    table_rows: int | None = None,
+    test_rows: int = 1_000_000,
+    replicates: int = 200,
+    precision: str = "auto",
+    out: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Train a model and its split on a click log; show accuracy, AUC, log-loss and calibration with intervals.
+
+    An interrupted training goes on where it was; a finished one is only judged again.
+
+    Example: microduet train rm1 --data generated --rows 200000 --seeds 1
+
+    Parameters
+    ----------
+    model
+        rm1, rm2, rm3, rm4, rm5, microrec-small, or a description (.json)
+    data
+        generated, generated:ROWS, or the path of a data set
+    split
+        none: the whole model alone; duet: also Duet's split, trained, and with the edge unit's int8; exact: also the
+        lossless cut of the trained whole
+    seeds
+        how many trainings of each, from seed 0 on
+    rows
+        of the training part; all of it if not given
+    epochs
+        times that they are learnt, at most
+    batch
+        rows of a step
+    table_rows
+        of every table at most, to which ids are hashed; as many as fit 256 MB, at most 100,000, if not given
+    test_rows
+        rows that all models are judged on, at most
+    replicates
+        of the bootstrap behind the intervals
+    precision
+        of the training's products: bfloat16, float32, or auto for bfloat16 where the processor multiplies it
+    out
+        folder of checkpoints, curves and results; one in the cache if not given
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.train import command
+
+    options = command.TrainOptions(
+        data=data,
+        split=split,
+        seeds=seeds,
+        rows=rows,
+        epochs=epochs,
+        batch=batch,
+        table_rows=table_rows,
+        test_rows=test_rows,
+        replicates=replicates,
+        precision=precision,
+        out=out,
+        json=json,
+    )
+    return command.main(model, options)

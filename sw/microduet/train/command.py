@@ -1,0 +1,139 @@
+"""`microduet train`: models from click logs, and how good they are."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from microduet.data.opening import open_data
+from microduet.duet import zoo
+from microduet.duet.split import SplitName
+from microduet.errors import TrainingError
+from microduet.folders import write_file
+from microduet.progress import Steps, steps
+from microduet.train.compare import Change, Comparison, Figure, Plan, compare
+from microduet.train.metrics import NAMES
+from microduet.train.run import Settings
+from microduet.train.shapes import TABLE_ROWS, model_shape
+from microduet.versions import versions
+from microduet_hw.config import Frozen
+from microduet_sim.cache import cache_folder
+
+TABLE_BYTES = 256 << 20
+"""Of a model's float32 tables together, where --table-rows is not given."""
+
+PLACES = {"accuracy": 4, "auc": 5, "log_loss": 5, "calibration": 4}
+
+
+class TrainOptions(Frozen, frozen=True, kw_only=True):
+    """Arguments of `microduet train`."""
+
+    data: str
+    split: SplitName = "duet"
+    seeds: int = 3
+    rows: int | None = None
+    epochs: int = 1
+    batch: int = 512
+    table_rows: int | None = None
+    test_rows: int = 1_000_000
+    replicates: int = 200
+    precision: str = "auto"
+    out: Path | None = None
+    json: bool = False
+
+
+def train(model: str, options: TrainOptions, progress: Steps) -> tuple[Comparison, Path]:
+    """The comparison, kept as result.json beside checkpoints and curves.svg, and the folder of them all.
+
+    Raises
+    ------
+    TrainingError
+        If an argument is out of its range.
+    """
+    if options.seeds < 1:
+        raise TrainingError(f"--seeds must be at least 1, not {options.seeds}")
+    if options.table_rows is not None and options.table_rows < 1:
+        raise TrainingError(f"--table-rows must be at least 1, not {options.table_rows}")
+    whole = zoo.shape_of(model)
+    width = sum(table.dim for table in whole.tables)
+    table_rows = options.table_rows or max(1, min(TABLE_ROWS, TABLE_BYTES // (4 * width) // 1000 * 1000))
+    spec = f"generated:{options.rows}" if options.data == "generated" and options.rows else options.data
+    small = whole.replace(tables=tuple(t.replace(rows=max(1, min(t.rows, table_rows))) for t in whole.tables))
+    data = open_data(spec, small)
+    shape = model_shape(small, data.schema, table_rows=table_rows)
+    settings = Settings(
+        rows=options.rows or data.rows("train"), epochs=options.epochs, batch=options.batch, precision=options.precision
+    )
+    key = hashlib.sha256(msgspec.json.encode([shape, data.schema, settings])).hexdigest()[:12]
+    folder = options.out or cache_folder() / "trained" / f"{shape.name}-{key}"
+    plan = Plan(
+        shape=shape,
+        data=data,
+        split=options.split,
+        settings=settings,
+        seeds=tuple(range(options.seeds)),
+        test_rows=options.test_rows,
+        folder=folder,
+        replicates=options.replicates,
+    )
+    found = compare(plan, progress)
+    from microduet.train.curves import curves_svg
+
+    write_file(folder / "curves.svg", curves_svg(found))
+    write_file(folder / "result.json", msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    return found, folder
+
+
+def main(model: str, options: TrainOptions) -> int:
+    """Train, judge, and print a table or one JSON object."""
+    console = Console(stderr=options.json, highlight=False)
+    with steps(console) as progress:
+        found, folder = train(model, options, progress)
+    if options.json:
+        print(json.dumps(msgspec.to_builtins(found) | {"folder": str(folder), "versions": versions()}))
+        return 0
+    show(found, console)
+    console.print(f"checkpoints, curves.svg and result.json: {folder}", soft_wrap=True)
+    return 0
+
+
+def show(found: Comparison, console: Console) -> None:
+    """A row per kind and per difference: mean over seeds, 95 % interval over test rows."""
+    title = f"{found.model} on {found.data}: {found.rows:,} rows learnt, {found.test_rows:,} test rows, seeds "
+    table = Table(title=title + ", ".join(map(str, found.seeds)), title_justify="left", box=None)
+    table.add_column("")
+    for name in NAMES:
+        table.add_column(name.replace("_", "-"), justify="right")
+    for kind, figures in found.figures.items():
+        table.add_row(kind, *(_figure(figures[name], name) for name in NAMES))
+    for change in found.changes:
+        own = (_figure(change.figures[name], name) for name in NAMES)
+        table.add_row(f"{change.first} less {change.second}", *own)
+    console.print(table)
+    if found.best_auc is not None:
+        console.print(f"best possible AUC of these rows {found.best_auc:.5f}")
+    for change in found.changes:
+        console.print(sentence(change))
+
+
+def sentence(change: Change) -> str:
+    """What the data allow to be said of a difference in accuracy."""
+    figure = change.figures["accuracy"]
+    first, second = change.first, change.second
+    points = f"{100 * figure.mean:.3f} points of accuracy ({100 * figure.interval.low:.3f} to "
+    points += f"{100 * figure.interval.high:.3f})"
+    if figure.interval.holds(0):
+        verdict = "no difference can be told from these rows"
+    elif change.within_seed_spread["accuracy"]:
+        verdict = f"told by these rows, but smaller than {first} differs from seed to seed"
+    else:
+        verdict = f"more than {first} differs from seed to seed"
+    return f"{first} less {second}: {points}: {verdict}"
+
+
+def _figure(figure: Figure, name: str) -> str:
+    places = PLACES[name]
+    return f"{figure.mean:.{places}f} ({figure.interval.low:.{places}f}..{figure.interval.high:.{places}f})"
