@@ -12,6 +12,7 @@ import torch
 from microduet.duet import zoo
 from microduet.errors import InputError
 from microduet.models.dlrm import DlrmModel, scores
+from microduet.models.layers import initialise, linears
 from microduet.models.split import SplitModel
 from microduet.train.batches import Batch
 from microduet.train.checkpoint import restore
@@ -27,6 +28,9 @@ class Rates(typing.NamedTuple):
 
 RATES = Rates(dense=1e-3, tables=0.03)
 """Of Adam for the layers, and of row-wise Adagrad for the tables."""
+
+FIRST_LOGITS = 0.3
+"""Of the last layer's first weights, over the others': scores start near 0.5."""
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 
@@ -122,6 +126,13 @@ def _built(spec: zoo.DlrmModelSpec, tables: Tables) -> DlrmModel | SplitModel:
     model = DlrmModel(light) if spec.split is None else SplitModel(light)
     model.spec = spec.replace(tables="dense")
     model.embeddings.tables = tables.modules()
+    generator = torch.Generator().manual_seed(spec.seed)
+    layers = linears(model)
+    for layer in layers:  # the zoo's own are scaled to spread the scores of generated tables
+        initialise(layer, generator)
+    with torch.no_grad():
+        layers[-1].weight.mul_(FIRST_LOGITS)
+        layers[-1].bias.zero_()
     return model
 
 
