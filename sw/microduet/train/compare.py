@@ -15,11 +15,13 @@ from microduet.errors import TrainingError
 from microduet.models.dlrm import DlrmModel
 from microduet.models.split import SplitModel, split
 from microduet.progress import Steps
+from microduet.train.batches import ahead
 from microduet.train.bootstrap import REPLICATES, Interval, difference, interval, replicates
 from microduet.train.checkpoint import Point
 from microduet.train.int8 import Int8Scores, Scorer, calibration, score_all
 from microduet.train.metrics import NAMES, Metrics, metrics
 from microduet.train.run import Settings, Trained, Training, checkpoint_path
+from microduet.train.threads import threads_for, using_threads
 from microduet_hw.config import Frozen
 
 PAIRS = (("base", "split"), ("split", "int8"), ("base", "int8"))
@@ -116,7 +118,8 @@ def compare(plan: Plan, progress: Steps) -> Comparison:
             curves.setdefault(kind, []).append(run.description.curve)
             paths.append(str(run.path))
         batches = runs["base"].source.batches("test", first=0, count=count, train=False)
-        found, labels = score_all(batches, scorers)
+        with using_threads(threads_for(plan.shape, runs["base"].source.batch)):
+            found, labels = score_all(ahead(batches), scorers)
         scores |= {_key(kind, seed): values for kind, values in found.items()}
         progress("judging", seed - plan.seeds[0] + 1, len(plan.seeds))
     kinds = [kind for kind in ("base", "split", "int8") if _key(kind, plan.seeds[0]) in scores]

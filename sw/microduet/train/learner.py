@@ -26,7 +26,7 @@ class Rates(typing.NamedTuple):
     tables: float
 
 
-RATES = Rates(dense=1e-3, tables=0.03)
+RATES = Rates(dense=1e-3, tables=0.02)
 """Of Adam for the layers, and of row-wise Adagrad for the tables."""
 
 FIRST_LOGITS = 0.3
