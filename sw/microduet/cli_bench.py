@@ -248,3 +248,27 @@ def bench_train(
         json=json,
     )
     return implementation.main(options)
+
+
+@bench.command(name="data")
+def bench_data(*, rows: int = 500_000, model: str = "rm1", seed: int = 0, json: bool = False) -> int:
+    """Rows per second of the loader of Criteo's text, beside pandas.read_csv on the same file, and of the generator.
+
+    first: hash of the content, parsing and Parquet, once per file. chunks: every time after that.
+
+    Example: microduet bench data --rows 2000000 --json
+
+    Parameters
+    ----------
+    rows
+        of the file, which is written for the bench
+    model
+        whose widths the generator is measured with
+    seed
+        of the rows
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.data import bench as implementation
+
+    return implementation.main(rows=rows, model=model, seed=seed, json=json)
