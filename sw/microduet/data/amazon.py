@@ -27,7 +27,7 @@ LINES = 50_000
 USERS = 100_000
 """Users whose rows are made at a time."""
 
-_VERSION = 1
+_VERSION = 2
 _Fields = Callable[[dict[str, object]], tuple[int, ...]]
 
 

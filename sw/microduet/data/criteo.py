@@ -39,7 +39,7 @@ STATIC_NUMBERS = math.floor(len(NUMBERS) * 7 / 8)
 """Criteo does not say what its columns mean. All numbers are taken for the user's, and 3/4 of the categories; 7/8
 of the numbers are static, the rest context: Duet's shares (section 6)."""
 
-_VERSION = 1
+_VERSION = 2
 _NUMBER = re.compile(rb"-?[0-9]{1,10}|")
 _CATEGORY = re.compile(rb"[0-9a-fA-F]{8}|")
 _LIMIT = 1 << 31

@@ -11,6 +11,7 @@ from concurrent import futures
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ Columns = Mapping[str, Array]
 """Columns of equal length, (rows,) or (rows, width)."""
 
 _WHOLE = "whole.json"
+_KIND = "dtype"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,15 +185,24 @@ def _piece_name(stream: str, number: int) -> str:
 
 
 def _write(path: Path, columns: Columns) -> None:
-    """A Parquet file that appears all at once; a matrix is a column of lists of one length."""
-    arrays = {
-        name: pa.array(values)
-        if values.ndim == 1
-        else pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-        for name, values in columns.items()
-    }
+    """A Parquet file that appears all at once.
+
+    A row of a matrix is one value of fixed length, whose type the field names: lists would be taken apart and counted.
+    """
+    fields: list[pa.Field] = []
+    arrays: list[pa.Array] = []
+    for name, values in columns.items():
+        array, kind = pa.array(values) if values.ndim == 1 else None, {}
+        if array is None:
+            rows = np.ascontiguousarray(values)
+            kind = {_KIND: rows.dtype.str}
+            length = pa.binary(rows.shape[1] * rows.itemsize)
+            array = pa.FixedSizeBinaryArray.from_buffers(length, len(rows), [None, pa.py_buffer(rows)])
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, nullable=False, metadata=kind))
     scratch = path.with_name(f".{path.name}.scratch")
-    pq.write_table(pa.table(arrays), scratch, compression="none", use_dictionary=False, write_statistics=False)
+    table = pa.table(arrays, schema=pa.schema(fields))
+    pq.write_table(table, scratch, compression="none", use_dictionary=False, write_statistics=False)
     scratch.replace(path)
 
 
@@ -200,13 +211,19 @@ def _read(path: Path, names: list[str] | None) -> dict[str, Array]:
         table = pq.read_table(path, columns=names, memory_map=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: is damaged ({str(error).splitlines()[0]}); remove its folder") from error
-    return {name: _numpy(table.column(name).combine_chunks()) for name in table.column_names}
+    return {field.name: _numpy(table.column(field.name).combine_chunks(), field.metadata) for field in table.schema}
 
 
-def _numpy(column: pa.Array) -> Array:
-    if pa.types.is_fixed_size_list(column.type):
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
-    return column.to_numpy(zero_copy_only=False)
+def _numpy(column: pa.Array, kind: Mapping[bytes, bytes] | None) -> Array:
+    if kind is None or _KIND.encode() not in kind:
+        return column.to_numpy(zero_copy_only=False)
+    dtype = np.dtype(kind[_KIND.encode()].decode())
+    width = column.type.byte_width // dtype.itemsize
+    if not len(column):
+        return np.zeros((0, width), dtype)
+    whole = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    values = np.frombuffer(whole.buffers()[1], dtype).reshape(-1, width)
+    return values[whole.offset : whole.offset + len(whole)]
 
 
 @contextlib.contextmanager

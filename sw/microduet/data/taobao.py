@@ -23,7 +23,7 @@ BEIJING = 8 * 3600
 
 PRICES = 64
 
-_VERSION = 1
+_VERSION = 2
 _ADS = ("cate_id", "campaign_id", "customer", "brand")
 
 
