@@ -116,16 +116,34 @@ def show(found: Comparison, console: Console) -> None:
     if found.best_auc is not None:
         console.print(f"best possible AUC of these rows {found.best_auc:.5f}")
     for change in found.changes:
-        console.print(sentence(change))
+        console.print(sentence(change, short=shortfall(found, change)), soft_wrap=True)
 
 
-def sentence(change: Change) -> str:
-    """What the data allow to be said of a difference in accuracy."""
+CONVERGED = 0.01
+"""A model within so much of the best possible AUC has learnt what the log has to teach, as far as this project asks."""
+
+
+def shortfall(found: Comparison, change: Change) -> float:
+    """How far the first model's AUC is below the best possible: 0 if that is not known, or both have equal weights."""
+    if found.best_auc is None or change.second == "int8":
+        return 0.0
+    return found.best_auc - found.figures[change.first]["auc"].mean
+
+
+def sentence(change: Change, *, short: float = 0.0) -> str:
+    """What the data allow to be said of a difference in accuracy.
+
+    Parameters
+    ----------
+    short : `shortfall` of the first model
+    """
     figure = change.figures["accuracy"]
     first, second = change.first, change.second
     points = f"{100 * figure.mean:.3f} points of accuracy ({100 * figure.interval.low:.3f} to "
     points += f"{100 * figure.interval.high:.3f})"
-    if figure.interval.holds(0):
+    if short > CONVERGED:
+        verdict = f"{first} is {short:.3f} of AUC below the best possible, so this says how far two trainings got"
+    elif figure.interval.holds(0):
         verdict = "no difference can be told from these rows"
     elif change.within_seed_spread["accuracy"]:
         verdict = f"told by these rows, but smaller than {first} differs from seed to seed"

@@ -12,7 +12,7 @@ from rich.table import Table
 from microduet.errors import CheckpointError, TrainingError
 from microduet.folders import write_file
 from microduet.progress import Steps, steps
-from microduet.train.command import TrainOptions, sentence, train
+from microduet.train.command import TrainOptions, sentence, shortfall, train
 from microduet.train.compare import Comparison, Figure
 from microduet.versions import versions
 from microduet_sim.cache import cache_folder
@@ -118,7 +118,7 @@ def show(found: dict[str, Comparison], console: Console) -> None:
     console.print(changes)
     for model, own in found.items():
         for change in own.changes:
-            console.print(f"{model}: {sentence(change)}", soft_wrap=True)
+            console.print(f"{model}: {sentence(change, short=shortfall(own, change))}", soft_wrap=True)
     console.print(meaning(found), soft_wrap=True)
 
 

@@ -73,18 +73,23 @@ def test_shows_a_table_and_what_may_be_said(
     assert len(list((tmp_path / "cache" / "trained").iterdir())) == 1
 
 
+FAR = "base is 0.050 of AUC below the best possible, so this says how far two trainings got"
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "within", "verdict"),
+    ("low", "high", "within", "short", "verdict"),
     [
-        (-0.001, 0.002, True, "no difference can be told from these rows"),
-        (0.0001, 0.002, True, "told by these rows, but smaller than base differs from seed to seed"),
-        (0.0001, 0.002, False, "more than base differs from seed to seed"),
+        (-0.001, 0.002, True, 0.0, "no difference can be told from these rows"),
+        (0.0001, 0.002, True, 0.009, "told by these rows, but smaller than base differs from seed to seed"),
+        (0.0001, 0.002, False, 0.0, "more than base differs from seed to seed"),
+        (0.0001, 0.002, False, 0.05, FAR),
     ],
 )
-def test_says_no_more_than_the_rows_allow(low: float, high: float, within: bool, verdict: str) -> None:
+def test_says_no_more_than_the_rows_allow(low: float, high: float, within: bool, short: float, verdict: str) -> None:
     figure = Figure(mean=0.0005, seeds=(0.0005,), interval=Interval(low=low, high=high))
     change = Change(first="base", second="split", figures={"accuracy": figure}, within_seed_spread={"accuracy": within})
-    assert sentence(change) == f"base less split: 0.050 points of accuracy ({100 * low:.3f} to 0.200): {verdict}"
+    expected = f"base less split: 0.050 points of accuracy ({100 * low:.3f} to 0.200): {verdict}"
+    assert sentence(change, short=short) == expected
 
 
 @pytest.mark.parametrize(
