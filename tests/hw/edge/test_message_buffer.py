@@ -162,7 +162,7 @@ CONFIGS = {
     "one history, nothing else": small_edge(((4,), 3)),
     "rows of a beat and a bit": small_edge(((18,), 1), ((18, 18), 5), lanes=18, static=bottom(13, outputs=18)),
     "rows of two beats": small_edge(((32, 32), 9), lanes=32, dynamic=bottom(100, outputs=32)),
-    "rows of three beats": small_edge(((40, 120), 9), lanes=40),
+    "rows of a beat and a half": small_edge(((24, 96), 9), lanes=24),
     "16 bits": small_edge(((4, 8), 3), ((4,), 2), element_bits=16, static=bottom(70), dynamic=bottom(5)),
 }
 
@@ -182,7 +182,7 @@ ROWS = {
     "one history, nothing else": 1,
     "rows of a beat and a bit": 2,
     "rows of two beats": 2,
-    "rows of three beats": 4,
+    "rows of a beat and a half": 5,
     "16 bits": 3,
 }
 
