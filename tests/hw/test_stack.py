@@ -44,6 +44,15 @@ STACKS = {
 }
 
 
+def telling(stack, rng):
+    """Random layers and 24 vectors whose outputs differ: a small layer of ReLUs may give nothing but zeros."""
+    while True:
+        layers, vectors = random_layers(stack, rng), random_vectors(stack, rng, items=24)
+        outputs = reference.array_outputs(stack, layers, vectors.astype(object))
+        if len({tuple(row) for row in outputs.tolist()}) > 12:
+            return layers, vectors
+
+
 class Bench:
     """A `StackCompute` with random layers, the ends of its streams, and a consumer that is not always there."""
 
@@ -52,7 +61,7 @@ class Bench:
         seed = random.getrandbits(32)
         dut._log.info("layers and vectors of numpy seed %d", seed)
         self.rng = np.random.default_rng(seed)
-        self.layers = random_layers(self.stack, self.rng)
+        self.layers, self.vectors = telling(self.stack, self.rng)
         self.load = StreamSource(dut, "i_load", clock=dut.clk)
         self.source = VectorSource(dut, word_bits=self.stack.lanes * self.stack.precision.width)
         self.monitor = FlowMonitor(dut, "o_words")
@@ -125,15 +134,13 @@ class Bench:
 async def outputs_equal_the_reference(dut):
     bench = Bench(dut, bench_parameters()["stack"])
     await bench.start()
-    vectors = random_vectors(bench.stack, bench.rng, items=24)
+    vectors = bench.vectors
     found = await bench.run(vectors[:8], wait=0, absent=0)
     found += await bench.run(vectors[8:16], wait=0.5, absent=0.3)
     found += await bench.run(vectors[16:], wait=0.1, absent=0.95)
     expected = reference.array_outputs(bench.stack, bench.layers, vectors.astype(object))
     assert found == expected.tolist()
     assert not bench.memories or dut.o_status.value == 0
-    # Layers of two outputs repeat themselves by chance.
-    assert len({tuple(outputs) for outputs in found}) > 3, "outputs that do not depend on the vectors show nothing"
 
 
 @cocotb.test()
