@@ -188,6 +188,49 @@ class Array(Frozen, frozen=True, kw_only=True):
         return min(self.pes, self.drain)
 
 
+class Payload(enum.StrEnum):
+    """What a user vector is."""
+
+    VECTOR = "vector"
+    """uint8 elements, which the user's columns of the layer's weights multiply (Duet's split)."""
+    SUMS = "sums"
+    """The layer's own sums, int32 each, in units of 2^shift (the lossless split)."""
+
+
+class UserPart(Frozen, frozen=True, kw_only=True):
+    """Where users come into an engine that ranks items for them: sums of one layer begin with the user's part.
+
+    Parameters
+    ----------
+    layer : of `EngineConfig.layers`; its `inputs` are the item's alone
+    elements : of a user vector
+    lanes : elements of a user vector that are multiplied per cycle
+    slots : queries in flight, at most 64
+    waiting : items of a query that may wait for its user vector, a power of two
+    top_k : results of a query that are kept in order
+    watchdog : engine cycles that an item waits for its user vector at most
+    """
+
+    layer: int
+    payload: Payload = Payload.VECTOR
+    elements: int
+    lanes: int = 16
+    slots: int = 8
+    waiting: int = 1024
+    top_k: int = 16
+    watchdog: int = 12_000_000
+
+    @property
+    def bytes(self) -> int:
+        """Of a user vector."""
+        return self.elements * (1 if self.payload is Payload.VECTOR else 4)
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers that take a user vector in."""
+        return self.lanes if self.payload is Payload.VECTOR else 0
+
+
 class EngineConfig(Identified, frozen=True, kw_only=True):
     """Everything the gateware of one engine depends on; weights and table contents are not in it.
 
@@ -207,6 +250,10 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     hidden: tuple[Layer, ...]
     output: Layer
     arrays: tuple[Array, ...]
+    bottom: int = 0
+    """Hidden layers that are the bottom MLP: the first reads the dense elements. The layer behind them reads the
+    features, then their outputs. 0: dense elements are part of the vector."""
+    user: UserPart | None = None
     sigmoid: bool = True
     engine_mhz: int = 120
     memory_mhz: int = 450
@@ -223,9 +270,26 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
         check(self)
 
     @property
+    def feature_elements(self) -> int:
+        """Elements of all features."""
+        return sum(feature.dim for feature in self.features)
+
+    @property
     def vector_elements(self) -> int:
         """Elements of the concatenated vector."""
-        return sum(feature.dim for feature in self.features) + self.dense
+        return self.feature_elements + self.dense
+
+    @property
+    def header_words(self) -> int:
+        """Words of an item packet before its lookups: the tag and, if there are users, which query it is of."""
+        return 1 if self.user is None else 2
+
+    @property
+    def spread(self) -> int:
+        """n if every feature lies over all of 2^n channels, row i in channel i mod 2^n; otherwise 0."""
+        from microduet_hw.part_rules import spread
+
+        return spread(self)
 
     @property
     def lookups(self) -> int:

@@ -1,6 +1,6 @@
 """What makes an `EngineConfig` legal, as one list of rules."""
 
-from microduet_hw.config import MAX_ARRAYS, EngineConfig
+from microduet_hw.config import MAX_ARRAYS, EngineConfig, Payload, UserPart
 from microduet_hw.part_rules import check_parts, require
 
 
@@ -10,11 +10,15 @@ def check(config: EngineConfig) -> None:
     _check_arrays(config)
     _check_vector(config)
     check_parts(config)
+    if config.user:
+        _check_user(config, config.user)
 
 
 def _check_layers(config: EngineConfig) -> None:
-    width = config.vector_elements
+    width = config.dense if config.bottom else config.vector_elements
     for number, layer in enumerate(config.layers):
+        if config.bottom and number == config.bottom:
+            width += config.feature_elements
         require(
             min(layer.inputs, layer.outputs) >= 1,
             f"layer {number} must have at least one input and output, not {layer.inputs} and {layer.outputs}",
@@ -39,11 +43,45 @@ def _check_arrays(config: EngineConfig) -> None:
             f"array {number} drains {array.drain} outputs per cycle, its consumers take {sorted(consumers)}",
         )
 
+    require(
+        0 <= config.bottom < max(1, len(config.hidden)),
+        f"a bottom MLP has fewer layers than the {len(config.hidden)} hidden ones, not {config.bottom}",
+    )
+    if config.bottom:
+        require(config.dense > 0, "a bottom MLP needs dense elements, not 0")
+        require(
+            len(config.arrays[0].layers) > config.bottom,
+            f"the first array must hold the {config.bottom} bottom layers and the one behind them",
+        )
+
+
+def _check_user(config: EngineConfig, user: UserPart) -> None:
+    require(not config.bottom, "an engine with users has no bottom MLP: dense inputs are the user's")
+    require(0 <= user.layer <= len(config.hidden), f"the user's part is of layer 0 to {len(config.hidden)}, not "
+            f"{user.layer}")  # fmt: skip
+    first = user.layer == len(config.hidden) or any(array.layers[0] == user.layer for array in config.arrays)
+    require(first, f"layer {user.layer}, where users come in, must be the first of its array")
+    for name, low, high in (
+        ("elements", 1, 1 << 14),
+        ("lanes", 1, 64),
+        ("slots", 1, 64),
+        ("waiting", 2, 1 << 16),
+        ("top_k", 1, 64),
+        ("watchdog", 2, 1 << 31),
+    ):
+        require(low <= getattr(user, name) <= high, f"user {name} must be {low} to {high}, not {getattr(user, name)}")
+    require(not user.waiting & (user.waiting - 1), f"user waiting must be a power of two, not {user.waiting}")
+    outputs = config.layers[user.layer].outputs
+    require(
+        user.payload is Payload.VECTOR or user.elements == outputs,
+        f"sums of layer {user.layer} are {outputs}, not {user.elements}",
+    )
+
 
 def _check_vector(config: EngineConfig) -> None:
     require(config.dense >= 0, f"dense must be at least 0, not {config.dense}")
     pieces = [(feature.position, feature.dim) for feature in config.features]
-    if config.dense:
+    if config.dense and not config.bottom:
         pieces.append((config.dense_position, config.dense))
     end = 0
     for position, width in sorted(pieces):

@@ -35,7 +35,11 @@ class Target(enum.IntEnum):
     SIGMOID = 4
     ONCHIP = 5
     MODEL = 6
-    """An edge unit's constants of a model version."""
+    """Constants of a model version: an edge unit's, or an engine's for its users."""
+    USER_WEIGHTS = 7
+    """The user's columns of a layer."""
+    USER_BIAS = 8
+    """What its sums begin with."""
 
 
 class Loader(wiring.Component):

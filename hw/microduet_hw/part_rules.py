@@ -57,6 +57,18 @@ def partners(config: EngineConfig) -> tuple[tuple[int, ...], ...]:
     return tuple(sorted(tuple(sources) for sources in members.values()))
 
 
+def spread(config: EngineConfig) -> int:
+    """n if every feature lies over all of 2^n memory channels, row i in channel i mod 2^n; otherwise 0."""
+    bits = (len(config.sources) - 1).bit_length()
+    whole = len(config.channels) == len(config.sources) == 1 << bits
+    even = all(
+        [(part.feature, part.row_first, part.row_step_log2, part.columns, part.lookups) for part in in_order(source)]
+        == [(number, place, bits, feature.dim, None) for number, feature in enumerate(config.features)]
+        for place, source in enumerate(config.sources)
+    )
+    return bits if whole and even else 0
+
+
 def in_order(source: Source) -> list[Part]:
     """The source's parts in the order in which it serves them: by feature, that is as indices come."""
     return sorted(source.parts, key=lambda part: part.feature)

@@ -5,8 +5,11 @@ import enum
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 
-HEADER = data.StructLayout({"tag": unsigned(32), "status": unsigned(8)})
-"""What goes with a vector round the arithmetic: the item's tag and its status flags."""
+QUERY = data.StructLayout({"number": unsigned(16), "slot": unsigned(6), "scores": 1, "last": 1})
+"""Which query an item is of: its number, in which slot; whether the item's own result is wanted too; its last item."""
+
+HEADER = data.StructLayout({"tag": unsigned(32), "status": unsigned(8), "query": QUERY})
+"""What goes with a vector round the arithmetic: the item's tag, its status flags, its query (0 without users)."""
 
 
 class Status(enum.IntFlag):
@@ -23,3 +26,19 @@ class Status(enum.IntFlag):
     """TLAST came before the last beat of the item."""
     LONG_PACKET = 16
     """TLAST did not come with the last beat of the item; what followed was dropped."""
+
+
+class UserStatus(enum.IntFlag):
+    """Why a query has no answer; its items pass all the same, and no other query is touched."""
+
+    OK = 0
+    STALE_VERSION = 1
+    """The user vector is of another model version, scale or zero point than the engine's."""
+    WRONG_LENGTH = 2
+    """It has not as many bytes as the engine takes."""
+    CHECKSUM = 4
+    """Its bytes are not those that were sent."""
+    TIMEOUT = 8
+    """It did not come before the watchdog's limit."""
+    ABANDONED = 16
+    """The host gave the query up."""
