@@ -310,7 +310,8 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     def counters(self) -> tuple[str, ...]:
         """Events that the engine counts while a run is on."""
         per_array = [f"array_{k}_{event}" for k in range(len(self.arrays)) for event in ("busy", "starved", "blocked")]
-        return ("cycles", "vectors", "results", "result_stalls", *per_array)
+        users = ("users", "users_dropped", "answers", "waiting", "waiting_full") if self.user else ()
+        return ("cycles", "vectors", "results", "result_stalls", *per_array, *users)
 
     @property
     def partners(self) -> tuple[tuple[int, ...], ...]:

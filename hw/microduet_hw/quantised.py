@@ -38,3 +38,27 @@ class QuantisedModel:
 
     layers: tuple[QuantisedLayer, ...]
     logit_fraction: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserWeights:
+    """What an engine knows of users: ``bias + ((weights @ q) << shift)`` is the user's part of a layer's sums.
+
+    With `Payload.SUMS` it is ``bias + (sums << shift)``. Either way modulo 2^`accumulator_width`, in place of the
+    layer's own bias, which counts for nothing.
+
+    Members
+    -------
+    weights : int64 (outputs, elements of a user vector), 16 bits signed; (outputs, 0) with `Payload.SUMS`
+    bias : int64 (outputs,), at the scale of the layer's products: the layer's bias, less what the zero points of the
+        user vector and (int8) of the layer's own inputs add to its sums
+    shift : 0 to 63
+    version, scale, zero_point : of the user vectors that fit; others are refused, nothing is computed from these
+    """
+
+    weights: npt.NDArray[np.int64]
+    bias: npt.NDArray[np.int64]
+    shift: int = 0
+    version: int
+    scale: float
+    zero_point: int

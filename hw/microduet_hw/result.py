@@ -19,12 +19,23 @@ BEAT = data.StructLayout(
         "tag": unsigned(32),
         "logit": signed(32),
         "score": unsigned(16),
-        "reserved": unsigned(16),
+        "slot": unsigned(8),
+        "rank": unsigned(8),
         "status": unsigned(8),
-        "reserved_2": unsigned(24),
+        "user_status": unsigned(8),
+        "count": unsigned(8),
+        "reserved": unsigned(8),
     }
 )
-"""One beat of `m_axis_results`, lowest field first."""
+"""One beat of `m_axis_results`, lowest field first.
+
+Without users `slot`, `rank`, `user_status` and `count` are 0. With them a beat is of the answer to the query in `slot`:
+its item in place `rank` of `count`; `status` are the flags of all of the query's items. If `count` is 0, the answer is
+one beat without an item. `rank` `OWN_RESULT` is an item's own result, with its own flags.
+"""
+
+OWN_RESULT = 255
+"""`rank` of a beat that is an item's own result; its `count` is 0."""
 
 
 class ResultStage(wiring.Component):
