@@ -85,17 +85,28 @@ class MdStalls(ctypes.Structure):
     )
 
 
-class MdRun(ctypes.Structure):
-    """One batch: what goes in, and places for what comes out."""
+class MdPackets(ctypes.Structure):
+    """Packets for one stream, and places for the times at which they are taken."""
 
     _fields_ = (
         ("packets", POINTER),
         ("beats", POINTER),
         ("arrivals", POINTER),
-        ("items", U64),
+        ("count", U64),
         ("stride_beats", U32),
         ("mode", U32),
-        *((name, POINTER) for name in ("tag", "logit", "score", "status", "accepted_ps", "vector_ps", "finished_ps")),
+        ("accepted_ps", POINTER),
+    )
+
+
+class MdRun(ctypes.Structure):
+    """One batch: what goes in, and places for what comes out."""
+
+    _fields_ = (
+        ("items", MdPackets),
+        ("users", MdPackets),
+        ("results", U64),
+        *((name, POINTER) for name in ("tag", "logit", "score", "status", "vector_ps", "finished_ps")),
         ("answers", POINTER),
         ("answer_beats", POINTER),
         ("answer_capacity", U64),

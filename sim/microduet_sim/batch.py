@@ -1,19 +1,85 @@
 """What a batch is given and what comes out of it, as plain arrays."""
 
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from microduet_sim.abi import MdRun
+from microduet_sim.abi import MdPackets, MdRun, address
 
 BEAT_WORDS = 16
 """32-bit words of a beat of an item packet or a load."""
 
 Words = npt.NDArray[np.uint32]
 Times = npt.NDArray[np.uint64]
+
+
+Mode = Literal["saturated", "idle"]
+
+
+class _Mode(enum.IntEnum):
+    SATURATED = 0
+    IDLE = 1
+    ARRIVALS = 2
+
+
+class Sent:
+    """Packets for one stream, as the runtime takes them.
+
+    Parameters
+    ----------
+    packets : uint32 (n, beats x 16)
+    mode : "saturated": as fast as they are taken; "idle": each when the previous result is out; or the earliest engine
+        cycle of each, counted from the start of the batch, ascending
+    beats : of each packet, if not all of them
+
+    Members
+    -------
+    accepted_ps : uint64 (n,), filled by the batch: when the first beat of each was taken
+    gap : engine cycles, the longest between two arrivals
+
+    Raises
+    ------
+    ValueError
+        If an array has the wrong type or shape.
+    """
+
+    def __init__(
+        self,
+        packets: Words,
+        *,
+        mode: Mode | npt.ArrayLike = "saturated",
+        beats: npt.ArrayLike | None = None,
+        name: str = "packets",
+    ) -> None:
+        self._words, count = checked_words(packets, name), len(packets)
+        self._arrivals = None if isinstance(mode, str) else checked_times(mode, "mode", count)
+        self._mode = _Mode.ARRIVALS if self._arrivals is not None else _Mode[str(mode).upper()]
+        self._beats = None
+        if beats is not None:
+            self._beats = np.ascontiguousarray(checked_times(beats, "beats", count), np.uint32)
+        self.accepted_ps = np.zeros(count, np.uint64)
+        self.gap = 0
+        if self._arrivals is not None and count:
+            self.gap = int(np.diff(self._arrivals, prepend=np.uint64(0)).max())
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def arguments(self) -> MdPackets:
+        """For the runtime; refers to this object's arrays."""
+        return MdPackets(
+            packets=address(self._words),
+            beats=address(self._beats),
+            arrivals=address(self._arrivals),
+            count=len(self),
+            stride_beats=self._words.shape[1] // BEAT_WORDS,
+            mode=self._mode,
+            accepted_ps=address(self.accepted_ps),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,18 +175,18 @@ def checked_times(values: npt.ArrayLike, name: str, items: int) -> Times:
     return array
 
 
-def empty_results(items: int, hashes: int) -> tuple[Callable[[MdRun], Results], dict[str, npt.NDArray[np.generic]]]:
+def empty_results(sent: Sent, hashes: int) -> tuple[Callable[[MdRun], Results], dict[str, npt.NDArray[np.generic]]]:
     """Arrays for the runtime to fill, and what makes them results afterwards."""
+    items = len(sent)
     tag, logit = np.zeros(items, np.uint32), np.zeros(items, np.int32)
     score, status = np.zeros(items, np.uint16), np.zeros(items, np.uint8)
-    accepted, vector, finished = (np.zeros(items, np.uint64) for _ in range(3))
+    vector, finished = np.zeros(items, np.uint64), np.zeros(items, np.uint64)
     edges = np.zeros(hashes, np.uint64)
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "tag": tag,
         "logit": logit,
         "score": score,
         "status": status,
-        "accepted_ps": accepted,
         "vector_ps": vector,
         "finished_ps": finished,
     }
@@ -133,7 +199,7 @@ def empty_results(items: int, hashes: int) -> tuple[Callable[[MdRun], Results], 
             logit=logit,
             score=score,
             status=status,
-            accepted_ps=accepted,
+            accepted_ps=sent.accepted_ps,
             vector_ps=vector,
             finished_ps=finished,
             engine_cycles=run.engine_cycles,

@@ -238,7 +238,9 @@ class _Plan:
         engine = isinstance(self.config, EngineConfig)
         arrays, floors = _array_lists(self.config) if isinstance(self.config, EngineConfig) else ([], [])
         lists = {"CHANNELS": channels, "ARRAYS": arrays, "FLOORS": floors}
-        numbers = {"MEMORY_CLOCK": int(engine), "RESULT_WORDS": (BEAT.size if engine else ANSWER_BITS) // 32}
+        users = isinstance(self.config, EngineConfig) and self.config.user is not None
+        words = (BEAT.size if engine else ANSWER_BITS) // 32
+        numbers = {"MEMORY_CLOCK": int(engine), "RESULT_WORDS": words, "USERS": int(users)}
         lines = [f"#define MICRODUET_{name}(VISIT) {' '.join(values)}\n" for name, values in lists.items()]
         lines += [f"#define MICRODUET_{name} {value}\n" for name, value in numbers.items()]
         return "#pragma once\n" + "".join(lines)

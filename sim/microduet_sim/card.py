@@ -1,12 +1,11 @@
 """A simulated unit, engine or edge: load it, write its registers and its memory, make it wait and fail."""
 
 import ctypes
-import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar, get_args
+from typing import Generic, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from microduet_sim.abi import (
     MdCounters,
     MdFault,
     MdOpen,
+    MdPackets,
     MdPart,
     MdRun,
     MdStalls,
@@ -28,7 +28,7 @@ from microduet_sim.abi import (
     address,
     load_library,
 )
-from microduet_sim.batch import BEAT_WORDS, Counters, Fault, Stalls, Words, checked_times, checked_words
+from microduet_sim.batch import Counters, Fault, Sent, Stalls, Words, checked_words
 from microduet_sim.build import Library
 from microduet_sim.dram import Memory
 from microduet_sim.dram.channels import dram_arguments
@@ -45,17 +45,9 @@ PATIENCE = 200_000
 Progress = Callable[[int, int], None]
 """``progress(finished, engine_cycles)``, at most ten times a second."""
 
-Mode = Literal["saturated", "idle"]
-
 
 class SimulationError(SimulatorError):
     """A simulated unit stopped answering, broke a rule of a bus, or is closed. One line."""
-
-
-class _Mode(enum.IntEnum):
-    SATURATED = 0
-    IDLE = 1
-    ARRIVALS = 2
 
 
 Config = TypeVar("Config", EngineConfig, EdgeConfig)
@@ -201,29 +193,23 @@ class Card(Generic[Config]):
 
     def _send(
         self,
-        packets: Words,
+        items: Sent,
         *,
         arrays: Mapping[str, npt.NDArray[np.generic]],
-        mode: Mode | npt.ArrayLike,
-        beats: npt.ArrayLike | None,
+        users: Sent | None = None,
+        results: int | None = None,
         patience: int,
         progress: Progress | None,
         bare: bool = False,
         **options: int,
     ) -> MdRun:
-        """Send packets and fill `arrays` with what comes back; arguments as those of `Simulator.run`."""
-        handle, items = self._open(), len(packets)
-        arrivals = None if isinstance(mode, str) else checked_times(mode, "mode", items)
-        lengths = None if beats is None else np.ascontiguousarray(checked_times(beats, "beats", items), np.uint32)
-        gaps = 0 if arrivals is None or not items else int(np.diff(arrivals, prepend=np.uint64(0)).max())
+        """Send packets and fill `arrays` with what comes back, a result per item if `results` does not say more."""
+        handle = self._open()
         arguments = MdRun(
-            packets=address(packets),
-            beats=address(lengths),
-            arrivals=address(arrivals),
-            items=items,
-            stride_beats=packets.shape[1] // BEAT_WORDS,
-            mode=_Mode.ARRIVALS if arrivals is not None else _Mode[str(mode).upper()],
-            patience=patience + gaps,
+            items=items.arguments(),
+            users=MdPackets() if users is None else users.arguments(),
+            results=len(items) if results is None else results,
+            patience=patience + items.gap + (users.gap if users else 0),
             **options,
             **{name: address(array) for name, array in arrays.items()},
         )

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.message import ANSWER_BITS
-from microduet_sim.batch import Times, Words, checked_words
-from microduet_sim.card import PATIENCE, Card, Mode, Progress
+from microduet_sim.batch import Mode, Sent, Times, Words
+from microduet_sim.card import PATIENCE, Card, Progress
 
 ANSWER_WORDS = ANSWER_BITS // 32
 """32-bit words of a beat of an answer."""
@@ -65,15 +65,13 @@ class MessageSimulator(Card[EdgeConfig]):
         SimulationError
             As `Simulator.run`, and if there are more answers than `capacity`. The simulator is then closed.
         """
-        messages = checked_words(messages, "messages")
+        sent = Sent(messages, mode=mode, beats=beats, name="messages")
         count = len(messages)
         answers, lengths = np.zeros((capacity, ANSWER_WORDS), np.uint32), np.zeros(count, np.uint32)
-        times = {name: np.zeros(count, np.uint64) for name in ("accepted_ps", "vector_ps", "finished_ps")}
+        times = {name: np.zeros(count, np.uint64) for name in ("vector_ps", "finished_ps")}
         run = self._send(
-            messages,
+            sent,
             arrays={"answers": answers, "answer_beats": lengths, **times},
-            mode=mode,
-            beats=beats,
             patience=patience,
             progress=progress,
             answer_capacity=capacity,
@@ -81,7 +79,7 @@ class MessageSimulator(Card[EdgeConfig]):
         return Answers(
             beats=answers[: run.answer_count],
             first=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-            accepted_ps=times["accepted_ps"],
+            accepted_ps=sent.accepted_ps,
             acted_ps=times["vector_ps"],
             finished_ps=times["finished_ps"],
             cycles=run.engine_cycles,

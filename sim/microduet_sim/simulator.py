@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from microduet_hw.config import EngineConfig
 from microduet_sim.abi import MdRun, address
-from microduet_sim.batch import BEAT_WORDS, Results, Words, checked_words, empty_results
-from microduet_sim.card import PATIENCE, Card, Mode, Progress
+from microduet_sim.batch import Mode, Results, Sent, Words, empty_results
+from microduet_sim.card import PATIENCE, Card, Progress
 from microduet_sim.record import OperandRecord, row_words, split_rows
 
 
@@ -50,13 +50,11 @@ class Simulator(Card[EngineConfig]):
         KeyboardInterrupt
             On Ctrl-C. The simulator is then closed.
         """
-        packets = checked_words(packets, "packets")
-        results, arrays = empty_results(len(packets), hashes)
+        sent = Sent(packets, mode=mode, beats=beats)
+        results, arrays = empty_results(sent, hashes)
         arguments = self._send(
-            packets,
+            sent,
             arrays=arrays,
-            mode=mode,
-            beats=beats,
             patience=patience,
             progress=progress,
             bare=bare,
@@ -66,13 +64,11 @@ class Simulator(Card[EngineConfig]):
 
     def memory_share(self, packets: Words) -> float:
         """Part of the simulation's time, 0 to 1, that the models behind the ports take in a saturated batch."""
-        handle, packets, share = self._open(), checked_words(packets, "packets"), ctypes.c_double()
-        _, arrays = empty_results(len(packets), 0)
+        handle, sent, share = self._open(), Sent(packets), ctypes.c_double()
+        _, arrays = empty_results(sent, 0)
         arguments = MdRun(
-            packets=address(packets),
-            items=len(packets),
-            stride_beats=packets.shape[1] // BEAT_WORDS,
-            mode=0,
+            items=sent.arguments(),
+            results=len(sent),
             **{name: address(array) for name, array in arrays.items()},
         )
         run, place = ctypes.byref(arguments), ctypes.byref(share)

@@ -52,17 +52,24 @@ struct MdStalls {
 
 enum MdMode : uint32_t { MD_SATURATED = 0, MD_IDLE = 1, MD_ARRIVALS = 2 };
 
-struct MdRun {
-    const uint32_t* packets;   // items x stride_beats x 16
+// Packets for one stream.
+struct MdPackets {
+    const uint32_t* packets;   // count x stride_beats x 16
     const uint32_t* beats;     // beats sent of each packet, or null for all
     const uint64_t* arrivals;  // engine cycles from the start of the batch
-    uint64_t items;
+    uint64_t count;
     uint32_t stride_beats, mode;
+    uint64_t* accepted_ps;  // when the first beat of each was taken
+};
+
+struct MdRun {
+    MdPackets items, users;  // users: of an engine that ranks for them
+    uint64_t results;        // packets that come out
     uint32_t* tag;
     int32_t* logit;
     uint16_t* score;
     uint8_t* status;
-    uint64_t *accepted_ps, *vector_ps, *finished_ps;
+    uint64_t *vector_ps, *finished_ps;  // of each item, of each result
     uint32_t* answers;       // all beats of the results as they are, or null: then they are an engine's, of one beat
     uint32_t* answer_beats;  // beats of each result
     uint64_t answer_capacity, answer_count;  // beats

@@ -17,6 +17,9 @@ class BeatSource {
 
     void set_stall(Stall stall) { stall_ = stall; }
 
+    // Whether there is a beat on the pins.
+    bool waiting() const { return *pins_.tvalid; }
+
     // Before the edge: whether the beat on the pins is taken at it.
     bool taken() const { return *pins_.tvalid && *pins_.tready; }
 

@@ -56,6 +56,11 @@ inline void bind(Vmodel& top, Pins& pins) {
     pins.probe_vector = &top.probe_vector;
     pins.interrupt = &top.__SYM__interrupt;  // Verilator keeps clear of words that C++ compilers know
     pins.items = MICRODUET_STREAM(s_axis_items);
+#if MICRODUET_USERS
+    pins.users = MICRODUET_STREAM(s_axis_users);
+#else
+    pins.users = {};
+#endif
     pins.load = MICRODUET_STREAM(s_axis_load);
     pins.results = MICRODUET_STREAM(m_axis_results);
     bind_control(top, pins);

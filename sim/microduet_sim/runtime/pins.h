@@ -53,7 +53,7 @@ struct ControlPins {
 
 struct Pins {
     uint8_t *rst, *mem_rst, *probe_vector, *interrupt;
-    StreamPins items, load, results;
+    StreamPins items, users, load, results;  // users: null without any
     ControlPins control;
     std::vector<ChannelPins> channels;
 };

@@ -25,7 +25,7 @@ class ResultCollector {
     // Before the edge: keep the result that is taken at it.
     void sample() {
         taken_ = *pins_.tvalid && *pins_.tready;
-        if (!taken_ || finished_ == run_->items) return;
+        if (!taken_ || finished_ == run_->results) return;
         last_ = *pins_.tlast;
         const uint32_t* beat = pins_.tdata;
         if (run_->answers) return keep(beat);
@@ -37,14 +37,14 @@ class ResultCollector {
 
     // After the edge; whether a pin has changed.
     bool drive(uint64_t ps) {
-        if (taken_ && last_ && finished_ < run_->items) run_->finished_ps[finished_++] = ps;
+        if (taken_ && last_ && finished_ < run_->results) run_->finished_ps[finished_++] = ps;
         const bool ready = !stall_();
         return std::exchange(*pins_.tready, ready) != ready;
     }
 
     // After a memory-side edge.
     void watch_vectors(uint64_t ps) {
-        if (*probe_ && vectors_ < run_->items) run_->vector_ps[vectors_++] = ps;
+        if (*probe_ && vectors_ < run_->items.count) run_->vector_ps[vectors_++] = ps;
     }
 
   private:

@@ -29,6 +29,7 @@ Simulation::Simulation(const MdOpen& open)
       tables_(open.tables, open.tables + open.table_count),
       contents_(open.channels, ChannelContents(open.width, tables_.data())),
       items_(model_->pins.items),
+      users_(model_->pins.users),
       load_(model_->pins.load),
       results_(model_->pins.results, model_->pins.probe_vector),
       control_(model_->pins.control) {
@@ -60,6 +61,7 @@ void Simulation::step() {
     const Edge edge = clocks_.advance();
     if (edge.engine) {
         if (run_) results_.sample();
+        if (has_users()) users_.sample();
         load_.sample();
         control_.sample();
     }
@@ -78,6 +80,10 @@ void Simulation::drive(Edge edge) {
     const uint64_t ps = clocks_.picoseconds();
     if (edge.engine) {
         if (run_) changed_.engine |= results_.drive(ps);
+        if (has_users()) {
+            users_.drive(ps, clocks_.engine_cycles - batch_cycle_, results_.finished());
+            changed_.engine |= users_.changed();
+        }
         load_.drive();
         changed_.engine |= load_.changed() || control_.busy();
         control_.drive();
@@ -101,7 +107,7 @@ bool Simulation::advance(Done done, Progress progress, Patience patience) {
         if (run_ && run_->hashes && run_->hash_count < run_->hash_capacity)
             run_->hashes[run_->hash_count++] = hash_outputs();
         if (steps % STEPS_PER_CHECK) continue;
-        if (patience.lost(results_.finished() + items_.accepted() + load_.taken(), clocks_.engine_cycles))
+        if (patience.lost(results_.finished() + items_.accepted() + users_.accepted() + load_.taken(), clocks_.engine_cycles))
             throw std::runtime_error("nothing moved for " + std::to_string(patience.cycles()) + " engine cycles: " +
                                      std::to_string(items_.accepted()) + " items accepted, " +
                                      std::to_string(results_.finished()) + " results out");
@@ -126,7 +132,8 @@ void Simulation::begin(MdRun& run) {
     run.hash_count = 0;
     batch_cycle_ = clocks_.engine_cycles;
     batch_memory_cycle_ = clocks_.memory_cycles;
-    items_.begin(run);
+    items_.begin(run.items);
+    users_.begin(run.users);
     results_.begin(run);
 }
 
@@ -136,13 +143,18 @@ void Simulation::end(MdRun& run) const {
     run.memory_cycles = clocks_.memory_cycles - batch_memory_cycle_;
 }
 
+// A user packet that no result waits for is sent all the same.
+bool Simulation::done(const MdRun& run) const {
+    return results_.finished() == run.results && (!has_users() || users_.done());
+}
+
 bool Simulation::run(MdRun& run, MdProgress progress) {
     begin(run);
     const auto start = SteadyClock::now();
     const auto report = [&] {
         return progress ? progress(results_.finished(), clocks_.engine_cycles - batch_cycle_) : 0;
     };
-    const bool ended = advance([&] { return results_.finished() == run.items; }, report, Patience(run.patience));
+    const bool ended = advance([&] { return done(run); }, report, Patience(run.patience));
     run.seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
     end(run);
     run_ = nullptr;
@@ -152,7 +164,7 @@ bool Simulation::run(MdRun& run, MdProgress progress) {
 void Simulation::run_bare(MdRun& run) {
     begin(run);
     const auto start = SteadyClock::now();
-    while (results_.finished() != run.items) step();
+    while (!done(run)) step();
     run.seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
     end(run);
     run_ = nullptr;
@@ -201,6 +213,7 @@ uint32_t Simulation::access(bool write, uint32_t address, uint32_t value) {
 void Simulation::set_stalls(const MdStalls& stalls) {
     Random seeds(stalls.seed);
     items_.set_stall(Stall(stalls.items, seeds.next()));
+    users_.set_stall(Stall(stalls.items, ~stalls.seed));
     load_.set_stall(Stall(stalls.load, seeds.next()));
     results_.set_stall(Stall(stalls.results, seeds.next()));
     control_.set_stall(Stall(stalls.control, seeds.next()));

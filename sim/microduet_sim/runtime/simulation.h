@@ -9,9 +9,9 @@
 #include "channel_port.h"
 #include "clocks.h"
 #include "control_master.h"
-#include "item_feeder.h"
 #include "load_feeder.h"
 #include "model.h"
+#include "packet_feeder.h"
 #include "patience.h"
 #include "result_collector.h"
 #include "tables.h"
@@ -49,6 +49,8 @@ class Simulation {
     void drive(Edge edge);
     void begin(MdRun& run);
     void end(MdRun& run) const;
+    bool done(const MdRun& run) const;
+    bool has_users() const { return run_ && model_->pins.users.tvalid; }
     uint64_t hash_outputs() const;
     void wave();
 
@@ -64,7 +66,7 @@ class Simulation {
     std::vector<std::unique_ptr<MemoryChannel>> memories_;
     std::vector<ChannelPort> ports_;
     std::vector<char> active_;
-    ItemFeeder items_;
+    PacketFeeder items_, users_;
     LoadFeeder load_;
     ResultCollector results_;
     ControlMaster control_;

@@ -1,0 +1,89 @@
+"""A simulated engine that ranks for users: candidates and user vectors in, ranked answers out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from microduet_hw.result import BEAT
+from microduet_sim.batch import Sent, Times, Words
+from microduet_sim.card import PATIENCE, Progress
+from microduet_sim.simulator import Simulator
+
+RESULT_WORDS = BEAT.size // 32
+"""32-bit words of a beat of a result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """What came out, in the order in which it came: items' own results, and answers of queries.
+
+    Members
+    -------
+    beats : uint32 (total beats, 4)
+    first : int64 (results + 1,): result k is ``beats[first[k] : first[k + 1]]``
+    accepted_ps, vector_ps : uint64 (items,): first beat of the item's packet taken; vectors complete, in order
+    users_ps : uint64 (user packets,): first beat taken
+    finished_ps : uint64 (results,): last beat taken
+    engine_cycles, memory_cycles : of the batch
+    seconds : of real time, inside the C++ loop
+    """
+
+    beats: Words
+    first: npt.NDArray[np.int64]
+    accepted_ps: Times
+    vector_ps: Times
+    users_ps: Times
+    finished_ps: Times
+    engine_cycles: int
+    memory_cycles: int
+    seconds: float
+
+
+class QuerySimulator(Simulator):
+    """One simulated engine that ranks for users; parameters as `Card`."""
+
+    def rank(
+        self,
+        items: Sent,
+        users: Sent,
+        *,
+        results: int,
+        capacity: int,
+        patience: int = PATIENCE,
+        progress: Progress | None = None,
+    ) -> Ranked:
+        """Send candidates and user packets until `results` packets are out and all user packets are sent.
+
+        Parameters
+        ----------
+        results : one per query, and one per item whose own result is wanted
+        capacity : beats of all results together, at most
+
+        Raises
+        ------
+        SimulationError
+            As `Simulator.run`, and if there are more beats than `capacity`. The simulator is then closed.
+        """
+        beats, lengths = np.zeros((capacity, RESULT_WORDS), np.uint32), np.zeros(results, np.uint32)
+        vectors, finished = np.zeros(len(items), np.uint64), np.zeros(results, np.uint64)
+        run = self._send(
+            items,
+            users=users,
+            results=results,
+            arrays={"answers": beats, "answer_beats": lengths, "vector_ps": vectors, "finished_ps": finished},
+            patience=patience,
+            progress=progress,
+            answer_capacity=capacity,
+        )
+        return Ranked(
+            beats=beats[: run.answer_count],
+            first=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+            accepted_ps=items.accepted_ps,
+            vector_ps=vectors,
+            users_ps=users.accepted_ps,
+            finished_ps=finished,
+            engine_cycles=run.engine_cycles,
+            memory_cycles=run.memory_cycles,
+            seconds=run.seconds,
+        )
