@@ -61,7 +61,7 @@ def bench_lookup(
     dim: tuple[int, ...] = (),
     precision: str | None = None,
     profile: Profile = "default",
-    plan: Literal["best", "rule", "paper-built", "paper-hbm", "paper-literal"] | None = None,
+    plan: Literal["best", "rule", "paper-built", "paper-hbm", "paper-literal", "spread"] | None = None,
     refresh: RefreshMode = "aligned",
     traffic: tuple[str, ...] = (),
     items: int = 1000,

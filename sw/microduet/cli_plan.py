@@ -11,7 +11,7 @@ def plan(
     /,
     *,
     board: str = "u280",
-    mode: Literal["best", "paper-built", "paper-hbm", "paper-literal", "rule"] = "best",
+    mode: Literal["best", "paper-built", "paper-hbm", "paper-literal", "rule", "spread"] = "best",
     precision: str | None = None,
     out: Path | None = None,
     check: Path | None = None,
@@ -33,7 +33,7 @@ def plan(
     mode
         best: the fastest slowest channel, then the fewest bytes; paper-built: what MicroRec's authors built;
         paper-hbm: the same without products; paper-literal: the paper's rules and Algorithm 1; rule: the compiler's
-        fixed rule
+        fixed rule; spread: every table over all HBM channels by rows
     precision
         fixed16 (if not given), fixed32 or int8
     out

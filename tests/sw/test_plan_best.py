@@ -150,6 +150,8 @@ def test_every_row_is_reached_once_within_each_channels_size(mode, tables, times
         made = make(model, precision=precision, board=card, mode=mode, seconds=1)
     except PlacementError:
         sizes = [table_bytes(feature, precision) for feature in model.features]
+        if mode == "spread" and min(feature.rows for feature in model.features) < 32:
+            return  # a row for each channel
         assert max(sizes) > 0.5 * card.largest_channel.size or sum(sizes) > 0.3 * sum(c.size for c in card.channels)
         return
     check(made.plan, model, card)

@@ -8,12 +8,12 @@ from microduet import placement
 from microduet.boards import Board
 from microduet.errors import InputError
 from microduet.placement import Plan
-from microduet.planner import built, literal
+from microduet.planner import built, literal, spread
 from microduet.planner.check import check
 from microduet.shape import ModelShape
 from microduet_hw.config import Precision
 
-MODES = ("best", "paper-built", "paper-hbm", "paper-literal", "rule")
+MODES = ("best", "paper-built", "paper-hbm", "paper-literal", "rule", "spread")
 SECONDS = 25.0
 """Time after which mode `best` takes the best plan so far."""
 Progress = Callable[[str, int, int], None]
@@ -69,6 +69,7 @@ def make(
         built.WITHOUT_PRODUCTS: built.plan_without_products,
         literal.MODE: literal.plan,
         "rule": placement.place,
+        spread.MODE: spread.spread_plan,
     }
     plan = rules[mode](shape, precision=precision, board=board)
     check(plan, shape, board)
