@@ -121,7 +121,7 @@ class MdRun(ctypes.Structure):
 class MdCounters(ctypes.Structure):
     """Totals since the simulation was opened."""
 
-    _fields_ = (("engine_cycles", U64), ("memory_cycles", U64), ("reads", POINTER))
+    _fields_ = (("engine_cycles", U64), ("memory_cycles", U64), ("reads", POINTER), ("commands", POINTER))
 
 
 _HANDLE = POINTER

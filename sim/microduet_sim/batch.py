@@ -152,11 +152,12 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """Since the simulator was opened: cycles of both clocks, and reads by source number."""
+    """Since the simulator was opened: cycles; by source number, reads and DRAM commands by JEDEC's names."""
 
     engine_cycles: int
     memory_cycles: int
     reads: Mapping[int, int]
+    commands: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
 
 def checked_words(array: Words, name: str) -> Words:

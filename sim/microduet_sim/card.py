@@ -32,7 +32,7 @@ from microduet_sim.batch import Counters, Fault, Sent, Stalls, Words, checked_wo
 from microduet_sim.build import Library
 from microduet_sim.dram import Memory
 from microduet_sim.dram.channels import dram_arguments
-from microduet_sim.dram.parameters import DramParameters
+from microduet_sim.dram.parameters import COMMANDS, DramParameters
 from microduet_sim.errors import SimulatorError
 from microduet_sim.tables import TableImage, check_images, part_arguments, table_argument
 
@@ -223,12 +223,17 @@ class Card(Generic[Config]):
     def counters(self) -> Counters:
         """Cycles and reads so far."""
         reads = np.zeros(len(self._config.channels), np.uint64)
-        arguments = MdCounters(reads=address(reads))
+        commands = np.zeros((len(reads), len(COMMANDS)), np.uint64)
+        arguments = MdCounters(reads=address(reads), commands=address(commands))
         self._library.md_counters(self._open(), ctypes.byref(arguments))
         return Counters(
             engine_cycles=arguments.engine_cycles,
             memory_cycles=arguments.memory_cycles,
             reads=dict(zip(self._config.channels, map(int, reads), strict=True)),
+            commands={
+                channel: dict(zip(COMMANDS, counts, strict=True))
+                for channel, counts in zip(self._config.channels, commands.tolist(), strict=True)
+            },
         )
 
     def _open(self) -> ctypes.c_void_p:

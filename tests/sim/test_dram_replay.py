@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microduet_sim.dram.parameters import DramParameters, built_in
-from microduet_sim.dram.replay import COMMANDS, Trace, replay
+from microduet_sim.dram.parameters import COMMANDS, DramParameters, built_in
+from microduet_sim.dram.replay import Trace, replay
 from tests.support.dram_rules import broken_rules
 
 HBM, DDR = built_in("hbm2-u280"), built_in("ddr4-2400")

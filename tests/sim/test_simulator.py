@@ -38,6 +38,7 @@ def test_results_come_in_order_with_their_times(simulator: Simulator) -> None:
     assert (results.accepted_ps < results.vector_ps).all()
     assert (results.vector_ps < results.finished_ps).all()
     assert simulator.counters().reads == {0: len(INDICES)}
+    assert simulator.counters().commands[0]["RD"] == len(INDICES)
 
 
 def waits_ns(simulator: Simulator, indices: list[int]) -> list[float]:

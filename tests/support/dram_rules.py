@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from microduet_sim.dram.parameters import DramParameters
-from microduet_sim.dram.replay import COMMANDS
+from microduet_sim.dram.parameters import COMMANDS, DramParameters
 
 
 @dataclass

@@ -14,6 +14,8 @@ from microduet_sim.errors import SimulatorError
 
 BUILT_IN = ("hbm2-u280", "ddr4-2400", "lpddr4x-4266")
 """Names of the sets that come with the package."""
+COMMANDS = ("ACT", "RD", "WR", "PRE", "PREA", "AP", "REFAB", "REFSB")
+"""Commands to the chips, in the order of the runtime's numbers."""
 MAX_BANKS = 64
 SWITCHES = 7
 """Switches between the farthest port and channel of a U280."""

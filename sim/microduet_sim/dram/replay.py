@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from microduet_sim.abi import MESSAGE_BYTES, STOPPED, address
 from microduet_sim.dram.abi import MdReplay, ReplayProgress, dram_argument, dram_model
-from microduet_sim.dram.parameters import DramParameters
+from microduet_sim.dram.parameters import COMMANDS, DramParameters
 from microduet_sim.errors import SimulatorError
 
 HEADER = ("order", "address_hex", "bytes")
@@ -20,7 +20,6 @@ OUT_HEADER = ("order", "arrival", "completion", "latency")
 COMMANDS_HEADER = ("cycle", "command", "bank", "row")
 WARM_UP = 64
 """Transactions left out of the statistics of latency: the banks are closed at the start."""
-COMMANDS = ("ACT", "RD", "WR", "PRE", "PREA", "AP", "REFAB", "REFSB")
 MAX_TRANSACTION = 1 << 20
 
 Progress = Callable[[int, int], None]

@@ -82,7 +82,8 @@ struct MdRun {
 
 struct MdCounters {
     uint64_t engine_cycles, memory_cycles;
-    uint64_t* reads;  // per channel
+    uint64_t* reads;     // per channel
+    uint64_t* commands;  // per channel and kind of DRAM command
 };
 
 // Called at most ten times a second with the items finished and the engine cycles of the batch; not 0 stops the batch.

@@ -46,6 +46,9 @@ class MemoryChannel {
     // `offer` returns null for all cycles before this one, unless something is accepted or taken.
     virtual uint64_t wake() const = 0;
 
+    // Commands to the chips so far, by kind; nothing is written by a memory that has none.
+    virtual void count_commands(uint64_t* /* commands */) const {}
+
     // Answer reads of different IDs in any order, if the memory does not do so by itself.
     virtual void set_reorder(bool, uint64_t /* seed */) {}
 };

@@ -233,7 +233,10 @@ void Simulation::set_faults(const MdFault* faults, uint64_t seed) {
 void Simulation::counters(MdCounters& counters) const {
     counters.engine_cycles = clocks_.engine_cycles;
     counters.memory_cycles = clocks_.memory_cycles;
-    for (size_t k = 0; k < ports_.size(); ++k) counters.reads[k] = ports_[k].reads;
+    for (size_t k = 0; k < ports_.size(); ++k) {
+        counters.reads[k] = ports_[k].reads;
+        memories_[k]->count_commands(counters.commands + k * dram::COMMAND_KINDS);
+    }
 }
 
 void Simulation::open_wave(const char* path, uint64_t first_cycle, uint64_t end_cycle) {

@@ -22,6 +22,8 @@ enum class CommandKind : uint8_t {
     REFRESH_BANK
 };
 
+constexpr size_t COMMAND_KINDS = 8;
+
 inline const char* name(CommandKind kind) {
     static constexpr const char* NAMES[] = {"ACT", "RD", "WR", "PRE", "PREA", "AP", "REFAB", "REFSB"};
     return NAMES[static_cast<int>(kind)];

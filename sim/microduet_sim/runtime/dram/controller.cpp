@@ -134,6 +134,7 @@ void Controller::issue_row() {
 void Controller::emit(CommandKind kind, uint64_t cycle, uint32_t bank, uint32_t row) {
     const Command command{kind, cycle, bank, row};
     checker_.see(command);
+    ++commands_[static_cast<size_t>(kind)];
     if (log_) log_->push_back(command);
 }
 

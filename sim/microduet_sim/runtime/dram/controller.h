@@ -39,6 +39,9 @@ class Controller {
 
     bool empty() const { return queue_.empty(); }
     uint64_t refreshes() const { return refresh_.count(); }
+
+    // Commands so far, by kind.
+    const std::array<uint64_t, COMMAND_KINDS>& commands() const { return commands_; }
     uint64_t next_event();
 
     // Keep every command from now on.
@@ -63,6 +66,7 @@ class Controller {
     Refresh refresh_;
     Checker checker_;
     std::vector<Command>* log_ = nullptr;
+    std::array<uint64_t, COMMAND_KINDS> commands_{};
 
     uint64_t now_ = 0;
     bool eager_ = false;    // refreshes that are due come now, because work has just ended

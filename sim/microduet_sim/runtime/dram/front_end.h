@@ -1,6 +1,7 @@
 // A channel of DRAM behind an AXI port: requests become bursts, bursts become beats in the port's own clock.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -102,6 +103,10 @@ class FrontEnd final : public MemoryChannel {
     uint64_t wake() const override { return offered_ ? 0 : wake_; }
 
     uint64_t refreshes() const { return controller_.refreshes(); }
+
+    void count_commands(uint64_t* commands) const override {
+        std::copy(controller_.commands().begin(), controller_.commands().end(), commands);
+    }
 
   private:
     static constexpr uint64_t WRITE = NEVER;  // tag of a write's bursts
