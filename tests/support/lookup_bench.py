@@ -12,7 +12,7 @@ from cocotb.utils import get_sim_time
 from microduet_hw.lookup.geometry import dense_beats, index_beats, source_plan
 from microduet_hw.lookup.reference import Packet, assemble, packet_beats, reads
 from microduet_hw.lookup.unit import port_name
-from microduet_hw.status import Status
+from microduet_hw.status import HEADER, QUERY, Status
 from tests.support.axi_memory import Fate, Memory
 from tests.support.dram_memory import DramMemory
 from tests.support.lookups import memory_image, random_tables
@@ -34,7 +34,15 @@ def random_packet(config, rng, *, faulty):
     if faulty and rng.random() < 0.3:
         beats = max(1, right + int(rng.integers(-2, 3)))
     dense = [int(value) for value in rng.integers(0, 1 << config.precision.width, config.dense)]
-    return Packet(tag=int(rng.integers(1 << 32)), indices=indices, dense=dense, beats=beats)
+    query = {name: int(rng.integers(1 << field.width)) for name, field in QUERY} if config.user else {}
+    return Packet(tag=int(rng.integers(1 << 32)), indices=indices, dense=dense, query=query, beats=beats)
+
+
+def expected_query(config, packet):
+    """The query of a packet's header: a slot that there is not becomes the last one."""
+    if not config.user:
+        return {name: 0 for name, _ in QUERY}
+    return {**packet.query, "slot": min(packet.query["slot"], config.user.slots - 1)}
 
 
 def random_fates(config, rng, asked, *, faulty, latency):
@@ -210,9 +218,12 @@ class LookupBench:
         config = self.config
         width, lanes = config.precision.width, config.input_lanes
         for number, (packet, (vector, status)) in enumerate(zip(self.packets, self.expected, strict=True)):
-            header = self.headers.received[number]
-            assert header & 0xFFFFFFFF == packet.tag
-            assert Status(header >> 32) == status, f"item {number}: {Status(header >> 32)!r}, not {status!r}"
+            header = HEADER.from_bits(self.headers.received[number])
+            assert header["tag"] == packet.tag
+            found = Status(header["status"])
+            assert found == status, f"item {number}: {found!r}, not {status!r}"
+            query = expected_query(config, packet)
+            assert {name: header["query"][name] for name in query} == query
             bits = sum(word << k * lanes * width for k, word in enumerate(self.vectors[number]))
             for element, value in enumerate(vector.tolist()):
                 got, wanted = bits >> element * width & ((1 << width) - 1), value & ((1 << width) - 1)

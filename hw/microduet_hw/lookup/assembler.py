@@ -23,7 +23,7 @@ from microduet_hw.lookup.layouts import (
     row_layout,
 )
 from microduet_hw.lookup.sender import VectorSender
-from microduet_hw.status import HEADER
+from microduet_hw.status import HEADER, QUERY
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Assembler(wiring.Component):
     i_start : an item begins, in a cycle of `o_free` (mem)
     i_rows_K : for the K-th of `plans`, a stream of rows and sums, always ready (mem)
     i_dense : beats of dense elements (mem)
-    i_packet : an item's tag and flags, after its dense elements and before the next item begins (mem)
+    i_packet : an item's tag, query and flags, after its dense elements and before the next item begins (mem)
     o_complete : one pulse per complete vector (mem)
     o_words : words of a vector, one per cycle, in order (sync)
     o_header, i_space, o_reserve : as in `VectorSender` (sync)
@@ -196,6 +196,7 @@ class Assembler(wiring.Component):
         finished = Signal(self._slots, name="done_packet")
         tags = Array(Signal(32, reset_less=True, name=f"tag_slot_{k}") for k in range(self._slots))
         found = Signal(data.ArrayLayout(2, self._slots), name="flags_packet", reset_less=True)
+        queries: Any = Signal(data.ArrayLayout(QUERY, self._slots), name="queries", reset_less=True)
         per_beat = ITEM_BITS // self._width
         zero = Const(128 if self._config.precision is Precision.INT8 else 0, self._width).replicate(per_beat)
         for beat in range(dense_beats(self._config)):
@@ -206,9 +207,12 @@ class Assembler(wiring.Component):
                 self._write(m, piece, slot, Mux(self.i_dense.p.bad, zero, self.i_dense.p.data))
         with m.If(self.i_packet.valid):
             m.d.mem += [tags[slot].eq(self.i_packet.p.tag), found[slot].eq(self.i_packet.p.flags)]
+            if self._config.user:
+                m.d.mem += queries[slot].eq(self.i_packet.p.query)
             self._turn(m, slot)
         self._finish(m, finished, slot, self.i_packet.valid)
-        m.d.comb += [headers[k].tag.eq(tags[k]) for k in range(self._slots)]
+        for k in range(self._slots):
+            m.d.comb += [headers[k].tag.eq(tags[k]), headers[k].query.eq(queries[k])]
         return [finished], [found]
 
     def _collect(self, m: Module, done: list[Signal], flags: list[data.View], headers: data.View) -> Signal:

@@ -192,8 +192,8 @@ def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
 
 
 def index_beats(config: EngineConfig) -> int:
-    """Beats of an item packet that hold the tag and the indices."""
-    return math.ceil((1 + config.lookups) / ITEM_WORDS)
+    """Beats of an item packet that hold the header and the indices."""
+    return math.ceil((config.header_words + config.lookups) / ITEM_WORDS)
 
 
 def dense_beats(config: EngineConfig) -> int:
@@ -224,7 +224,7 @@ def packet_words(config: EngineConfig) -> tuple[int, ...]:
         return max(max(0, k - QUEUE_DEPTH) / of for k, of in numbers), max(k for k, _ in numbers), lookup
 
     words = [0] * config.lookups
-    for word in range(1, config.lookups + 1):
+    for word in range(config.header_words, config.header_words + config.lookups):
         heads = {queue[0] for queue in waiting if queue}
         ready = [lookup for lookup in heads if all(waiting[source][0] == lookup for source in asked[lookup])]
         lookup = min(ready, key=turn)

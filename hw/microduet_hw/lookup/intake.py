@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
 from microduet_hw.lookup.geometry import ITEM_BITS
 from microduet_hw.lookup.layouts import beat_layout, packet_layout
+from microduet_hw.status import QUERY
 
 
 class PacketIntake(wiring.Component):
@@ -22,6 +23,7 @@ class PacketIntake(wiring.Component):
     Parameters
     ----------
     beats : beats of a right packet
+    slots : queries in flight; 0 without users: word 1 is then no `QUERY`
 
     Members
     -------
@@ -31,12 +33,13 @@ class PacketIntake(wiring.Component):
     o_beats : stream of the items' beats
     o_start : an item begins; its first beat is on `o_beats`
     i_dealt : all that `o_beats` brought for this item has been used
-    o_packet : one transfer per item, once it is dealt out and all of its packet has come
+    o_packet : one transfer per item, once it is dealt out and all of its packet has come; a slot that there is not
+        becomes the last one, and without users the query is 0
 
     Raises
     ------
     ValueError
-        If `beats` is less than 1.
+        If `beats` is less than 1, or `slots` less than 0 or more than 64.
     """
 
     s_axis_items: Any
@@ -48,10 +51,13 @@ class PacketIntake(wiring.Component):
     i_dealt: Signal
     o_packet: stream.Interface
 
-    def __init__(self, *, beats: int) -> None:
+    def __init__(self, *, beats: int, slots: int = 0) -> None:
         if beats < 1:
             raise ValueError(f"beats must be at least 1, not {beats!r}")
+        if not 0 <= slots <= 64:
+            raise ValueError(f"slots must be 0 to 64, not {slots!r}")
         self._beats = beats
+        self._slots = slots
         super().__init__(
             {
                 "s_axis_items": In(StreamMaster(bits=ITEM_BITS)),
@@ -92,6 +98,8 @@ class PacketIntake(wiring.Component):
                 with m.If(passed):
                     m.d.comb += self.o_start.eq(1)
                     m.d.mem += [packet.tag.eq(port.tdata[:32]), packet.flags.eq(0)]
+                    if self._slots:
+                        m.d.mem += packet.query.eq(self._query())
                     m.next = following
             with m.State("beats"):
                 m.d.comb += [
@@ -111,6 +119,13 @@ class PacketIntake(wiring.Component):
                     m.d.mem += [number.eq(0), dealt.eq(0)]
                     m.next = "idle"
         return m
+
+    def _query(self) -> Value:
+        """The query of the first beat."""
+        query = data.View(QUERY, self.s_axis_items.tdata[32 : 32 + QUERY.size])
+        # A slot beyond the last would be a place in another one's memory.
+        slot = Mux(query.slot < self._slots, query.slot, self._slots - 1)[: len(query.slot)]
+        return Cat(query.number, slot, query.scores, query.last)
 
     def _open(self, m: Module) -> Value:
         """Whether an item may begin. The limit is compared a cycle late: items are further apart than that."""

@@ -6,6 +6,7 @@ from amaranth.lib import data
 from microduet_hw.axi import ADDRESS_BITS
 from microduet_hw.config import AXI_BYTES, EngineConfig
 from microduet_hw.lookup.geometry import ITEM_BITS, WORD_BITS, SourcePlan, dense_beats
+from microduet_hw.status import QUERY
 
 LOOKUP_FLAGS = 3
 """The lowest bits of a status are those that a source sets."""
@@ -86,5 +87,5 @@ def dense_layout(config: EngineConfig) -> data.StructLayout:
 
 
 def packet_layout() -> data.StructLayout:
-    """The end of an item packet: its tag, and SHORT_PACKET and LONG_PACKET as bits 0 and 1."""
-    return data.StructLayout({"tag": 32, "flags": PACKET_FLAGS})
+    """The end of an item packet: its tag and query, and SHORT_PACKET and LONG_PACKET as bits 0 and 1."""
+    return data.StructLayout({"tag": 32, "flags": PACKET_FLAGS, "query": QUERY})

@@ -20,7 +20,7 @@ from microduet_hw.lookup.geometry import (
     source_plan,
 )
 from microduet_hw.lookup.pooling import saturated
-from microduet_hw.status import Status
+from microduet_hw.status import QUERY, Status
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Packet:
     indices: Sequence[int]
     dense: Sequence[int] = ()
     """Elements as unsigned integers."""
+    query: Mapping[int | str, int] = dataclasses.field(default_factory=dict)
+    """Fields of `QUERY`; those left out are 0."""
     beats: int | None = None
 
 
@@ -38,6 +40,8 @@ def packet_beats(config: EngineConfig, packet: Packet) -> list[int]:
     """The beats of `packet`, as unsigned integers; excess beats are all ones."""
     placed = zip((0, *packet_words(config)), (packet.tag, *packet.indices), strict=True)
     head = sum(value << 32 * word for word, value in placed)
+    if config.user:
+        head |= QUERY.const(dict(packet.query)).as_bits() << 32
     dense = sum(element << config.precision.width * k for k, element in enumerate(packet.dense))
     mask = (1 << ITEM_BITS) - 1
     beats = [head >> ITEM_BITS * k & mask for k in range(index_beats(config))]

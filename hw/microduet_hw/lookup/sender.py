@@ -25,7 +25,7 @@ class VectorSender(wiring.Component):
     Members
     -------
     i_full : a bit per slot, flipped when its vector is complete; from another clock
-    i_headers : per slot, tag and status of its vector
+    i_headers : per slot, the header of its vector
     o_taken : a bit per slot, flipped when its vector has been read
     i_space : a whole vector has room
     o_reserve : a vector starts

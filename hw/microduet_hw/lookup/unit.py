@@ -46,7 +46,7 @@ class LookupUnit(wiring.Component):
     write_valid, write_source, write_row, write_data : write a word of the on-chip bank of source `write_source`;
         `write_row` counts words of 32 bytes of its address space (sync)
     o_words : words of a vector, one per cycle, in order (sync)
-    o_header : tag and status of the vector that starts (sync)
+    o_header : the header of the vector that starts (sync)
     i_space : a whole vector has room behind `o_words` (sync)
     o_reserve : a vector starts, in the cycle in which `i_space` was seen; its first word follows (sync)
     o_complete : one pulse per vector completed (mem)
@@ -100,7 +100,9 @@ class LookupUnit(wiring.Component):
         config = self._config
         used = [number for number, source in enumerate(config.sources) if source.parts]
         plans = tuple(source_plan(config, number) for number in used)
-        m.submodules.intake = intake = PacketIntake(beats=index_beats(config) + dense_beats(config))
+        m.submodules.intake = intake = PacketIntake(
+            beats=index_beats(config) + dense_beats(config), slots=config.user.slots if config.user else 0
+        )
         m.submodules.router = router = Router(config=config, plans=plans)
         numbers = {plan.source: number for number, plan in enumerate(plans)}
         groups = [[plans[numbers[k]] for k in group] for group in config.partners if group[0] in numbers]

@@ -4,7 +4,7 @@ import cocotb
 import pytest
 from cocotb.triggers import ClockCycles
 
-from microduet_hw.config import Precision
+from microduet_hw.config import Precision, UserPart
 from microduet_hw.lookup.assembler import Assembler
 from microduet_hw.lookup.reader import ChannelReader
 from microduet_hw.lookup.router import Router
@@ -20,6 +20,9 @@ from tests.support.streams import PERIODS_NS
 CASES = {
     "one_table": lambda: lookup_config([Table()], [HBM]),
     "on_chip_only": lambda: lookup_config([Table(dim=3), Table(dim=8, lookups=3)], [ONCHIP], lanes=16),
+    "of_users": lambda: lookup_config([Table(rows=30, dim=5, lookups=17)], [HBM], dense=9).replace(
+        user=UserPart(layer=1, elements=4, slots=5)
+    ),
     "split_tables": lambda: lookup_config(
         [
             Table(rows=40, dim=40, places=((0, 0, 40, 0, 16), (1, 0, 40, 16, 24))),  # by columns
