@@ -1,0 +1,1 @@
+"""Energy of a query: what was counted times what an event costs."""
