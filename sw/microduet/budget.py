@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 
 from microduet.boards import Board
 from microduet_hw.config import Array, Layer, Precision
@@ -79,14 +80,42 @@ def words_out(layer: Layer, *, pes: int, drain: int) -> int:
     return words
 
 
-def schedule(layers: tuple[Layer, ...], words: int, *, pes: int, drain: int) -> tuple[int, int, int, int]:
-    """Cycles, rows of weights, fewest steps of a round and words out of `layers` in turn on one array.
+class Scheduled(typing.NamedTuple):
+    """Layers in turn on one array.
 
-    `words` is how many words the first layer's input has. Cycles and rows are equal: one row per cycle.
+    Members
+    -------
+    cycles : per item, and rows of weights in each PE: one row per cycle
+    fits : every round leaves the array before the round behind it is done
+    words : of the last layer's output
     """
-    cycles, fewest = 0, words
-    for layer in layers:
-        fewest = min(fewest, words)
-        cycles += math.ceil(layer.outputs / pes) * words
+
+    cycles: int
+    fits: bool
+    words: int
+
+
+def schedule(
+    layers: tuple[Layer, ...], words: int, *, pes: int, drain: int, joined: tuple[int, int] = (0, 0)
+) -> Scheduled:
+    """How `layers` run on an array of `pes` PEs that `drain` outputs leave at once.
+
+    Parameters
+    ----------
+    words : of the first layer's input
+    joined : (number in `layers`, words): what a layer reads in front of the outputs of the one before it
+    """
+    cycles, fits = 0, True
+    first = before = 0
+    for number, layer in enumerate(layers):
+        words += joined[1] if number == joined[0] else 0
+        rounds = math.ceil(layer.outputs / pes)
+        first = first or words
+        last = layer.outputs - (rounds - 1) * pes
+        fits = fits and before <= words and (rounds == 1 or math.ceil(pes / drain) <= words)
+        before = math.ceil(last / drain)
+        if rounds > 1 and pes % drain:  # what was gathered may leave behind a short round
+            before = min(before + 1, math.ceil(pes / drain))
+        cycles += rounds * words
         words = words_out(layer, pes=pes, drain=drain)
-    return cycles, cycles, fewest, words
+    return Scheduled(cycles=cycles, fits=fits and before <= first, words=words)

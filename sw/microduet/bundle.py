@@ -87,9 +87,7 @@ class Bundle:
     @functools.cached_property
     def shape(self) -> ModelShape:
         """The model as its user knows it: what ids and dense features are checked against."""
-        names = ("features", "dense", "dense_position", "hidden", "output", "sigmoid")
-        fields = {name: getattr(self.config, name) for name in names}
-        return self.manifest.products or ModelShape(name=self.manifest.model, **fields)
+        return self.manifest.products or ModelShape.of(self.config, name=self.manifest.model)
 
     @functools.cached_property
     def vector_order(self) -> npt.NDArray[np.int64]:

@@ -186,8 +186,9 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
 def _given(shape: ModelShape, config: EngineConfig, target: Target) -> EngineConfig:
     if target.plan is not None:
         raise ModelError("a whole configuration has its own plan: give one or the other")
-    for name in ("features", "dense", "dense_position", "hidden", "output", "sigmoid"):
-        if getattr(config, name) != getattr(shape, name):
+    given = ModelShape.of(config)
+    for name in ("features", "dense", "dense_position", "hidden", "output", "sigmoid", "bottom", "user"):
+        if getattr(given, name) != getattr(shape, name):
             raise ModelError(f"configuration {config.name} is of another model than {shape.name}: {name} differs")
     if config.precision is not target.precision:
         raise ModelError(f"configuration {config.name} is for {config.precision}, not {target.precision}")

@@ -189,8 +189,5 @@ def search_result(bundle: Bundle) -> search.SearchResult:
     from microduet.shape import ModelShape
 
     config = bundle.config
-    fields = {
-        name: getattr(config, name) for name in ("features", "dense", "dense_position", "hidden", "output", "sigmoid")
-    }
-    shape = ModelShape(name=bundle.manifest.model, **fields)
+    shape = ModelShape.of(config, name=bundle.manifest.model)
     return search.search(shape, precision=config.precision, board=bundle.manifest.board)

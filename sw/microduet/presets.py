@@ -58,6 +58,8 @@ def engine_config(
         output=shape.output,
         arrays=arrays,
         sigmoid=shape.sigmoid,
+        bottom=shape.bottom,
+        user=shape.user_part,
     )
 
 

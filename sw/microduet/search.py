@@ -23,8 +23,12 @@ SLACKS = (1.0, 1.005, 1.01, 1.02, 1.04, 1.08, 1.16, 1.3, 1.6, 2.0, 3.0, 6.0, 16.
 """Multiples of the lower bound that are tried in turn, so that branches are cut early."""
 FASTEST = 8.0
 """Cycles per item below which nothing is gained: an item's packet and its crossing take as long."""
+FASTEST_ITEM = 2.0
+"""The same of items of a query, of which a user waits for hundreds at a time."""
 TOLERANCE = 1.02
 """Cycles per item within which latency decides."""
+OUTPUT_DRAINS = (8, 16, OUTPUT_LANES)
+"""Lanes of the output layer that are tried behind an array of one layer."""
 FINALISTS = 48
 """Arrangements whose schedule is walked cycle by cycle."""
 LEAVES = 12000
@@ -77,6 +81,7 @@ def search(shape: ModelShape, *, precision: Precision, board: Board, budget: int
     budget = budget or MULTIPLIERS[precision]
     if not shape.hidden:
         return SearchResult(best=(weigh(shape, (), precision=precision, board=board),), limit=0.0, budget=budget)
+    least = _fastest(shape)
     found = _enumerate(shape, budget, precision=precision, board=board)
     found.sort(key=lambda pair: (pair[0], len(pair[1]), pair[1][0].pes * pair[1][0].lanes))
     if not found:
@@ -85,7 +90,7 @@ def search(shape: ModelShape, *, precision: Precision, board: Board, budget: int
             f"({board.bram36} BRAM36, {board.uram} URAM, {shape.macs} weights)"
         )
     legal = [weigh(shape, arrays, precision=precision, board=board) for _, arrays in found[:FINALISTS]]
-    fewest = max(FASTEST, min(a.cycles for a in legal))
+    fewest = max(least, min(a.cycles for a in legal))
     legal.sort(key=lambda a: (a.cycles > fewest * TOLERANCE, a.latency, a.cycles, a.resources.bram36, a.label))
     return SearchResult(best=tuple(legal), limit=shape.macs / budget, budget=budget)
 
@@ -96,7 +101,7 @@ def weigh(shape: ModelShape, arrays: tuple[Array, ...], *, precision: Precision,
     taken = resources(arrays, rows, precision=precision, board=board)
 
     def estimate() -> timing.Estimate:
-        return timing.Estimate(arrays=arrays, hidden=shape.hidden, elements=shape.vector_elements, precision=precision)
+        return timing.Estimate(shape, arrays=arrays, precision=precision)
 
     cycles = max(estimate().cycles_per_item(), words, *rows)
     return Arrangement(
@@ -110,12 +115,14 @@ def weigh(shape: ModelShape, arrays: tuple[Array, ...], *, precision: Precision,
 
 def _rows(shape: ModelShape, arrays: tuple[Array, ...]) -> tuple[tuple[int, ...], int]:
     """Words of weights in each array's PEs, and words of the output layer's input."""
-    words = math.ceil(shape.vector_elements / (arrays[0].lanes if arrays else 16))
+    lanes = arrays[0].lanes if arrays else 16
+    words, joined = timing.first_words(shape, lanes), timing.joined_words(shape, lanes)
     rows: list[int] = []
     for array in arrays:
         layers = tuple(shape.hidden[number] for number in array.layers)
-        _, depth, _, words = schedule(layers, words, pes=array.pes, drain=array.drain)
+        depth, _, words = schedule(layers, words, pes=array.pes, drain=array.drain, joined=joined)
         rows.append(depth)
+        joined = (0, 0)
     return tuple(rows), words
 
 
@@ -123,13 +130,13 @@ def _enumerate(
     shape: ModelShape, budget: int, *, precision: Precision, board: Board
 ) -> list[tuple[int, tuple[Array, ...]]]:
     """(cycles, arrays) of arrangements near the best that fit the card."""
-    bound = max(FASTEST, shape.macs / min(budget, _useful(shape)))
+    bound = max(_fastest(shape), shape.macs / min(budget, _useful(shape)))
     found: list[tuple[int, tuple[Array, ...]]] = []
     for slack in SLACKS:
         if bound * slack > TOLERANCE * min((cycles for cycles, _ in found), default=math.inf):
             break
         found = []
-        splits = _splits(len(shape.hidden))
+        splits = _splits(shape)
         for groups in splits:
             walk = _Walk(shape=shape, groups=groups, budget=budget, limit=math.floor(bound * slack))
             found += (
@@ -145,13 +152,22 @@ def _useful(shape: ModelShape) -> int:
     return max(layer.inputs * layer.outputs for layer in shape.hidden)
 
 
-def _splits(layers: int) -> list[tuple[tuple[int, ...], ...]]:
-    """Every way to cut layers 0 .. layers - 1 into at most MAX_ARRAYS ranges, the fewest first."""
+def _fastest(shape: ModelShape) -> float:
+    """Cycles per item below which nothing is gained."""
+    return FASTEST if shape.user is None else FASTEST_ITEM
+
+
+def _splits(shape: ModelShape) -> list[tuple[tuple[int, ...], ...]]:
+    """Every way to cut the layers into at most MAX_ARRAYS ranges, the fewest first; one range has a bottom MLP and what
+    joins it, one begins where users come in."""
+    layers = len(shape.hidden)
+    forced = {shape.user.layer} & set(range(1, layers)) if shape.user else set[int]()
     result: list[tuple[tuple[int, ...], ...]] = []
     for cuts in range(min(layers, MAX_ARRAYS)):
-        for places in itertools.combinations(range(1, layers), cuts):
+        for places in itertools.combinations(range(shape.bottom + 1, layers), cuts):
             edges = (0, *places, layers)
-            result.append(tuple(tuple(range(a, b)) for a, b in itertools.pairwise(edges)))
+            if forced <= set(places):
+                result.append(tuple(tuple(range(a, b)) for a, b in itertools.pairwise(edges)))
     return result
 
 
@@ -167,6 +183,10 @@ class _Walk:
     def __post_init__(self) -> None:
         macs = [sum(self._macs(number) for number in group) for group in self.groups]
         self._least = [math.ceil(total / self.limit) for total in macs]
+        user = self.shape.user_part
+        self._all = self.budget + OUTPUT_LANES - (user.multipliers if user else 0)
+        if user:  # one limit for arrays, output layer and user part together
+            self.budget = self._all - min(OUTPUT_DRAINS)
 
     def _macs(self, number: int) -> int:
         layer = self.shape.hidden[number]
@@ -174,25 +194,27 @@ class _Walk:
 
     def run(self) -> Iterator[tuple[int, tuple[Array, ...]]]:
         """Arrangements of at most `limit` cycles."""
-        for lanes in range(1, min(MAX_LANES, self.shape.vector_elements) + 1):
-            words = math.ceil(self.shape.vector_elements / lanes)
+        for lanes in range(1, min(MAX_LANES, self.shape.hidden[0].inputs) + 1):
+            words = timing.first_words(self.shape, lanes)
             yield from self._arrays(_Branch(lanes=lanes, words=words, budget=self.budget))
 
     def _arrays(self, branch: "_Branch") -> Iterator[tuple[int, tuple[Array, ...]]]:
         place, lanes = len(branch.arrays), branch.lanes
         if place == len(self.groups):
-            if branch.words <= self.limit:
+            used = self.budget - branch.budget + branch.lanes
+            if branch.words <= self.limit and used <= self._all:
                 yield max(branch.cycles, branch.words), branch.arrays
             return
         layers = tuple(self.shape.hidden[number] for number in self.groups[place])
         widest = max(layer.outputs for layer in layers)
         rest = branch.budget - sum(self._least[place + 1 :])
         most = min(rest // lanes, widest + widest % 2, MAX_PES)
+        joined = (0, 0) if place else timing.joined_words(self.shape, lanes)
         for pes in range(max(2, math.ceil(self._least[place] / lanes / 2) * 2), most + 1, 2):
             for drain in self._drains(place, lanes):
-                taken, _, steps, words = schedule(layers, branch.words, pes=pes, drain=drain)
+                taken, fits, words = schedule(layers, branch.words, pes=pes, drain=drain, joined=joined)
                 cycles = max(branch.cycles, taken)
-                if cycles <= self.limit and math.ceil(min(pes, widest) / drain) <= steps:
+                if cycles <= self.limit and fits:
                     arrays = (*branch.arrays, Array(pes=pes, lanes=lanes, drain=drain, layers=self.groups[place]))
                     budget = branch.budget - pes * lanes
                     after = _Branch(lanes=drain, words=words, budget=budget, cycles=cycles, arrays=arrays)
@@ -203,7 +225,7 @@ class _Walk:
         last = place == len(self.groups) - 1
         if len(self.groups[place]) > 1:
             return (lanes,) if not last or lanes <= OUTPUT_LANES else ()
-        return (8, 16, 32) if last else tuple(range(1, MAX_LANES + 1))
+        return OUTPUT_DRAINS if last else tuple(range(1, MAX_LANES + 1))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

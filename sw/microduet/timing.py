@@ -3,7 +3,8 @@
 import itertools
 import math
 
-from microduet_hw.config import Array, Layer, Precision
+from microduet.shape import ModelShape
+from microduet_hw.config import Array, Precision
 from microduet_hw.layout import round_drain
 
 REQUANTISER_CYCLES = {Precision.FIXED16: 3, Precision.FIXED32: 4, Precision.INT8: 6}
@@ -20,16 +21,18 @@ class Estimate:
 
     Parameters
     ----------
-    arrays, hidden : the arrangement and the layers it computes
-    elements : of the concatenated vector
+    shape, arrays : the model and the arrangement that computes its hidden layers
     """
 
-    def __init__(
-        self, *, arrays: tuple[Array, ...], hidden: tuple[Layer, ...], elements: int, precision: Precision
-    ) -> None:
+    def __init__(self, shape: ModelShape, *, arrays: tuple[Array, ...], precision: Precision) -> None:
         self._requantiser = REQUANTISER_CYCLES[precision]
-        self._drains = [[_drains(array, outputs=hidden[number].outputs) for number in array.layers] for array in arrays]
-        self._words = math.ceil(elements / (arrays[0].lanes if arrays else 16))
+        self._drains = [
+            [(number, _drains(array, outputs=shape.hidden[number].outputs)) for number in array.layers]
+            for array in arrays
+        ]
+        lanes = arrays[0].lanes if arrays else 16
+        self._words = first_words(shape, lanes)
+        self._joined = joined_words(shape, lanes)
         self._busy = [0] * (len(arrays) + 1)
 
     def item(self, arrival: int) -> int:
@@ -37,7 +40,9 @@ class Estimate:
         words = [arrival] * self._words
         for number, layers in enumerate(self._drains):
             now = self._busy[number]
-            for rounds in layers:
+            for layer, rounds in layers:
+                if layer == self._joined[0]:
+                    words = [arrival] * self._joined[1] + words
                 out: list[int] = []
                 for places in rounds:
                     for ready in words:
@@ -59,6 +64,16 @@ class Estimate:
         """Engine cycles from result to result when vectors are always there."""
         ends = [self.item(0) for _ in range(6)]
         return max(after - before for before, after in itertools.pairwise(ends[2:]))
+
+
+def first_words(shape: ModelShape, lanes: int) -> int:
+    """Words of `lanes` elements of the first layer's input."""
+    return math.ceil((shape.dense if shape.bottom else shape.vector_elements) / lanes)
+
+
+def joined_words(shape: ModelShape, lanes: int) -> tuple[int, int]:
+    """The layer that reads the features in front of a bottom MLP's outputs, and their words; (0, 0) without one."""
+    return (shape.bottom, math.ceil(shape.feature_elements / lanes)) if shape.bottom else (0, 0)
 
 
 def _drains(array: Array, *, outputs: int) -> list[list[int]]:
