@@ -252,7 +252,7 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     arrays: tuple[Array, ...]
     bottom: int = 0
     """Hidden layers that are the bottom MLP: the first reads the dense elements. The layer behind them reads the
-    features, then their outputs. 0: dense elements are part of the vector."""
+    features, then their outputs. 0: the first layer reads the whole vector."""
     user: UserPart | None = None
     sigmoid: bool = True
     engine_mhz: int = 120
@@ -278,6 +278,16 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     def vector_elements(self) -> int:
         """Elements of the concatenated vector."""
         return self.feature_elements + self.dense
+
+    @property
+    def sections(self) -> tuple[int, ...]:
+        """Elements of the vector's sections, each of which begins with a word: dense ones lead with a bottom MLP."""
+        return (self.dense, self.feature_elements) if self.bottom else (self.vector_elements,)
+
+    @property
+    def feature_start(self) -> int:
+        """Where the features' positions count from in the vector."""
+        return self.dense if self.bottom else 0
 
     @property
     def header_words(self) -> int:

@@ -5,6 +5,8 @@ PEs j R .. j R + R - 1. The P mod R outputs that do not fill a step (the leftove
 ``R // (P mod R)`` rounds into one word, side by side. So a layer of O outputs becomes
 ``rounds x (P // R) + ceil(rounds / gathered)`` words, and no word but the leftover ones has holes. With fewer PEs than
 lanes, P < R, a round is all leftover.
+
+With a bottom MLP the layer behind it has two inputs side by side: a section of the vector, then the bottom's outputs.
 """
 
 import math
@@ -42,13 +44,18 @@ class Layers(Protocol):
         ...
 
     @property
-    def vector_elements(self) -> int:
-        """Elements of the first layer's input."""
+    def sections(self) -> tuple[int, ...]:
+        """Elements of the vector's sections; the first layer reads the first, layer `bottom` the second."""
+        ...
+
+    @property
+    def bottom(self) -> int:
+        """Layers of the bottom MLP, whose outputs the layer behind them reads after a section of the vector."""
         ...
 
     @property
     def input_lanes(self) -> int:
-        """Elements of a word of it."""
+        """Elements of a word of the vector."""
         ...
 
     @property
@@ -110,9 +117,27 @@ def plan_layer(config: Layers, number: int) -> LayerPlan:
     return LayerPlan(layer=number, steps=input_words(config, number), rounds=rounds, drains=drains)
 
 
+def section_words(config: Layers, section: int) -> int:
+    """Words in which section `section` of the vector comes."""
+    return math.ceil(config.sections[section] / config.input_lanes)
+
+
+def vector_words(config: Layers) -> tuple[range, ...]:
+    """Which elements of the vector come in each of its words; each section begins with a word."""
+    result: list[range] = []
+    first = 0
+    for elements in config.sections:
+        words = range(first, first + elements)
+        result += [words[k : k + config.input_lanes] for k in range(0, elements, config.input_lanes)]
+        first += elements
+    return tuple(result)
+
+
 def input_words(config: Layers, layer: int) -> int:
     """Words of the input of layer `layer`; the output layer is number ``len(config.hidden)``."""
-    return plan_layer(config, layer - 1).words if layer else math.ceil(config.vector_elements / config.input_lanes)
+    if layer == 0:
+        return section_words(config, 0)
+    return plan_layer(config, layer - 1).words + (section_words(config, 1) if layer == config.bottom else 0)
 
 
 def array_of(config: Layers, layer: int) -> Array:
@@ -123,14 +148,27 @@ def array_of(config: Layers, layer: int) -> Array:
 def input_order(config: Layers, layer: int) -> np.ndarray:
     """Which input stands where: int (words, lanes), element (k, i) is the input in lane i of word k, or HOLE."""
     if layer == 0:
-        lanes = config.input_lanes
-        order = np.full(math.ceil(config.vector_elements / lanes) * lanes, HOLE)
-        order[: config.vector_elements] = np.arange(config.vector_elements)
-        return order.reshape(-1, lanes)
-    array = array_of(config, layer - 1)
+        return _section_order(config, 0)
+    order = _output_order(config, layer - 1)
+    if layer != config.bottom:
+        return order
+    return np.concatenate([_section_order(config, 1), np.where(order == HOLE, HOLE, config.sections[1] + order)])
+
+
+def _section_order(config: Layers, section: int) -> np.ndarray:
+    """The elements of a section, numbered from 0, in the words in which they come."""
+    elements = config.sections[section]
+    order = np.full((section_words(config, section), config.input_lanes), HOLE)
+    order.flat[:elements] = np.arange(elements)
+    return order
+
+
+def _output_order(config: Layers, layer: int) -> np.ndarray:
+    """The outputs of hidden layer `layer` in the words in which they leave."""
+    array = array_of(config, layer)
     rows: list[np.ndarray] = []
     gathered = np.full(array.drain, HOLE)
-    for outputs, steps in drain_order(config, layer - 1):
+    for outputs, steps in drain_order(config, layer):
         for step, row in zip(steps, outputs, strict=True):
             if not step.leftover:
                 rows.append(row)

@@ -6,6 +6,7 @@ from microduet_hw.part_rules import check_parts, require
 
 def check(config: EngineConfig) -> None:
     """Raise ValueError, naming the rule, if `config` breaks one."""
+    _check_bottom(config)
     _check_layers(config)
     _check_arrays(config)
     _check_vector(config)
@@ -44,14 +45,22 @@ def _check_arrays(config: EngineConfig) -> None:
         )
 
     require(
+        not config.bottom or len(config.arrays[0].layers) > config.bottom,
+        f"the first array must hold the {config.bottom} bottom layers and the one behind them",
+    )
+
+
+def _check_bottom(config: EngineConfig) -> None:
+    require(
         0 <= config.bottom < max(1, len(config.hidden)),
         f"a bottom MLP has fewer layers than the {len(config.hidden)} hidden ones, not {config.bottom}",
     )
     if config.bottom:
-        require(config.dense > 0, "a bottom MLP needs dense elements, not 0")
+        require(config.dense > 0, f"a bottom MLP needs dense elements, not {config.dense}")
+        require(config.feature_elements > 0, "the layer behind a bottom MLP needs features, not 0 elements")
         require(
-            len(config.arrays[0].layers) > config.bottom,
-            f"the first array must hold the {config.bottom} bottom layers and the one behind them",
+            config.dense_position == 0,
+            f"a bottom MLP's dense elements lead the vector: dense_position is 0, not {config.dense_position}",
         )
 
 

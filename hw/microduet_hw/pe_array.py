@@ -5,12 +5,13 @@ from typing import Any
 from amaranth.hdl import Array as SignalArray
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import Component, In, Out, connect
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from microduet_hw.activation import ActivationBuffer, word_layout
 from microduet_hw.config import Array, Frozen, Precision
 from microduet_hw.drain import Drain, DrainShape
-from microduet_hw.layout import Layers, plan_layer
+from microduet_hw.joined_input import InputBuffer, JoinedBuffer, connect_vector
+from microduet_hw.layout import Layers, plan_layer, section_words
 from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape, without
 from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sequencer import Sequencer, SequencerShape
@@ -62,6 +63,10 @@ class PeArrayShape(Frozen, frozen=True, kw_only=True):
     pe: PeShape
     sequencer: SequencerShape
     drain: DrainShape
+    bottom: int = 0
+    """Layer of the array that reads words from outside before those of the layer before; 0: none."""
+    beside: int = 0
+    """Words of a vector that are for that layer; they come behind the first layer's."""
 
     @property
     def row_bits(self) -> int:
@@ -81,7 +86,9 @@ def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
         signed=config.precision.signed,
     )
     drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain)
-    return PeArrayShape(pe=pe, sequencer=SequencerShape(plans=plans), drain=drain)
+    bottom = config.bottom if 0 in array.layers else 0
+    beside = section_words(config, 1) if bottom else 0
+    return PeArrayShape(pe=pe, sequencer=SequencerShape(plans=plans), drain=drain, bottom=bottom, beside=beside)
 
 
 class PeArray(Component):
@@ -100,7 +107,7 @@ class PeArray(Component):
 
     Members
     -------
-    i_words, i_reserve, o_space : input of the first layer, as `ActivationBuffer`
+    i_words, i_reserve, o_space : input of the first layer, then of layer `bottom`, as `ActivationBuffer`
     o_words, o_reserve, i_space : output of the last layer, towards its consumer
     pairs : `PairControl`
     load : `PairLoad`; not with streamed weights
@@ -177,11 +184,18 @@ class PeArray(Component):
         ]
         return m
 
-    def _buffers(self, m: Module, sequencer: Sequencer, drain: Drain) -> list[ActivationBuffer]:
+    def _buffer(self, number: int) -> InputBuffer:
+        """The input buffer of the array's layer `number`."""
+        shape, bits = self._shape, len(self.i_words.p.data)
+        words = shape.sequencer.plans[number].steps
+        if number and number == shape.bottom:
+            return JoinedBuffer(beside=shape.beside, words=words - shape.beside, bits=bits)
+        return ActivationBuffer(words=words, bits=bits)
+
+    def _buffers(self, m: Module, sequencer: Sequencer, drain: Drain) -> list[InputBuffer]:
         """One input buffer per layer, each fed by the layer before it."""
         plans = self._shape.sequencer.plans
-        bits = len(self.i_words.p.data)
-        buffers = [ActivationBuffer(words=plan.steps, bits=bits) for plan in plans]
+        buffers = [self._buffer(k) for k in range(len(plans))]
         for k, buffer in enumerate(buffers):
             m.submodules[f"input_{k}"] = buffer
             m.d.comb += [
@@ -193,19 +207,12 @@ class PeArray(Component):
                 connect(m, getattr(drain, f"o_words_{k - 1}"), buffer.i_words)
                 m.d.comb += buffer.i_reserve.eq(sequencer.o_reserve[k - 1])
                 m.d.comb += sequencer.i_spaces[k - 1].eq(buffer.o_space)
-        m.d.comb += [
-            buffers[0].i_words.valid.eq(self.i_words.valid),
-            buffers[0].i_words.p.eq(self.i_words.p),
-            buffers[0].i_reserve.eq(self.i_reserve),
-            self.o_space.eq(buffers[0].o_space),
-            sequencer.i_spaces[-1].eq(self.i_space),
-            self.o_reserve.eq(sequencer.o_reserve[-1]),
-        ]
-        last = getattr(drain, f"o_words_{len(plans) - 1}")
-        m.d.comb += [self.o_words.valid.eq(last.valid), self.o_words.p.eq(last.p)]
+        m.d.comb += [sequencer.i_spaces[-1].eq(self.i_space), self.o_reserve.eq(sequencer.o_reserve[-1])]
+        connect(m, getattr(drain, f"o_words_{len(plans) - 1}"), flipped(self.o_words))
+        connect_vector(m, self, buffers[0], buffers[self._shape.bottom], words=plans[0].steps)
         return buffers
 
-    def _operands(self, m: Module, sequencer: Sequencer, buffers: list[ActivationBuffer]) -> None:
+    def _operands(self, m: Module, sequencer: Sequencer, buffers: list[InputBuffer]) -> None:
         """Operands to the pairs, two cycles after the step."""
         step = sequencer.o_step
         valid, plan = Signal(), Signal.like(step.p.plan)

@@ -36,17 +36,23 @@ def array_outputs(
     config: Layers, quantised: Sequence[QuantisedLayer], vectors: npt.NDArray[np.object_]
 ) -> npt.NDArray[np.object_]:
     """Outputs of the last layer that an array computes, integers of any size, from input vectors."""
+    values, beside = vectors[:, : config.sections[0]], vectors[:, config.sections[0] :]
     for array in config.arrays:
         shape = pe_array_shape(config, array).drain.requantiser
         for number in array.layers:
-            vectors = layer_outputs(shape, quantised[number], vectors)
-    return vectors
+            if number and number == config.bottom:
+                values = np.concatenate([beside, values], axis=1)
+            values = layer_outputs(shape, quantised[number], values)
+    return values
 
 
 def scores(
     config: EngineConfig, model: QuantisedModel, vectors: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Logits and scores (fractions of 2^16) of assembled vectors, int64 (items, elements) in the model's order."""
+    """Logits and scores (fractions of 2^16) of assembled vectors, int64 (items, elements) in the model's order.
+
+    With a bottom MLP that is the dense elements, then the features.
+    """
     values = array_outputs(config, model.layers, vectors.astype(object))
     logits = layer_outputs(output_layer_shape(config).requantiser, model.layers[-1], values)[:, 0]
     extra = config.precision.logit_width - Precision.FIXED16.width

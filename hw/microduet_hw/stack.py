@@ -54,6 +54,16 @@ class Stack(Frozen, frozen=True, kw_only=True):
         return self.inputs
 
     @property
+    def sections(self) -> tuple[int, ...]:
+        """The input vector is one section, which begins with a word."""
+        return (self.inputs,)
+
+    @property
+    def bottom(self) -> int:
+        """No layer is of a bottom MLP."""
+        return 0
+
+    @property
     def input_lanes(self) -> int:
         """Elements of one word of the input vector."""
         return self.lanes

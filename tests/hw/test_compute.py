@@ -45,6 +45,20 @@ ENGINES = {
     ),
     "fixed16, fewer elements than lanes": small_config(elements=7, hidden=(7,), arrays=one_array(2, 5, 1), relu=False),
     "fixed16, no hidden layer and no sigmoid": small_config(elements=37, sigmoid=False),
+    "fixed16, a bottom layer": small_config(elements=10, dense=7, hidden=(6, 9), bottom=1, arrays=one_array(4, 4, 2)),
+    "fixed16, two bottom layers, leftovers, and a second array": small_config(
+        elements=30,
+        dense=13,
+        hidden=(11, 17, 14, 5),
+        bottom=2,
+        arrays=(Array(pes=6, lanes=4, drain=4, layers=(0, 1, 2)), Array(pes=4, lanes=4, drain=2, layers=(3,))),
+    ),
+    "fixed32, a bottom layer of one word": small_config(
+        precision=Precision.FIXED32, elements=3, dense=2, hidden=(3, 4), bottom=1, arrays=one_array(4, 5, 2)
+    ),
+    "int8, two bottom layers and two others": small_config(
+        precision=Precision.INT8, elements=21, dense=9, hidden=(18, 7, 15, 6), bottom=2, arrays=one_array(8, 5, 4)
+    ),
     "fixed32, two layers on one array": small_config(
         precision=Precision.FIXED32, elements=11, hidden=(9, 7), arrays=one_array(4, 3, 2)
     ),
@@ -86,7 +100,12 @@ def exact_result(config, model, vector):
     width, logit_width = config.precision.width, config.precision.logit_width
     values = [int(value) for value in vector]
     bounds = (-(1 << width - 1), (1 << width - 1) - 1) if config.precision.signed else (0, (1 << width) - 1)
-    for layer in model.layers[:-1]:
+    features: list[int] = []
+    if config.bottom:
+        values, features = values[: config.dense], values[config.dense :]
+    for number, layer in enumerate(model.layers[:-1]):
+        if config.bottom and number == config.bottom:
+            values = features + values
         values = [exact_output(layer, output, values, *bounds) for output in range(len(layer.bias))]
     top = 1 << logit_width - 1
     logit = exact_output(model.layers[-1], 0, values, -top, top - 1)

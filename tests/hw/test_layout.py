@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microduet_hw.config import Array
-from microduet_hw.layout import HOLE, drain_order, input_order, input_words, plan_layer
+from microduet_hw.layout import HOLE, drain_order, input_order, input_words, plan_layer, section_words, vector_words
 from tests.support.models import small_config
 
 SIZES = st.integers(1, 40)
@@ -30,12 +30,25 @@ def chained(draw):
     return small_config(elements=draw(SIZES), hidden=hidden, arrays=arrays)
 
 
+@st.composite
+def bottomed(draw):
+    """An engine with a bottom MLP of 1 to 3 layers, and up to 2 layers behind the one that meets the features."""
+    bottom, beyond = draw(st.integers(1, 3)), draw(st.integers(0, 2))
+    hidden = draw(st.lists(SIZES, min_size=bottom + beyond + 1, max_size=bottom + beyond + 1))
+    pes = st.integers(1, 8).map(lambda half: 2 * half)
+    lanes, inside = draw(st.integers(1, 9)), bottom + 1 + draw(st.integers(0, beyond))
+    arrays = [Array(pes=draw(pes), lanes=lanes, drain=lanes, layers=tuple(range(inside)))]
+    if inside < len(hidden):
+        arrays.append(Array(pes=draw(pes), lanes=lanes, drain=lanes, layers=tuple(range(inside, len(hidden)))))
+    return small_config(elements=draw(SIZES), dense=draw(SIZES), hidden=hidden, bottom=bottom, arrays=arrays)
+
+
 def arrays_of(config):
     """Hidden layers and their arrays."""
     return [(layer, array) for array in config.arrays for layer in array.layers]
 
 
-@given(chained())
+@given(chained() | bottomed())
 def test_every_input_comes_exactly_once(config):
     for number, layer in enumerate(config.layers):
         order = input_order(config, number)
@@ -44,7 +57,43 @@ def test_every_input_comes_exactly_once(config):
         assert order.shape == (input_words(config, number), lanes)
 
 
-@given(chained())
+@given(bottomed())
+def test_features_come_before_the_bottoms_outputs(config):
+    order = input_order(config, config.bottom)
+    beside = section_words(config, 1)
+    assert order[:beside][order[:beside] != HOLE].tolist() == list(range(config.feature_elements))
+    # What leaves the bottom is in the order in which it leaves, whoever reads it.
+    behind = order[beside:]
+    plan = plan_layer(config, config.bottom - 1)
+    assert len(behind) == plan.words
+    leaves = input_order(config.replace(bottom=0, **unjoined(config)), config.bottom)
+    assert np.array_equal(np.where(behind == HOLE, HOLE, behind - config.feature_elements), leaves)
+
+
+def unjoined(config):
+    """Changes of a configuration that leave its bottom's layers as they are, with nothing beside their outputs."""
+    layer = config.hidden[config.bottom]
+    hidden = list(config.hidden)
+    hidden[0] = hidden[0].replace(inputs=config.vector_elements)
+    hidden[config.bottom] = layer.replace(inputs=layer.inputs - config.feature_elements)
+    return {"dense_position": config.feature_elements, "hidden": tuple(hidden)}
+
+
+@given(bottomed() | chained())
+def test_words_of_the_vector_are_those_of_the_layers_that_read_it(config):
+    spans = vector_words(config)
+    assert [element for span in spans for element in span] == list(range(config.vector_elements))
+    readers = [0, config.bottom] if config.bottom else [0]
+    assert len(spans) == sum(section_words(config, section) for section in range(len(readers)))
+    first = [input_order(config, layer)[: section_words(config, k)] for k, layer in enumerate(readers)]
+    starts = np.cumsum([0, *config.sections])[: len(readers)]
+    numbers = np.concatenate(
+        [np.where(rows == HOLE, HOLE, rows + start) for rows, start in zip(first, starts, strict=True)]
+    )
+    assert [row[row != HOLE].tolist() for row in numbers] == [list(span) for span in spans]
+
+
+@given(chained() | bottomed())
 def test_words_are_as_many_as_the_formula_says(config):
     for number, array in arrays_of(config):
         outputs = config.hidden[number].outputs
@@ -119,3 +168,12 @@ def test_vector_is_padded_to_whole_words():
     array = Array(pes=2, lanes=5, drain=5, layers=(0,))
     order = input_order(small_config(elements=7, hidden=(2,), arrays=(array,)), 0)
     assert np.array_equal(order, [[0, 1, 2, 3, 4], [5, 6, HOLE, HOLE, HOLE]])
+
+
+def test_a_bottoms_outputs_follow_the_features_by_hand():
+    array = Array(pes=4, lanes=3, drain=3, layers=(0, 1))
+    config = small_config(elements=4, dense=5, hidden=(8, 2), bottom=1, arrays=(array,))
+    assert vector_words(config) == (range(3), range(3, 5), range(5, 8), range(8, 9))
+    assert input_order(config, 0).tolist() == [[0, 1, 2], [3, 4, HOLE]]
+    bottom = [[4, 5, 6], [8, 9, 10], [7, 11, HOLE]]
+    assert input_order(config, 1).tolist() == [[0, 1, 2], [3, HOLE, HOLE], *bottom]

@@ -9,6 +9,7 @@ import numpy as np
 from cocotb.triggers import ReadOnly, RisingEdge, with_timeout
 from cocotb.utils import get_sim_time
 
+from microduet_hw.layout import vector_words
 from microduet_hw.lookup.geometry import dense_beats, index_beats, source_plan
 from microduet_hw.lookup.reference import Packet, assemble, packet_beats, reads
 from microduet_hw.lookup.unit import port_name
@@ -193,7 +194,7 @@ class LookupBench:
         """Collect vectors; one that has started comes without a gap, and only starts where there is space."""
         dut, config = self.dut, self.config
         bits = config.input_lanes * config.precision.width
-        count = -(-config.vector_elements // config.input_lanes)
+        count = len(vector_words(config))
         words, due = [], 0
         while True:
             await RisingEdge(dut.clk)
@@ -216,7 +217,7 @@ class LookupBench:
 
     def check(self):
         config = self.config
-        width, lanes = config.precision.width, config.input_lanes
+        width = config.precision.width
         for number, (packet, (vector, status)) in enumerate(zip(self.packets, self.expected, strict=True)):
             header = HEADER.from_bits(self.headers.received[number])
             assert header["tag"] == packet.tag
@@ -224,11 +225,11 @@ class LookupBench:
             assert found == status, f"item {number}: {found!r}, not {status!r}"
             query = expected_query(config, packet)
             assert {name: header["query"][name] for name in query} == query
-            bits = sum(word << k * lanes * width for k, word in enumerate(self.vectors[number]))
-            for element, value in enumerate(vector.tolist()):
-                got, wanted = bits >> element * width & ((1 << width) - 1), value & ((1 << width) - 1)
-                assert got == wanted, f"item {number}, element {element}: {got:#x}, not {wanted:#x}"
-            assert bits >> config.vector_elements * width == 0
+            for word, span in zip(self.vectors[number], vector_words(config), strict=True):
+                for lane, element in enumerate(span):
+                    got, wanted = word >> lane * width & ((1 << width) - 1), int(vector[element]) & ((1 << width) - 1)
+                    assert got == wanted, f"item {number}, element {element}: {got:#x}, not {wanted:#x}"
+                assert word >> len(span) * width == 0
         for source, memory in self.memories.items():
             assert memory.requests == self.reads[source]
 

@@ -68,12 +68,14 @@ def lookup_config(
     watchdog: int = 200,
     slots: int = 3,
     padding: int = 5,
+    bottom: int = 0,
 ) -> EngineConfig:
     """An engine with these tables; its arithmetic is one array of two PEs with `lanes` lanes.
 
     Parameters
     ----------
     padding : base addresses skip this many rows before each part
+    bottom : layers that read the dense elements before the one that reads the features
     """
     used = [0] * len(kinds)
     parts: list[list[Part]] = [[] for _ in kinds]
@@ -89,7 +91,6 @@ def lookup_config(
             used[source] = max(used[source], part.end)
             parts[source].append(part)
     positions = np.cumsum([0, *(table.dim for table in tables)]).tolist()
-    elements = positions[-1] + dense
     return EngineConfig(
         name="lookups",
         precision=precision,
@@ -98,16 +99,25 @@ def lookup_config(
             for t, p in zip(tables, positions, strict=False)
         ),
         dense=dense,
-        dense_position=positions[-1],
+        dense_position=0 if bottom else positions[-1],
         # The order in which parts are listed does not matter.
         sources=tuple(Source(kind=kind, parts=tuple(reversed(p))) for kind, p in zip(kinds, parts, strict=True)),
-        hidden=(Layer(inputs=elements, outputs=2),),
+        hidden=_layers(positions[-1], dense, bottom),
         output=Layer(inputs=2, outputs=1),
-        arrays=(Array(pes=2, lanes=lanes, drain=2, layers=(0,)),),
+        arrays=(Array(pes=2, lanes=lanes, drain=lanes if bottom else 2, layers=tuple(range(bottom + 1))),),
+        bottom=bottom,
         outstanding=outstanding,
         watchdog=watchdog,
         vector_slots=slots,
     )
+
+
+def _layers(features: int, dense: int, bottom: int) -> tuple[Layer, ...]:
+    """Layers of two outputs: those of the bottom MLP, and the one that reads the features."""
+    if not bottom:
+        return (Layer(inputs=features + dense, outputs=2),)
+    below = tuple(Layer(inputs=dense if number == 0 else 2, outputs=2) for number in range(bottom))
+    return (*below, Layer(inputs=features + 2, outputs=2))
 
 
 def random_tables(config: EngineConfig, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from microduet_hw import layout
 from microduet_hw.config import Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
-from microduet_hw.layout import HOLE, input_order
 from microduet_hw.quantised import INPUT_ZERO_POINT, QuantisedLayer, QuantisedModel
 from microduet_hw.stack import Stack
 
@@ -16,7 +16,7 @@ Sized = EngineConfig | Stack
 
 def zero_point(config: Sized, number: int) -> int:
     """Zero point of the input of layer `number` of a random int8 model: low after ReLU, else in the middle."""
-    if number == 0:
+    if number in (0, config.bottom):  # features, and what comes beside them, have one
         return INPUT_ZERO_POINT
     return 3 if config.layers[number - 1].relu else 100
 
@@ -29,11 +29,14 @@ def small_config(
     arrays: Sequence[Array] = (),
     relu: bool = True,
     sigmoid: bool = True,
+    dense: int = 0,
+    bottom: int = 0,
 ) -> EngineConfig:
-    """An engine whose vector is one row of one table in one memory channel."""
+    """An engine whose features are one row, of `elements`, of one table in one memory channel; dense ones follow."""
     layers: list[Layer] = []
-    inputs = elements
-    for outputs in hidden:
+    inputs = dense if bottom else elements + dense
+    for number, outputs in enumerate(hidden):
+        inputs += elements if bottom and number == bottom else 0
         layers.append(Layer(inputs=inputs, outputs=outputs, relu=relu))
         inputs = outputs
     stride = max(5, (elements * precision.width // 8 - 1).bit_length())
@@ -42,6 +45,9 @@ def small_config(
         name="small",
         precision=precision,
         features=(Feature(rows=4, dim=elements, position=0),),
+        dense=dense,
+        dense_position=elements if dense and not bottom else 0,
+        bottom=bottom,
         sources=(Source(kind=SourceKind.HBM, parts=(part,)),),
         hidden=tuple(layers),
         output=Layer(inputs=inputs, outputs=1, relu=False),
@@ -102,10 +108,9 @@ def _int8_layer(config: Sized, number: int, rng: np.random.Generator) -> Quantis
 
 
 def vector_words(config: Sized, vector: npt.NDArray[np.int64]) -> list[int]:
-    """The words, as unsigned integers, in which `vector` reaches the first layer."""
+    """The words, as unsigned integers, in which `vector` reaches the arrays."""
     width = config.precision.width
-    words: list[int] = []
-    for lanes in input_order(config, 0):
-        values = [0 if place == HOLE else int(vector[place]) & ((1 << width) - 1) for place in lanes]
-        words.append(sum(value << width * lane for lane, value in enumerate(values)))
-    return words
+    return [
+        sum((int(vector[place]) & ((1 << width) - 1)) << width * lane for lane, place in enumerate(span))
+        for span in layout.vector_words(config)
+    ]

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import math
 import operator
 from typing import Any
 
@@ -14,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.activation import word_layout
 from microduet_hw.config import EngineConfig, Precision
+from microduet_hw.layout import vector_words
 from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats
 from microduet_hw.lookup.layouts import (
@@ -60,7 +60,7 @@ class Assembler(wiring.Component):
     i_dense : beats of dense elements (mem)
     i_packet : an item's tag, query and flags, after its dense elements and before the next item begins (mem)
     o_complete : one pulse per complete vector (mem)
-    o_words : words of a vector, one per cycle, in order (sync)
+    o_words : words of a vector, one per cycle, in order; each of its sections begins with a word (sync)
     o_header, i_space, o_reserve : as in `VectorSender` (sync)
     """
 
@@ -102,8 +102,8 @@ class Assembler(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words = math.ceil(self._config.vector_elements / self._config.input_lanes)
-        m.submodules.sender = sender = VectorSender(slots=self._slots, words=words)
+        spans = vector_words(self._config)
+        m.submodules.sender = sender = VectorSender(slots=self._slots, words=len(spans))
         pieces: list[_Piece] = []
         done, flags = self._packets(m, sender.i_headers, pieces)
         for number in range(len(self._plans)):
@@ -119,15 +119,14 @@ class Assembler(wiring.Component):
         with m.If(sender.o_fetch):
             m.d.sync += word.last.eq(sender.o_last)
             with m.Switch(Cat(sender.o_word, sender.o_slot)):
-                for slot, number in itertools.product(range(self._slots), range(words)):
+                for slot, (number, span) in itertools.product(range(self._slots), enumerate(spans)):
                     with m.Case(slot << len(sender.o_word) | number):
-                        m.d.sync += word.data.eq(self._word(pieces, slot, number))
+                        m.d.sync += word.data.eq(self._word(pieces, slot, span))
         return m
 
-    def _word(self, pieces: list[_Piece], slot: int, number: int) -> Value:
-        """Word `number` of the vector in `slot`: slices of registers, not a shift of the vector."""
-        lanes, width = self._config.input_lanes, self._width
-        start, stop = number * lanes, min((number + 1) * lanes, self._config.vector_elements)
+    def _word(self, pieces: list[_Piece], slot: int, span: range) -> Value:
+        """A word of the vector in `slot`, its elements `span`: slices of registers, not a shift of the vector."""
+        width, start, stop = self._width, span.start, span.stop
         edges = {edge for piece in pieces for edge in (piece.first, piece.end) if start < edge < stop}
         segments: list[Value] = []
         for first, end in itertools.pairwise(sorted({start, stop} | edges)):
@@ -172,6 +171,7 @@ class Assembler(wiring.Component):
         pieces: list[_Piece] = []
         for k, part in enumerate(plan.parts):
             position = self._config.features[part.part.feature].position + part.part.column_first
+            position += self._config.feature_start
             for beat in range(part.beats):
                 piece = self._registers(
                     f"row_{plan.source}_{k}_{beat}", position + beat * part.elements, part.beat_elements(beat)

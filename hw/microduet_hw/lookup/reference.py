@@ -85,7 +85,7 @@ def assemble(
             row, flags = _row(part.part, index, tables[part.part.feature], told)
             status |= flags
             if row is not None:
-                first = config.features[part.part.feature].position + part.part.column_first
+                first = config.features[part.part.feature].position + part.part.column_first + config.feature_start
                 totals[first : first + part.part.columns] += row - zero
     vector = saturated(totals, precision=config.precision)
     return _with_dense(config, packet, vector, zero), status | _packet_flags(config, packet)

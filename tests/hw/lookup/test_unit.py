@@ -33,6 +33,16 @@ CASES = {
         [HBM, HBM, ONCHIP],
         dense=35,
     ),
+    "bottom_mlp": lambda: lookup_config(
+        [Table(dim=7, lookups=2), Table(dim=33, places=((1, 0, 20, 0, 33),)), Table(dim=4, places=((0, 0, 20, 0, 4),))],
+        [HBM, ONCHIP],
+        dense=37,
+        lanes=6,
+        bottom=2,
+    ),
+    "bottom_mlp_of_one_word": lambda: lookup_config(
+        [Table(dim=11)], [HBM], precision=Precision.INT8, dense=1, lanes=12, bottom=1
+    ),
     "int8_pooled": lambda: lookup_config(
         [
             Table(rows=30, dim=70, lookups=6),
