@@ -1,7 +1,30 @@
 """The command `microduet train`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Literal
+
+import cyclopts
+
+
+@cyclopts.Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Files:
+    """How a data set's files are read.
+
+    Parameters
+    ----------
+    hash_rows
+        of every table of a data set from files: its values are taken modulo this instead of numbered
+    skip_bad
+        leave out lines that are not of the data set's format, and count them; otherwise the first one ends the command
+    """
+
+    hash_rows: int | None = None
+    skip_bad: bool = False
+
+
+AS_THEY_ARE = Files()
 
 
 def train(
@@ -15,6 +38,7 @@ def train(
     epochs: int = 1,
     batch: int = 512,
     table_rows: int | None = None,
+    files: Files = AS_THEY_ARE,
     test_rows: int = 1_000_000,
     replicates: int = 200,
     precision: str = "auto",
@@ -45,7 +69,10 @@ def train(
     batch
         rows of a step
     table_rows
-        of every table at most, to which ids are hashed; as many as fit 256 MB, at most 100,000, if not given
+        of every table at most, to which ids are hashed; --hash-rows, or as many as fit 256 MB, at most 100,000, if
+        not given
+    files
+        how a data set's files are read
     test_rows
         rows that all models are judged on, at most
     replicates
@@ -67,6 +94,8 @@ def train(
         epochs=epochs,
         batch=batch,
         table_rows=table_rows,
+        hash_rows=files.hash_rows,
+        skip_bad=files.skip_bad,
         test_rows=test_rows,
         replicates=replicates,
         precision=precision,

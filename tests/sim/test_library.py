@@ -37,7 +37,7 @@ def test_is_built_again_only_if_a_file_changes(tmp_path: Path) -> None:
 
 def test_names_what_the_compiler_refuses_and_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     unit, header = written(tmp_path, "nothing")
-    with pytest.raises(BuildError, match=r"the C\+\+ compiler fails: .*unit.cpp.*nothing|answer.h.*nothing") as raised:
+    with pytest.raises(BuildError, match=r"the C\+\+ compiler fails: .*nothing") as raised:
         shared_library("answers", [unit], inputs=[header], folders=[tmp_path])
     assert "\n" not in str(raised.value)
     assert not list(cache.glob("answers/*/"))

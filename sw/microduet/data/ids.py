@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +33,10 @@ class Appearances:
 
 
 class Index:
-    """Numbers values by their place in `values`."""
+    """Numbers values by their place in `values`, which are kept in the folder `source`."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, source: Path) -> None:
+        self._source = source
         self._order = np.argsort(values)
         self._sorted = values[self._order]
 
@@ -45,7 +47,7 @@ class Index:
         """Places of `values`; raises DataError if one of them is unknown."""
         places = np.minimum(np.searchsorted(self._sorted, values), len(self) - 1)
         if (self._sorted[places] != values).any():
-            raise DataError("a value is not in its index; remove the folder of the cache")
+            raise DataError(f"{self._source}: a value is not in its index; remove the folder")
         return self._order[places]
 
 
@@ -89,7 +91,7 @@ def numberings(
         return {name: found.values() for name, found in seen.items()}
 
     found = store.derived([f"{prefix}-{name.replace('/', '-')}" for name in names], lambda: list(make().values()))
-    return [Index(values) for values in found]
+    return [Index(values, store.folder) for values in found]
 
 
 def text_value(text: str) -> int:

@@ -28,19 +28,21 @@ def open_data(
         kind, a file is Criteo's, and a folder is told by the files in it
     shape : the model whose inputs a generated log has; it needs one
     seed : of a generated log
-    rows : of every table of the others, ids are then hashed; None: as many as there are values
-    skip_bad : leave out bad lines, and count them
+    rows : of every table of a log from files, ids are then hashed; None: as many as there are values
+    skip_bad : leave out bad lines of files, and count them
     progress : called while files are parsed for the first time
 
     Raises
     ------
     InputError
-        If `spec` is none of these, or a generated log has no shape.
+        If `spec` is none of these, or a generated log has no shape, or rows or skip_bad.
     DataError
         If there is no log at the path, or it is not of its format.
     """
     kind, colon, rest = spec.partition(":")
     if kind == "generated":
+        if rows is not None or skip_bad:
+            raise InputError(f"{spec}: ids are hashed and bad lines skipped in data sets from files, not in this one")
         return _generated(rest, shape, seed)
     path = Path(rest if colon and kind in LOADERS else spec)
     if not str(rest if colon and kind in LOADERS else spec):

@@ -67,6 +67,10 @@ class DenseColumn(Frozen, frozen=True, kw_only=True):
 class DataSchema(Frozen, frozen=True, kw_only=True):
     """Columns of a click log, in the order of a chunk's.
 
+    Parameters
+    ----------
+    contents : tells logs of equal columns apart: a name of the files' contents, "" for a generated log
+
     Raises
     ------
     InputError
@@ -76,6 +80,7 @@ class DataSchema(Frozen, frozen=True, kw_only=True):
     name: str
     sparse: tuple[Column, ...]
     dense: tuple[DenseColumn, ...] = ()
+    contents: str = ""
 
     def __post_init__(self) -> None:
         names = [column.name for column in (*self.sparse, *self.dense)]

@@ -33,11 +33,12 @@ class StoredLog:
     ) -> None:
         if not parts["train"][2]:
             raise DataError(f"{schema.name}: too few rows: none is left for training")
-        self._schema, self._store, self._parts, self._encode = schema, store, parts, encode
+        self._schema = schema.replace(contents=store.folder.name)
+        self._store, self._parts, self._encode = store, parts, encode
 
     @property
     def schema(self) -> DataSchema:
-        """Its columns."""
+        """Its columns; `contents` is the store's name."""
         return self._schema
 
     @property

@@ -38,9 +38,11 @@ class TaobaoFile:
     optional: tuple[str, ...] = ()
 
     def header(self, folder: Path) -> list[str]:
-        """Names of the file's columns without spaces at their ends; raises DataError, naming what is missing."""
+        """Names of the file's columns without spaces at their ends; raises DataError if one is missing, or all."""
         with (folder / self.name).open("rb") as file:
             names = [name.strip() for name in file.readline().decode("utf-8-sig", "replace").strip().split(",")]
+        if not any(names):
+            raise DataError(f"{folder / self.name}: is empty")
         missing = [name for name in self.columns if name not in names]
         if missing:
             raise DataError(f"{folder / self.name}:1: has no column {missing[0]}; there are {', '.join(names)}")

@@ -52,7 +52,7 @@ def pick(values: Array, places: Ints) -> npt.NDArray[np.int32]:
 
 def ready(labels: Array, sparse: Sequence[Array], dense: Sequence[Array] = ()) -> Columns:
     """Rows as `ready_log` reads them: columns (rows,) or (rows, lookups) side by side, in the order of its columns."""
-    wide = [part.reshape(len(labels), -1).astype(np.int32) for part in sparse]
+    wide = [(part if part.ndim > 1 else part[:, None]).astype(np.int32) for part in sparse]
     columns: dict[str, Array] = {"label": labels.astype(np.uint8), "sparse": np.concatenate(wide, 1)}
     if dense:
         columns["dense"] = np.stack(dense, 1).astype(np.float32)

@@ -18,6 +18,7 @@ from microduet.train.compare import Change, Comparison, Figure, Plan, compare
 from microduet.train.metrics import NAMES
 from microduet.train.run import Settings
 from microduet.train.shapes import TABLE_ROWS, model_shape
+from microduet.train.usable import check_parts
 from microduet.versions import versions
 from microduet_hw.config import Frozen
 from microduet_sim.cache import cache_folder
@@ -38,6 +39,8 @@ class TrainOptions(Frozen, frozen=True, kw_only=True):
     epochs: int = 1
     batch: int = 512
     table_rows: int | None = None
+    hash_rows: int | None = None
+    skip_bad: bool = False
     test_rows: int = 1_000_000
     replicates: int = 200
     precision: str = "auto"
@@ -46,12 +49,21 @@ class TrainOptions(Frozen, frozen=True, kw_only=True):
 
 
 def train(model: str, options: TrainOptions, progress: Steps) -> tuple[Comparison, Path]:
-    """The comparison, kept as result.json beside checkpoints and curves.svg, and the folder of them all.
+    """The comparison, kept as result.json beside checkpoints and curves.svg, and the folder of them all; raises as
+    `plan`, and TrainingError if the log's rows cannot be learnt or judged."""
+    wanted = plan(model, options, progress)
+    return trained(wanted, progress), wanted.folder
+
+
+def plan(model: str, options: TrainOptions, progress: Steps) -> Plan:
+    """What the arguments ask for; the log is opened.
 
     Raises
     ------
     TrainingError
         If an argument is out of its range.
+    DataError
+        If the log is missing or not of its format.
     """
     if options.seeds < 1:
         raise TrainingError(f"--seeds must be at least 1, not {options.seeds}")
@@ -59,17 +71,18 @@ def train(model: str, options: TrainOptions, progress: Steps) -> tuple[Compariso
         raise TrainingError(f"--table-rows must be at least 1, not {options.table_rows}")
     whole = zoo.shape_of(model)
     width = sum(table.dim for table in whole.tables)
-    table_rows = options.table_rows or max(1, min(TABLE_ROWS, TABLE_BYTES // (4 * width) // 1000 * 1000))
+    fitting = max(1, min(TABLE_ROWS, TABLE_BYTES // (4 * width) // 1000 * 1000))
+    table_rows = options.table_rows or options.hash_rows or fitting
     spec = f"generated:{options.rows}" if options.data == "generated" and options.rows else options.data
     small = whole.replace(tables=tuple(t.replace(rows=max(1, min(t.rows, table_rows))) for t in whole.tables))
-    data = open_data(spec, small)
+    data = open_data(spec, small, rows=options.hash_rows, skip_bad=options.skip_bad, progress=progress)
     shape = model_shape(small, data.schema, table_rows=table_rows)
     settings = Settings(
         rows=options.rows or data.rows("train"), epochs=options.epochs, batch=options.batch, precision=options.precision
     )
     key = hashlib.sha256(msgspec.json.encode([shape, data.schema, settings])).hexdigest()[:12]
     folder = options.out or cache_folder() / "trained" / f"{shape.name}-{key}"
-    plan = Plan(
+    return Plan(
         shape=shape,
         data=data,
         split=options.split,
@@ -79,24 +92,35 @@ def train(model: str, options: TrainOptions, progress: Steps) -> tuple[Compariso
         folder=folder,
         replicates=options.replicates,
     )
-    found = compare(plan, progress)
+
+
+def trained(wanted: Plan, progress: Steps) -> Comparison:
+    """The comparison, kept in the plan's folder; raises TrainingError if the log's rows cannot be learnt or judged."""
     from microduet.train.curves import curves_svg
 
-    write_file(folder / "curves.svg", curves_svg(found))
-    write_file(folder / "result.json", msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
-    return found, folder
+    settings = wanted.settings
+    check_parts(wanted.data, train=settings.rows, validation=settings.validation_rows, test=wanted.test_rows)
+    found = compare(wanted, progress)
+    write_file(wanted.folder / "curves.svg", curves_svg(found))
+    write_file(wanted.folder / "result.json", msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    return found
 
 
 def main(model: str, options: TrainOptions) -> int:
     """Train, judge, and print a table or one JSON object."""
     console = Console(stderr=options.json, highlight=False)
     with steps(console) as progress:
-        found, folder = train(model, options, progress)
+        wanted = plan(model, options, progress)
+        found = trained(wanted, progress)
+    skipped = getattr(wanted.data, "skipped", 0)
     if options.json:
-        print(json.dumps(msgspec.to_builtins(found) | {"folder": str(folder), "versions": versions()}))
+        more = {"skipped": skipped, "folder": str(wanted.folder), "versions": versions()}
+        print(json.dumps(msgspec.to_builtins(found) | more))
         return 0
     show(found, console)
-    console.print(f"checkpoints, curves.svg and result.json: {folder}", soft_wrap=True)
+    if options.skip_bad:
+        console.print(f"bad lines left out: {skipped:,}")
+    console.print(f"checkpoints, curves.svg and result.json: {wanted.folder}", soft_wrap=True)
     return 0
 
 
