@@ -95,7 +95,7 @@ class MdPackets(ctypes.Structure):
         ("count", U64),
         ("stride_beats", U32),
         ("mode", U32),
-        ("accepted_ps", POINTER),
+        *((name, POINTER) for name in ("accepted_ps", "slots", "turns")),
     )
 
 

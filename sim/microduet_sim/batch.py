@@ -13,6 +13,9 @@ from microduet_sim.abi import MdPackets, MdRun, address
 BEAT_WORDS = 16
 """32-bit words of a beat of an item packet or a load."""
 
+SLOTS = 64
+"""Slots that the runtime counts answers of, the most that an engine has."""
+
 Words = npt.NDArray[np.uint32]
 Times = npt.NDArray[np.uint64]
 
@@ -35,6 +38,8 @@ class Sent:
     mode : "saturated": as fast as they are taken; "idle": each when the previous result is out; or the earliest engine
         cycle of each, counted from the start of the batch, ascending
     beats : of each packet, if not all of them
+    slots, turns : of an engine with users: the slot of each packet's query, 0 to 63, and how many answers from that
+        slot each waits for
 
     Members
     -------
@@ -53,6 +58,8 @@ class Sent:
         *,
         mode: Mode | npt.ArrayLike = "saturated",
         beats: npt.ArrayLike | None = None,
+        slots: npt.ArrayLike | None = None,
+        turns: npt.ArrayLike | None = None,
         name: str = "packets",
     ) -> None:
         self._words, count = checked_words(packets, name), len(packets)
@@ -61,6 +68,12 @@ class Sent:
         self._beats = None
         if beats is not None:
             self._beats = np.ascontiguousarray(checked_times(beats, "beats", count), np.uint32)
+        if (slots is None) != (turns is None):
+            raise ValueError("slots and turns go together: give both or neither")
+        self._slots = None if slots is None else checked_times(slots, "slots", count).astype(np.uint32)
+        self._turns = None if turns is None else checked_times(turns, "turns", count).astype(np.uint32)
+        if self._slots is not None and int(self._slots.max(initial=0)) >= SLOTS:
+            raise ValueError(f"slots must be 0 to {SLOTS - 1}, not {self._slots.max()}")
         self.accepted_ps = np.zeros(count, np.uint64)
         self.gap = 0
         if self._arrivals is not None and count:
@@ -79,6 +92,8 @@ class Sent:
             stride_beats=self._words.shape[1] // BEAT_WORDS,
             mode=self._mode,
             accepted_ps=address(self.accepted_ps),
+            slots=address(self._slots),
+            turns=address(self._turns),
         )
 
 

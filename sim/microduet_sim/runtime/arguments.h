@@ -60,6 +60,8 @@ struct MdPackets {
     uint64_t count;
     uint32_t stride_beats, mode;
     uint64_t* accepted_ps;  // when the first beat of each was taken
+    // Of an engine with users: the slot of each packet's query, and how many answers from that slot it waits for.
+    const uint32_t *slots, *turns;
 };
 
 struct MdRun {

@@ -5,12 +5,13 @@
 
 #include "arguments.h"
 #include "beat_source.h"
+#include "slot_turns.h"
 
 namespace microduet {
 
 class PacketFeeder {
   public:
-    explicit PacketFeeder(const StreamPins& pins) : source_(pins) {}
+    PacketFeeder(const StreamPins& pins, const SlotTurns& turns) : source_(pins), turns_(turns) {}
 
     void set_stall(Stall stall) { source_.set_stall(stall); }
     bool changed() { return source_.changed(); }
@@ -35,12 +36,14 @@ class PacketFeeder {
 
   private:
     bool may_start(uint64_t cycle, uint64_t finished) const {
+        if (packets_->slots && turns_[packets_->slots[number_]] < packets_->turns[number_]) return false;
         if (packets_->mode == MD_IDLE) return finished == number_;
         if (packets_->mode == MD_ARRIVALS) return cycle >= packets_->arrivals[number_];
         return true;
     }
 
     BeatSource source_;
+    const SlotTurns& turns_;
     const MdPackets* packets_ = nullptr;
     uint64_t number_ = 0, beat_ = 0;  // what is put on the pins next
     uint64_t sent_ = 0;             // number of the beat on the pins, from 1

@@ -8,6 +8,7 @@
 #include "arguments.h"
 #include "pins.h"
 #include "ports.h"
+#include "slot_turns.h"
 #include "stall.h"
 
 namespace microduet {
@@ -19,7 +20,11 @@ class ResultCollector {
     }
 
     void set_stall(Stall stall) { stall_ = stall; }
-    void begin(MdRun& run) { run_ = &run, finished_ = vectors_ = 0, taken_ = false; }
+    void begin(MdRun& run) {
+        run_ = &run, finished_ = vectors_ = 0, taken_ = false;
+        turns_.fill(0);
+    }
+    const SlotTurns& turns() const { return turns_; }
     uint64_t finished() const { return finished_; }
 
     // Before the edge: keep the result that is taken at it.
@@ -28,6 +33,11 @@ class ResultCollector {
         if (!taken_ || finished_ == run_->results) return;
         last_ = *pins_.tlast;
         const uint32_t* beat = pins_.tdata;
+#if MICRODUET_USERS
+        constexpr uint32_t OWN_RESULT = 255;
+        const uint32_t slot = beat[2] >> 16 & 0xff, rank = beat[2] >> 24;
+        if (last_ && rank != OWN_RESULT) ++turns_.at(slot);
+#endif
         if (run_->answers) return keep(beat);
         run_->tag[finished_] = beat[0];
         run_->logit[finished_] = static_cast<int32_t>(beat[1]);
@@ -59,6 +69,7 @@ class ResultCollector {
     const uint8_t* probe_;
     Stall stall_;
     MdRun* run_ = nullptr;
+    SlotTurns turns_{};
     uint64_t finished_ = 0, vectors_ = 0;
     bool taken_ = false, last_ = false;
 };

@@ -28,10 +28,10 @@ Simulation::Simulation(const MdOpen& open)
       clocks_(open.engine_mhz, open.memory_mhz),
       tables_(open.tables, open.tables + open.table_count),
       contents_(open.channels, ChannelContents(open.width, tables_.data())),
-      items_(model_->pins.items),
-      users_(model_->pins.users),
-      load_(model_->pins.load),
       results_(model_->pins.results, model_->pins.probe_vector),
+      items_(model_->pins.items, results_.turns()),
+      users_(model_->pins.users, results_.turns()),
+      load_(model_->pins.load),
       control_(model_->pins.control) {
     if (model_->pins.channels.size() != open.channels)
         throw std::runtime_error("the library has " + std::to_string(model_->pins.channels.size()) +

@@ -66,9 +66,9 @@ class Simulation {
     std::vector<std::unique_ptr<MemoryChannel>> memories_;
     std::vector<ChannelPort> ports_;
     std::vector<char> active_;
+    ResultCollector results_;
     PacketFeeder items_, users_;
     LoadFeeder load_;
-    ResultCollector results_;
     ControlMaster control_;
     MdRun* run_ = nullptr;
     uint64_t batch_cycle_ = 0, batch_memory_cycle_ = 0;  // clocks when the batch began
