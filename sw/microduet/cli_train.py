@@ -36,7 +36,7 @@ def train(
     seeds: int = 3,
     rows: int | None = None,
     epochs: int = 1,
-    batch: int = 512,
+    batch: int = 256,
     table_rows: int | None = None,
     files: Files = AS_THEY_ARE,
     test_rows: int = 1_000_000,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from microduet.data.click_model import ClickModel, ClickShares, sigmoid
 from microduet.data.draws import draw, stream, uniforms
 from microduet.data.schema import CHUNK_ROWS, Chunk, Column, DataSchema, DenseColumn, Part, Role, check_range
-from microduet.data.world import Feature, Who, World
+from microduet.data.world import Feature, Rows, Who, World
 from microduet.duet.shape import DlrmShape
 from microduet.errors import InputError
 
@@ -20,7 +20,7 @@ ROW_LIMIT = 10**9
 CALIBRATION_USERS = 100_000
 """Of the world that sets the scales of the click model, whatever the number of rows."""
 
-_CELLS = 1 << 17
+_CELLS = 1 << 20
 """Sparse and dense elements that are drawn at a time."""
 
 _BINS = 1 << 20
@@ -63,9 +63,7 @@ class GeneratedLog:
         self._seed = seed
         self._parts = {"train": (0, rows), "validation": (rows, validation), "test": (rows + validation, test)}
         self._world = World(shape, seed=seed, users=max(64, rows // ROWS_PER_USER))
-        self._model = ClickModel(
-            World(shape, seed=seed, users=CALIBRATION_USERS), seed=seed, shares=shares or ClickShares()
-        )
+        self._model = ClickModel(self._world.of(CALIBRATION_USERS), seed=seed, shares=shares or ClickShares())
         self._schema = _schema(shape, self._world.features)
 
     @property
@@ -82,17 +80,23 @@ class GeneratedLog:
     ) -> Iterator[Chunk]:
         """As DataSet.chunks; takes memory for one chunk, and no time for the rows before it."""
         for start, length in self._ranges(part, first, count, size):
-            pieces = [self._piece(numbers) for numbers in self._pieces(start, length)]
-            yield Chunk(
-                labels=np.concatenate([piece.labels for piece, _ in pieces]),
-                sparse=np.concatenate([piece.sparse for piece, _ in pieces]),
-                dense=np.concatenate([piece.dense for piece, _ in pieces]),
+            chunk = Chunk(
+                labels=np.empty(length, np.uint8),
+                sparse=np.empty((length, self.shape.lookups), np.int64),
+                dense=np.empty((length, self.shape.dense), np.float32),
             )
+            for numbers in self._pieces(start, length):
+                rows = self._world.rows(self._world.who(numbers))
+                where = slice(int(numbers[0]) - start, int(numbers[-1]) + 1 - start)
+                chunk.labels[where] = self._clicks(numbers, self._chances(rows))
+                chunk.dense[where] = rows.dense
+                self._world.sparse(rows, chunk.sparse[where])
+            yield chunk
 
     def probabilities(self, part: Part, first: int = 0, count: int | None = None) -> npt.NDArray[np.float64]:
         """The true probability of a click in each of these rows, float64 (count,)."""
         found = [
-            self._piece(numbers)[1]
+            self._chances(self._world.rows(self._world.who(numbers)))
             for start, length in self._ranges(part, first, count, CHUNK_ROWS)
             for numbers in self._pieces(start, length)
         ]
@@ -111,10 +115,11 @@ class GeneratedLog:
         counts = np.zeros((2, _BINS), np.int64)
         for start, length in self._ranges(part, 0, rows, CHUNK_ROWS):
             for numbers in self._pieces(start, length):
-                chunk, chances = self._piece(numbers)
+                chances = self._chances(self._world.rows(self._world.who(numbers)))
+                clicks = self._clicks(numbers, chances)
                 bins = np.minimum((chances * _BINS).astype(np.int64), _BINS - 1)
                 for label in (0, 1):
-                    counts[label] += np.bincount(bins[chunk.labels == label], minlength=_BINS)
+                    counts[label] += np.bincount(bins[clicks == label], minlength=_BINS)
         others, clicks = counts
         if not others.sum() or not clicks.sum():
             raise InputError(f"generated: the first {others.sum() + clicks.sum()} rows of {part} have labels of one "
@@ -139,13 +144,11 @@ class GeneratedLog:
         for first in range(start, start + length, step):
             yield np.arange(first, min(first + step, start + length))
 
-    def _piece(self, numbers: npt.NDArray[np.int64]) -> tuple[Chunk, npt.NDArray[np.float64]]:
-        who = self._world.who(numbers)
-        sparse, dense = self._world.sparse(who), self._world.dense(who)
-        chances = sigmoid(self._model.logits(sparse, dense))
-        labels = uniforms(draw(stream(self._seed, 11), numbers)) < chances
-        ids = np.concatenate(sparse, 1).astype(np.int64)
-        return Chunk(labels=labels.astype(np.uint8), sparse=ids, dense=dense), chances
+    def _chances(self, rows: Rows) -> npt.NDArray[np.float64]:
+        return sigmoid(self._model.logits(rows))
+
+    def _clicks(self, numbers: npt.NDArray[np.int64], chances: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        return uniforms(draw(stream(self._seed, 11), numbers)) < chances
 
 
 def for_shape(shape: DlrmShape, *, rows: int = DEFAULT_ROWS, seed: int = 0, test: int = TEST_ROWS) -> GeneratedLog:

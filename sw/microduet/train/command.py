@@ -37,7 +37,7 @@ class TrainOptions(Frozen, frozen=True, kw_only=True):
     seeds: int = 3
     rows: int | None = None
     epochs: int = 1
-    batch: int = 512
+    batch: int = 256
     table_rows: int | None = None
     hash_rows: int | None = None
     skip_bad: bool = False

@@ -26,8 +26,11 @@ class Rates(typing.NamedTuple):
     tables: float
 
 
-RATES = Rates(dense=1e-3, tables=0.02)
-"""Of Adam for the layers, and of row-wise Adagrad for the tables."""
+RATES = Rates(dense=4e-3, tables=0.006)
+"""Of Adam for layers of up to FULL_RATE outputs, and of row-wise Adagrad for the tables."""
+
+FULL_RATE = 128
+"""Outputs of a model's widest layer from which Adam's rate falls, with the root of this width."""
 
 FIRST_LOGITS = 0.3
 """Of the last layer's first weights, over the others': scores start near 0.5."""
@@ -58,12 +61,15 @@ class Learner:
         self.tables = Tables(spec.shape, seed=spec.seed)
         self.model = _built(spec, self.tables)
         self.layers = [weight for weight in self.model.parameters() if weight.requires_grad]
-        self.optimiser = torch.optim.Adam(self.layers, lr=RATES.dense, fused=True)
+        self._rate = RATES.dense * min(
+            1.0, (FULL_RATE / max(layer.out_features for layer in linears(self.model))) ** 0.5
+        )
+        self.optimiser = torch.optim.Adam(self.layers, lr=self._rate, fused=True)
 
     def step(self, batch: Batch, *, scale: float = 1.0) -> float:
         """Learn one batch at `scale` of the usual rates; the mean log-loss before it, in nats."""
         sums = self.tables.sums(batch.bags).requires_grad_()
-        self.optimiser.param_groups[0]["lr"] = RATES.dense * scale
+        self.optimiser.param_groups[0]["lr"] = self._rate * scale
         self.optimiser.zero_grad(set_to_none=True)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(self._logits(sums, batch.dense), batch.labels)
         loss.backward()

@@ -23,7 +23,7 @@ from microduet_hw.config import Frozen
 LOOKUPS_AT_ONCE = 1 << 21
 """Of a batch: what is kept per batch stays under 100 MB."""
 
-LAST_SCALE = 0.1
+LAST_SCALE = 0.01
 """Of the rates at the end of a training, over those at its start; they fall along a cosine."""
 
 
@@ -42,7 +42,7 @@ class Settings(Frozen, frozen=True, kw_only=True):
 
     rows: int
     epochs: int = 1
-    batch: int = 1024
+    batch: int = 256
     points: int = 10
     validation_rows: int = 50_000
     patience: int = 3

@@ -86,7 +86,7 @@ class Hashing:
         sparse = chunk.sparse
         if sparse.ndim != 2 or sparse.shape[1] != len(self._ids):
             raise TrainingError(f"{self._name}: ids must be (rows, {len(self._ids)}), not {sparse.shape}")
-        wrong = (sparse < -1).any(0) | (sparse >= self._ids).any(0)
+        wrong = (sparse.min(0, initial=0) < -1) | (sparse.max(0, initial=-1) >= self._ids)
         if wrong.any():
             place = int(np.argmax(wrong))
             ends = np.cumsum([column.lookups for column in self._schema.sparse])

@@ -13,7 +13,7 @@ import torch
 
 from microduet.duet.shape import DlrmShape
 
-START = 0.05
+START = 0.3
 """Largest value of a new table, over the square root of its longest feature's lookups."""
 
 EPSILON = 1e-8
@@ -67,7 +67,7 @@ class Width:
         self.weight[rows] = 0
         chosen = [(shape.columns(k), self._first[shape.features[k].table]) for k in self.features]
         self._columns = np.concatenate([np.arange(c.start, c.stop) for c, _ in chosen])
-        self._bases = np.concatenate([np.full(c.stop - c.start, first) for c, first in chosen])
+        self._bases = np.concatenate([np.full(c.stop - c.start, first, np.int32) for c, first in chosen])
         self._lookups = [shape.features[k].lookups for k in self.features]
 
     def view(self, shape: DlrmShape, table: int) -> torch.Tensor:
@@ -79,29 +79,26 @@ class Width:
         """Lookups of `sparse`, int64 (rows of the log, lookups) within the tables; -1 is an empty place."""
         whole = len(self._columns) == sparse.shape[1]
         own = sparse if whole else sparse[:, self._columns]
-        ids = np.where(own < 0, self.rows, own + self._bases)
+        ids = own.astype(np.int32)
+        ids += self._bases
+        np.copyto(ids, self.rows, where=own < 0)
         starts = np.cumsum([0, *self._lookups[:-1]])
         offsets = (np.arange(len(own))[:, None] * ids.shape[1] + starts).reshape(-1)
-        none = np.zeros(0, np.int64)
-        touched, members, first = self._inverse(ids) if train else (none, none.astype(np.int32), none)
-        found = (ids.astype(np.int32).reshape(-1), offsets, touched, members, first)
-        names = ("ids", "offsets", "touched", "members", "starts")
-        return Bags(**{name: torch.from_numpy(array) for name, array in zip(names, found, strict=True)})
+        flat = torch.from_numpy(ids.reshape(-1))
+        none = torch.zeros(0, dtype=torch.int64)
+        touched, members, first = self._inverse(flat) if train else (none, none.to(torch.int32), none)
+        return Bags(ids=flat, offsets=torch.from_numpy(offsets), touched=touched, members=members, starts=first)
 
-    def _inverse(
-        self, ids: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """The touched rows, and the bags in which each of them is: sorted as one integer of row and bag."""
-        bags = np.repeat(np.arange(len(self._lookups)), self._lookups) + np.arange(len(ids))[:, None] * len(
-            self._lookups
-        )
-        bits = int(len(ids) * len(self._lookups)).bit_length()
-        keys = ((ids << bits) | bags).reshape(-1)
-        keys.sort()
-        keys = keys[: np.searchsorted(keys, self.rows << bits)]
-        rows = keys >> bits
-        starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]])) if len(rows) else rows
-        return rows[starts], (keys & ((1 << bits) - 1)).astype(np.int32), starts
+    def _inverse(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The touched rows, the bags in which each of them is, row by row, and where each row's start."""
+        ordered, places = torch.sort(ids, stable=True)
+        count = int(torch.searchsorted(ordered, self.rows))
+        places, features = places[:count], len(self._lookups)
+        bags = np.repeat(np.arange(features), self._lookups)
+        every = np.arange(len(ids) // len(bags))[:, None] * features + bags
+        members = torch.from_numpy(every.reshape(-1).astype(np.int32))[places]
+        touched, counts = torch.unique_consecutive(ordered[:count], return_counts=True)
+        return touched.to(torch.int64), members, counts.cumsum(0) - counts
 
     def sums(self, bags: Bags, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Sums of rows of `weight`, the tables' own if None: (rows of the log, features of this width, dim)."""

@@ -9,8 +9,9 @@ import pytest
 from microduet.data.click_model import ClickShares
 from microduet.data.draws import Zipf, draw, normal_steps, stream
 from microduet.data.generated import GeneratedLog, for_shape
+from microduet.data.items import GROUPS
 from microduet.data.schema import PARTS
-from microduet.data.world import GROUPS, World
+from microduet.data.world import World
 from microduet.duet import zoo
 from microduet.duet.shape import DlrmShape, Lookups, TableShape, UserSide
 from microduet.errors import InputError
@@ -78,7 +79,7 @@ def test_only_histories_have_empty_places_and_those_are_their_oldest() -> None:
 def test_a_users_attributes_stay_and_a_click_moves_his_history_by_one() -> None:
     world = World(SHAPE, seed=8, users=5)
     who = world.who(np.arange(4000))
-    past = world.histories(who, 6)
+    past = world.histories(who)
     dense = world.dense(who)
     moved = 0
     for user in range(5):

@@ -14,7 +14,7 @@ from microduet.train.metrics import NAMES
 from tests.sw.command_line import run
 from tests.sw.duet.test_shape import SMALL
 
-FEW = ("--rows", 3000, "--seeds", 2, "--test-rows", 2000, "--replicates", 20, "--data", "generated")
+FEW = ("--rows", 3000, "--batch", 32, "--seeds", 2, "--test-rows", 2000, "--replicates", 20, "--data", "generated")
 
 
 @pytest.fixture

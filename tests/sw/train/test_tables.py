@@ -67,7 +67,7 @@ def test_empty_places_learn_nothing() -> None:
 def test_modules_see_what_was_learnt(sparse: np.ndarray) -> None:
     tables = Tables(SMALL, seed=5)
     modules = tables.modules()
-    tables.update(tables.bags(sparse, train=True), torch.ones(ROWS, SMALL.elements(range(3))), 0.1)
+    tables.update(tables.bags(sparse, train=True), torch.ones(ROWS, SMALL.elements(range(3))), 1.0)
     assert torch.equal(modules[1].weight, weights_of(tables)[1])
     assert float(modules[0].weight.abs().max()) > START
 
