@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from microduet.golden import GoldenResult
-from microduet.quantise import Quantised
+from microduet.quantised import Quantised
 from microduet.traced import TracedModel
 from microduet_hw.config import Precision
 

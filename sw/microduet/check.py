@@ -16,7 +16,8 @@ from microduet.golden import Golden, QuantisedTable
 from microduet.inputs import check_batch
 from microduet.presets import compile_config
 from microduet.quantisation import InputQuantisation
-from microduet.quantise import Calibration, Quantised, quantise, random_batch
+from microduet.quantise import Calibration, quantise, random_batch
+from microduet.quantised import Quantised
 from microduet.ranking import auc, top_overlap
 from microduet.trace import load, trace
 from microduet.traced import StoredTable, TracedModel

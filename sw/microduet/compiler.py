@@ -22,7 +22,8 @@ from microduet_hw.config import EngineConfig, Precision
 if typing.TYPE_CHECKING:
     import torch
 
-    from microduet.quantise import Calibration, Quantised
+    from microduet.quantise import Calibration
+    from microduet.quantised import Quantised
     from microduet.traced import StoredTable, TracedModel
 
 Model = typing.Union[str, zoo.ZooModel, "torch.nn.Module", "TracedModel"]

@@ -5,7 +5,7 @@ It shares no code with the gateware's own references; it takes the frozen config
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,12 @@ from microduet.generated import GeneratedTable
 from microduet.golden_math import LIMB, ExactProduct, generated_rows, saturate, shift_half_even, sigmoid_scores
 from microduet.quantisation import InputQuantisation
 from microduet.shape import ModelShape
-from microduet_hw.config import EngineConfig, Precision
-from microduet_hw.quantised import INPUT_ZERO_POINT, QuantisedLayer, QuantisedModel
+from microduet_hw.config import EngineConfig, Payload, Precision
+from microduet_hw.quantised import INPUT_ZERO_POINT, QuantisedLayer, QuantisedModel, UserWeights
 
 BATCH = 4096
+ROWS_AT_ONCE = 1 << 21
+"""Elements of rows that are looked up together: sums of many rows would need a lot of room."""
 EXACT = 1 << 53
 """Integers below this are exact in float64."""
 
@@ -71,6 +73,8 @@ class Golden:
     input : scale of tables and dense features
     tables : one per feature
     features : of the model, where the configuration's are products of them; None if they are the same
+    dense : scale of the dense inputs of a bottom MLP; None: that of the tables
+    user : what user vectors add to their layer's sums, for an engine that takes them
     """
 
     def __init__(
@@ -81,9 +85,12 @@ class Golden:
         input: InputQuantisation,
         tables: Sequence[QuantisedTable],
         features: ModelShape | None = None,
+        dense: InputQuantisation | None = None,
+        user: UserWeights | None = None,
     ) -> None:
         self._config, self._model, self._input, self._tables = config, model, input, tables
-        self._shape: ModelShape | EngineConfig = features or config
+        self._dense, self._user = dense or input, user
+        self._shape = features or ModelShape.of(config)
         self._layers = [
             GoldenLayer(
                 layer,
@@ -94,9 +101,22 @@ class Golden:
             for number, layer in enumerate(model.layers)
         ]
 
-    def run(self, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32] | None = None) -> GoldenResult:
-        """Every stage of a batch: sparse int64 (items, lookups) in range, dense float32 (items, D)."""
-        return self.run_vectors(self.vectors(sparse, dense))
+    def run(
+        self,
+        sparse: npt.NDArray[np.int64],
+        dense: npt.NDArray[np.float32] | None = None,
+        *,
+        users: npt.NDArray[np.integer] | None = None,
+    ) -> GoldenResult:
+        """Every stage of a batch.
+
+        Parameters
+        ----------
+        sparse : int64 (items, lookups), in range
+        dense : float32 (items, D)
+        users : user vectors, (elements,) or (items, elements): 0 to 255, or sums of 32 bits
+        """
+        return self.run_vectors(self.vectors(sparse, dense), users=users)
 
     def vectors(
         self, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32] | None = None
@@ -109,22 +129,38 @@ class Golden:
         for feature, table in zip(shape.features, self._tables, strict=True):
             ids = torch.from_numpy(np.ascontiguousarray(sparse[:, column : column + feature.lookups]))
             column += feature.lookups
-            total = (self._rows(table, ids) - zero).sum(1) + zero
+            step = max(1, ROWS_AT_ONCE // (feature.lookups * feature.dim))
+            total = torch.cat([(self._rows(table, some) - zero).sum(1) for some in ids.split(step)]) + zero
             where = slice(feature.position, feature.position + feature.dim)
             result[:, where] = saturate(total, self._bounds)
         if shape.dense and dense is not None:
             where = slice(shape.dense_position, shape.dense_position + shape.dense)
-            result[:, where] = self._quantised(torch.from_numpy(np.array(dense, np.float64)))
+            result[:, where] = self._quantised(torch.from_numpy(np.array(dense, np.float64)), self._dense)
         return result.numpy()
 
-    def run_vectors(self, vectors: npt.NDArray[np.int64]) -> GoldenResult:
-        """Every stage after the assembly of `vectors`, int64 (items, elements)."""
+    def user_part(self, users: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """What users add to the sums of their layer: int64 (..., outputs) of vectors (..., elements)."""
+        user, entry = self._user, self._shape.user
+        assert user is not None and entry is not None, "this engine takes no user vectors"
+        values = torch.from_numpy(np.asarray(users, np.int64))
+        assert values.shape[-1] == entry.elements, f"a user vector has {entry.elements} elements"
+        if entry.payload is Payload.VECTOR:
+            values = (values.double() @ torch.from_numpy(user.weights).double().T).to(torch.int64)
+        return ((values << user.shift) + torch.from_numpy(user.bias)).numpy()
+
+    def run_vectors(
+        self, vectors: npt.NDArray[np.int64], *, users: npt.NDArray[np.integer] | None = None
+    ) -> GoldenResult:
+        """Every stage after the assembly of `vectors`, int64 (items, elements); `users` as `run` takes them."""
         kept: list[list[torch.Tensor]] = [[] for _ in self._layers]
         saturations = [0] * len(self._layers)
-        for batch in _batches(torch.from_numpy(vectors)):
-            values = batch
+        parts = self._parts(users, len(vectors))
+        for first in range(0, len(vectors), BATCH):
+            batch = torch.from_numpy(vectors[first : first + BATCH])
+            values: torch.Tensor | None = None
             for number, layer in enumerate(self._layers):
-                values, cut = layer(values)
+                part = None if parts is None or number != self._entry else parts[first : first + BATCH]
+                values, cut = layer(self._layer_input(number, batch, values), part)
                 kept[number].append(values)
                 saturations[number] += cut
         *hidden, logits = (torch.cat(batches).numpy() for batches in kept)
@@ -143,6 +179,24 @@ class Golden:
         )
 
     @property
+    def _entry(self) -> int | None:
+        return None if self._shape.user is None else self._shape.user.layer
+
+    def _parts(self, users: npt.NDArray[np.integer] | None, items: int) -> torch.Tensor | None:
+        assert (users is None) == (self._shape.user is None), "user vectors go with an engine that takes them"
+        if users is None:
+            return None
+        parts = torch.from_numpy(self.user_part(users))
+        return parts.expand(items, parts.shape[-1])
+
+    def _layer_input(self, number: int, vector: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor:
+        """The first layer reads the vector; of a bottom MLP its dense end, the layer behind it what is in front."""
+        elements, bottom = self._shape.feature_elements, self._shape.bottom
+        if before is None:
+            return vector[:, elements:] if bottom else vector
+        return torch.cat([vector[:, :elements], before], 1) if bottom and number == bottom else before
+
+    @property
     def _bounds(self) -> tuple[int, int]:
         return _bounds(self._config.precision.width, signed=self._config.precision.signed)
 
@@ -151,22 +205,26 @@ class Golden:
             return torch.from_numpy(np.asarray(table[ids.numpy()]).astype(np.int64))
         values = generated_rows(table, ids)
         if self._config.precision is Precision.INT8:
-            return self._quantised(torch.ldexp(values.double(), torch.tensor(-table.fraction)))
+            return self._quantised(torch.ldexp(values.double(), torch.tensor(-table.fraction)), self._input)
         places = table.fraction - self._input.fraction
         exact = values << -places if places < 0 else shift_half_even(values, places)
         return saturate(exact, self._bounds)
 
-    def _quantised(self, values: torch.Tensor) -> torch.Tensor:
+    def _quantised(self, values: torch.Tensor, scale: InputQuantisation) -> torch.Tensor:
         if self._config.precision is Precision.INT8:
-            scaled = torch.round(values / self._input.scale) + INPUT_ZERO_POINT
+            scaled = torch.round(values / scale.scale) + INPUT_ZERO_POINT
         else:
-            scaled = torch.round(torch.ldexp(values, torch.tensor(self._input.fraction)))
+            scaled = torch.round(torch.ldexp(values, torch.tensor(scale.fraction)))
         low, high = self._bounds
         return scaled.clamp(low, high).to(torch.int64)
 
 
 class GoldenLayer:
-    """One layer: int64 (items, inputs) -> int64 (items, outputs) and the number of saturated outputs."""
+    """One layer: int64 (items, inputs) -> int64 (items, outputs) and the number of saturated outputs.
+
+    Where users come in, a second argument, int64 (items, outputs), begins the sums; it stands for the layer's bias and
+    for what the inputs' zero point adds to its sums.
+    """
 
     def __init__(self, layer: QuantisedLayer, *, precision: Precision, inputs: int, logit: bool) -> None:
         self._layer, self._precision = layer, precision
@@ -179,17 +237,20 @@ class GoldenLayer:
         width = precision.logit_width if logit else precision.width
         self._bounds = _bounds(width, signed=logit or precision.signed)
 
-    def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, int]:
+    def __call__(self, values: torch.Tensor, user: torch.Tensor | None = None) -> tuple[torch.Tensor, int]:
         layer = self._layer
         if layer.multiplier is not None:
-            total = self._product.single(values - layer.input_zero_point)
+            own = self._product.single(values - layer.input_zero_point)
+            total = own if user is None else self._product.products(values) + user
             assert int(total.abs().max()) < 1 << 31, "an int8 accumulator left its 32 bits"
             scaled = total.to(torch.int32).to(torch.float32) * torch.from_numpy(layer.multiplier)
             result = torch.round(scaled).to(torch.int64) + layer.output_zero_point
         elif self._precision is Precision.FIXED32:
+            assert user is None, "fixed32 takes no user vectors"
             result = self._product.shifted(values, layer.shift)
         else:
-            result = shift_half_even(self._product.single(values), layer.shift)
+            total = self._product.single(values) if user is None else self._product.products(values) + user
+            result = shift_half_even(total, layer.shift)
         low, high = self._bounds
         floor = layer.output_zero_point if layer.relu else low
         cut = int((result > high).sum()) + (0 if layer.relu else int((result < low).sum()))
@@ -198,8 +259,3 @@ class GoldenLayer:
 
 def _bounds(width: int, *, signed: bool) -> tuple[int, int]:
     return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
-
-
-def _batches(values: torch.Tensor) -> Iterator[torch.Tensor]:
-    for first in range(0, len(values), BATCH):
-        yield values[first : first + BATCH]

@@ -80,7 +80,11 @@ class ExactProduct:
 
     def single(self, values: torch.Tensor) -> torch.Tensor:
         """Sums of operands of at most 16 bits: int64 (items, outputs)."""
-        return (values.double() @ self._whole).to(torch.int64) + self._bias
+        return self.products(values) + self._bias
+
+    def products(self, values: torch.Tensor) -> torch.Tensor:
+        """The same without the bias."""
+        return (values.double() @ self._whole).to(torch.int64)
 
     def shifted(self, values: torch.Tensor, places: int) -> torch.Tensor:
         """Sums of 32-bit operands, rounded half to even after division by 2^places (0 to 63).

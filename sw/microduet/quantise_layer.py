@@ -17,6 +17,8 @@ SMALLEST_MULTIPLIER = 2.0**-31
 """int8: an output channel so faint that it could not move its output by one unit is given this multiplier."""
 BIAS_LIMIT = 1 << 30
 """int8: leaves half of the accumulator's 32 bits to the products."""
+SIGMOID_FRACTIONS = (6, 15)
+"""Least and greatest fraction bits of the sigmoid's 16-bit input: beyond +-512 there is nothing left to tell apart."""
 
 
 def check_finite(weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], name: str) -> None:
@@ -51,6 +53,7 @@ def fixed_layer(
     width: int,
     before: int,
     after: int,
+    most: int | None = None,
 ) -> tuple[QuantisedLayer, int, int]:
     """The layer in fixed point of `width` bits, its weights' fraction bits, and its outputs'.
 
@@ -58,10 +61,11 @@ def fixed_layer(
     ----------
     weight, bias : float32 (outputs, inputs) and (outputs,)
     before, after : fraction bits of inputs and outputs; the outputs get fewer if the products have fewer
+    most : fraction bits that the weights may have; None: as many as fit
     """
     own = fraction(float(np.abs(weight).max()), (1 << (width - 1)) - 1, width - 1)
     room = fraction(float(np.abs(bias).max()), 1 << (2 * width - 2), own + before) - before
-    own = min(own, MAX_SHIFT + after - before, room)
+    own = min(own, MAX_SHIFT + after - before, room, own if most is None else most)
     after = min(after, before + own)
     layer = QuantisedLayer(
         weights=rounded(weight, own), bias=rounded(bias, before + own), relu=relu, shift=before + own - after

@@ -7,7 +7,8 @@ from microduet.generated import GeneratedTable
 from microduet.golden import Golden
 from microduet.models import GeneratedEmbedding
 from microduet.presets import compile_config
-from microduet.quantise import Quantised, quantise
+from microduet.quantise import quantise
+from microduet.quantised import Quantised
 from microduet.trace import trace
 from microduet.traced import TracedModel
 from microduet_hw.config import EngineConfig, Precision
