@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class UserScale(Frozen, frozen=True, kw_only=True):
-    """What user vectors mean: element q stands for ``(q - zero_point) * scale``, q from 0 to 255; of model `version`."""
+    """What user vectors of model `version` mean: element q, 0 to 255, stands for ``(q - zero_point) * scale``."""
 
     scale: float
     zero_point: int = 0

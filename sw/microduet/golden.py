@@ -141,7 +141,8 @@ class Golden:
     def user_part(self, users: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """What users add to the sums of their layer: int64 (..., outputs) of vectors (..., elements)."""
         user, entry = self._user, self._shape.user
-        assert user is not None and entry is not None, "this engine takes no user vectors"
+        assert user is not None, "the engine must know what user vectors add"
+        assert entry is not None, "this engine takes no user vectors"
         values = torch.from_numpy(np.asarray(users, np.int64))
         assert values.shape[-1] == entry.elements, f"a user vector has {entry.elements} elements"
         if entry.payload is Payload.VECTOR:

@@ -52,7 +52,7 @@ def engine_config(
         precision=precision,
         features=shape.features,
         dense=shape.dense,
-        dense_position=shape.dense_position,
+        dense_position=0 if shape.bottom else shape.dense_position,
         sources=plan.sources,
         hidden=shape.hidden,
         output=shape.output,
