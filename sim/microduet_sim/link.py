@@ -78,21 +78,26 @@ class Delivery:
 
     Members
     -------
-    arrived_ps : when its last packet arrived; None if the message was lost
+    ended_ps : when its last packet arrived, or was given up
+    lost : a packet of it was given up
     sent_bits : on the line, retransmissions included
     retransmissions : packets sent again
     """
 
-    arrived_ps: int | None
+    ended_ps: int
+    lost: bool = False
     sent_bits: int
     retransmissions: int
 
+    @property
+    def arrived_ps(self) -> int | None:
+        """When the message was there whole; None if it never was."""
+        return None if self.lost else self.ended_ps
+
     def __add__(self, other: Self) -> "Delivery":
-        arrived = (
-            None if self.arrived_ps is None or other.arrived_ps is None else max(self.arrived_ps, other.arrived_ps)
-        )
         return Delivery(
-            arrived_ps=arrived,
+            ended_ps=max(self.ended_ps, other.ended_ps),
+            lost=self.lost or other.lost,
             sent_bits=self.sent_bits + other.sent_bits,
             retransmissions=self.retransmissions + other.retransmissions,
         )
@@ -120,7 +125,7 @@ class OpenLink:
         if size < 1 or at_ps < 0:
             raise LinkError(f"a message has at least 1 byte and a time of at least 0, not {size} and {at_ps}")
         whole, rest = divmod(size, self.link.packet_bytes)
-        total = Delivery(arrived_ps=0, sent_bits=0, retransmissions=0)
+        total = Delivery(ended_ps=0, sent_bits=0, retransmissions=0)
         for length in [self.link.packet_bytes] * whole + [rest] * (rest > 0):
             total = total + self._packet(length, at_ps, direction)
         return total
@@ -134,6 +139,8 @@ class OpenLink:
             late = random.random() * link.jitter_ms
             if random.random() >= link.loss:
                 arrived = end + round((link.rtt_ms / 2 + late) * PS_PER_MS)
-                return Delivery(arrived_ps=arrived, sent_bits=8 * length * (attempt + 1), retransmissions=attempt)
+                return Delivery(ended_ps=arrived, sent_bits=8 * length * (attempt + 1), retransmissions=attempt)
             at_ps = end + round(retry_ms * PS_PER_MS)
-        return Delivery(arrived_ps=None, sent_bits=8 * length * link.attempts, retransmissions=link.attempts - 1)
+        return Delivery(
+            ended_ps=at_ps, lost=True, sent_bits=8 * length * link.attempts, retransmissions=link.attempts - 1
+        )

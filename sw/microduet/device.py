@@ -108,6 +108,8 @@ class Device:
         If the bundle is damaged.
     """
 
+    SIMULATOR: typing.ClassVar[type[Simulator]] = Simulator
+
     def __init__(
         self,
         bundle: Bundle | Path | str,
@@ -151,7 +153,7 @@ class Device:
     def _start(self) -> None:
         """A fresh engine and its memory, loaded."""
         bundle = self.bundle
-        self.simulator = Simulator(
+        self.simulator = self.SIMULATOR(
             bundle.config, self.library, tables=table_images(bundle), memory=self._memory, dram=self._dram
         )
         self.registers = Registers(bundle.config, self.simulator)
@@ -303,11 +305,14 @@ def open(bundle: "Bundle | EdgeBundle | Path | str", **options: typing.Any) -> "
 
     Parameters
     ----------
-    bundle, options : as `Device` takes them, or `EdgeDevice` if the bundle is an edge unit's
+    bundle, options : as `Device` takes them, or `EdgeDevice` if the bundle is an edge unit's; an engine that ranks for
+        users is a `QueryDevice`
     """
     from microduet.edge.bundle import EdgeBundle, is_edge_bundle
     from microduet.edge.device import EdgeDevice
+    from microduet.query.device import QueryDevice
 
     if isinstance(bundle, EdgeBundle) or (not isinstance(bundle, Bundle) and is_edge_bundle(bundle)):
         return EdgeDevice(bundle, **options)
-    return Device(bundle, **options)
+    read = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
+    return (QueryDevice if read.config.user else Device)(read, **options)

@@ -1,0 +1,1 @@
+"""Queries: edge unit, link and engine as one system."""
