@@ -69,7 +69,7 @@ def train(
     batch
         rows of a step
     table_rows
-        of every table at most, to which ids are hashed; --hash-rows, or as many as fit 256 MB, at most 100,000, if
+        of every table at most, to which ids are hashed; --hash-rows, or as many as fit 128 MB, at most 100,000, if
         not given
     files
         how a data set's files are read

@@ -4,6 +4,7 @@ It shares no code with the gateware's own references; it takes the frozen config
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,9 @@ from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.model import EdgeModel
 from microduet_hw.quantised import QuantisedLayer
 from microduet_hw.stack import Stack
+
+MEMO_USERS = 1 << 17
+"""Users that a memo holds before it starts anew: some 100 bytes each and their outputs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,20 +88,22 @@ class GoldenUser:
         sums: npt.NDArray[np.int64],
         static: npt.NDArray[np.int64] | None = None,
         context: npt.NDArray[np.int64] | None = None,
+        memo: "StaticMemo | None" = None,
     ) -> UserResult:
-        """The same of histories that are summed already: int64 (users, pooled elements)."""
+        """The same of histories that are summed already: int64 (users, pooled elements).
+
+        With a `memo` users whose static inputs were seen before are not computed again; the result then has the static
+        bottom MLP's last layer only.
+        """
         config, users = self._config, len(sums)
         elements = sum(group.elements for group in config.histories)
         if sums.shape != (users, elements):
             raise InputError(f"sums must be ({users}, {elements}), not {sums.shape}")
-        stages = [
-            _run(layers, _checked(name, stack, values, users))
-            for name, stack, layers, values in (
-                ("static", config.static, self._static, static),
-                ("context", config.dynamic, self._dynamic, context),
-            )
-        ]
-        bottom = [stage[-1] for stage in stages if stage]
+        static = _checked("static", config.static, static, users)
+        known = self.static if memo is None else memo.outputs
+        first = known(static)
+        second = _run(self._dynamic, _checked("context", config.dynamic, context, users))
+        bottom = [stage[-1] for stage in (first, second) if stage]
         inputs = np.concatenate(
             [
                 self.quantised(sums, self._model.pooled_multiplier),
@@ -105,7 +111,11 @@ class GoldenUser:
             ],
             axis=1,
         )
-        return UserResult(sums=sums, static=stages[0], dynamic=stages[1], inputs=inputs, top=_run(self._top, inputs))
+        return UserResult(sums=sums, static=first, dynamic=second, inputs=inputs, top=_run(self._top, inputs))
+
+    def static(self, values: npt.NDArray[np.int64] | None) -> tuple[npt.NDArray[np.int64], ...]:
+        """Outputs of every layer of the static bottom MLP, () without one."""
+        return _run(self._static, values)
 
     def quantised(self, values: npt.NDArray[np.int64], multiplier: np.float32) -> npt.NDArray[np.int64]:
         """``clip(rint(f32(f32(v) m)) + zero_point, 0, 255)`` in integers."""
@@ -125,6 +135,33 @@ class GoldenUser:
                 raise InputError(f"history {number} keeps {group.slots} entries, not {entries.shape[1]}")
             if entries.size and (entries.min() < -limit or entries.max() >= limit):
                 raise InputError(f"history {number} has elements of more than {config.element_bits} bits")
+
+
+class StaticMemo:
+    """Outputs of a golden model's static bottom MLP, kept by its inputs, as the device keeps its own user's.
+
+    Parameters
+    ----------
+    golden : whose outputs they are
+    """
+
+    def __init__(self, golden: GoldenUser) -> None:
+        self._golden = golden
+        self._known: dict[bytes, npt.NDArray[np.int64]] = {}
+
+    def outputs(self, values: npt.NDArray[np.int64] | None) -> tuple[npt.NDArray[np.int64], ...]:
+        """The last layer's, int64 (users, outputs), as a tuple of one; () without such an MLP."""
+        if values is None:
+            return ()
+        keys = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values]
+        new = [place for place, key in enumerate(keys) if key not in self._known]
+        if len(self._known) > MEMO_USERS:
+            self._known.clear()
+            new = list(range(len(keys)))
+        if new:
+            for place, output in zip(new, self._golden.static(values[new])[-1], strict=True):
+                self._known[keys[place]] = output
+        return (np.stack([self._known[key] for key in keys]),)
 
 
 def _layers(stack: Stack | None, layers: tuple[QuantisedLayer, ...]) -> tuple[GoldenLayer, ...]:

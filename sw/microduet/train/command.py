@@ -23,7 +23,7 @@ from microduet.versions import versions
 from microduet_hw.config import Frozen
 from microduet_sim.cache import cache_folder
 
-TABLE_BYTES = 256 << 20
+TABLE_BYTES = 128 << 20
 """Of a model's float32 tables together, where --table-rows is not given."""
 
 PLACES = {"accuracy": 4, "auc": 5, "log_loss": 5, "calibration": 4}

@@ -15,17 +15,20 @@ from microduet.errors import TrainingError
 from microduet.models.dlrm import DlrmModel
 from microduet.models.split import SplitModel, split
 from microduet.progress import Steps
-from microduet.train.batches import ahead
+from microduet.train.batches import Batch, Source, ahead
 from microduet.train.bootstrap import REPLICATES, Interval, difference, interval, replicates
 from microduet.train.checkpoint import Point
 from microduet.train.int8 import Int8Scores, Scorer, calibration, score_all
 from microduet.train.metrics import NAMES, Metrics, metrics
-from microduet.train.run import Settings, Trained, Training, checkpoint_path
+from microduet.train.run import LOOKUPS_AT_ONCE, Settings, Trained, Training, checkpoint_path
 from microduet.train.threads import threads_for, using_threads
 from microduet_hw.config import Frozen
 
 PAIRS = (("base", "split"), ("split", "int8"), ("base", "int8"))
 """Of which each second may be worse than the first."""
+
+JUDGED_AT_ONCE = 2048
+"""Test rows of a batch, at most."""
 
 
 class Figure(Frozen, frozen=True, kw_only=True):
@@ -109,19 +112,16 @@ def compare(plan: Plan, progress: Steps) -> Comparison:
     if not plan.seeds or min(plan.test_rows, plan.replicates) < 1:
         raise TrainingError("--seeds, --test-rows and --replicates must be at least 1")
     count = min(plan.test_rows, plan.data.rows("test"))
-    scores: dict[str, npt.NDArray[np.float32]] = {}
     curves: dict[str, list[tuple[Point, ...]]] = {}
-    labels, paths = np.zeros(0, np.uint8), list[str]()
+    paths, scorers, sources = list[str](), list[Scorer](), list[Source]()
     for seed in plan.seeds:
-        runs, scorers = _runs(plan, seed, progress)
+        runs, own = _runs(plan, seed, progress)
+        scorers += own
         for kind, run in runs.items():
             curves.setdefault(kind, []).append(run.description.curve)
             paths.append(str(run.path))
-        batches = runs["base"].source.batches("test", first=0, count=count, train=False)
-        with using_threads(threads_for(plan.shape, runs["base"].source.batch)):
-            found, labels = score_all(ahead(batches), scorers)
-        scores |= {_key(kind, seed): values for kind, values in found.items()}
-        progress("judging", seed - plan.seeds[0] + 1, len(plan.seeds))
+            sources.append(run.source)
+    scores, labels = _judged(plan.shape, sources[0], count, scorers, progress)
     kinds = [kind for kind in ("base", "split", "int8") if _key(kind, plan.seeds[0]) in scores]
     exact = {name: metrics(values, labels) for name, values in scores.items()}
     drawn = replicates(scores, labels, count=plan.replicates)
@@ -145,25 +145,45 @@ def _key(kind: str, seed: int) -> str:
     return f"{kind}-{seed}"
 
 
-def _runs(plan: Plan, seed: int, progress: Steps) -> tuple[dict[str, Trained], dict[str, Scorer]]:
-    """The trainings of one seed, and what scores its rows. An exact split is cut from the base, not trained."""
+def _judged(
+    shape: DlrmShape, source: Source, count: int, scorers: list[Scorer], progress: Steps
+) -> tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.uint8]]:
+    """Scores of all models, and the labels, of the first `count` test rows, which are read once for all."""
+    batch = min(JUDGED_AT_ONCE, max(1, LOOKUPS_AT_ONCE // shape.lookups))
+    batches = dataclasses.replace(source, batch=batch).batches("test", first=0, count=count, train=False)
+    with using_threads(threads_for(shape, batch)):
+        return score_all(ahead(batches), scorers, lambda rows: progress("judging", rows, count))
+
+
+def _runs(plan: Plan, seed: int, progress: Steps) -> tuple[dict[str, Trained], list[Scorer]]:
+    """The trainings of one seed, and what scores their rows. An exact split is cut from the base, not trained."""
     spec = zoo.DlrmModelSpec(shape=plan.shape, seed=seed)
     base = Training(spec, plan.data, plan.settings, checkpoint_path(plan.folder, spec)).run(progress)
     runs = {"base": base}
-    scorers: dict[str, Scorer] = {"base": base.learner.score}
+
+    def scored(batch: Batch) -> dict[str, npt.NDArray[np.float32]]:
+        sums = base.learner.tables.sums(batch.bags)
+        models = {"base": base.learner.model} | ({"split": cut} if cut else {})
+        return {_key(kind, seed): base.learner.score(batch, model, sums=sums) for kind, model in models.items()}
+
+    cut = None
     if plan.split == "exact":
-        whole = base.learner.model
-        assert isinstance(whole, DlrmModel)
-        cut = split(whole, "exact")
-        scorers["split"] = lambda batch: base.learner.score(batch, cut)
-    elif plan.split == "duet":
-        spec = spec.replace(split=zoo.split_of(plan.shape, "duet"))
-        runs["split"] = own = Training(spec, plan.data, plan.settings, checkpoint_path(plan.folder, spec)).run(progress)
-        model = own.learner.model
-        assert isinstance(model, SplitModel)
-        users = calibration(model, plan.data, own.source.hashing)
-        scorers |= {"split": own.learner.score, "int8": Int8Scores(model, own.learner.tables, users)}
-    return runs, scorers
+        assert isinstance(base.learner.model, DlrmModel)
+        cut = split(base.learner.model, "exact")
+    if plan.split != "duet":
+        return runs, [scored]
+    spec = spec.replace(split=zoo.split_of(plan.shape, "duet"))
+    runs["split"] = own = Training(spec, plan.data, plan.settings, checkpoint_path(plan.folder, spec)).run(progress)
+    model = own.learner.model
+    assert isinstance(model, SplitModel)
+    integers = Int8Scores(model, own.learner.tables, calibration(model, plan.data, own.source.hashing))
+
+    def scored_twice(batch: Batch) -> dict[str, npt.NDArray[np.float32]]:
+        sums = own.learner.tables.sums(batch.bags)
+        found = {"split": own.learner.score(batch, sums=sums), "int8": integers.score(batch, sums)}
+        return {_key(kind, seed): values for kind, values in found.items()}
+
+    return runs, [scored, scored_twice]
 
 
 def _figures(

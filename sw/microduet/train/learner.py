@@ -79,9 +79,15 @@ class Learner:
         return float(loss.detach())
 
     @torch.no_grad()
-    def score(self, batch: Batch, model: DlrmModel | SplitModel | None = None) -> npt.NDArray[np.float32]:
-        """Probabilities of a click, float32 (rows,), in float32 throughout; of another model's layers if given."""
-        return scores(head(model or self.model, self.tables.sums(batch.bags), batch.dense)).numpy()
+    def score(
+        self, batch: Batch, model: DlrmModel | SplitModel | None = None, *, sums: torch.Tensor | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Probabilities of a click, float32 (rows,), in float32 throughout; of another model's layers if given.
+
+        `sums` are those of all features, if they are known already.
+        """
+        own = self.tables.sums(batch.bags) if sums is None else sums
+        return scores(head(model or self.model, own, batch.dense)).numpy()
 
     def scores(self, batches: Iterator[Batch]) -> npt.NDArray[np.float32]:
         """The same of all `batches`, one after the other."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from microduet.duet import golden as golden_module
-from microduet.duet.golden import GoldenUser
+from microduet.duet.golden import GoldenUser, StaticMemo
 from microduet.duet.users import random_users
 from microduet.errors import InputError
 from tests.sw import arithmetic
@@ -58,6 +58,28 @@ def test_an_empty_history_sums_to_zero() -> None:
     result = GoldenUser(config=config, model=user.model).run(empty, static, context)
     assert not result.sums.any()
     assert (result.inputs[:, : config.pooled_elements] == user.model.zero_point).all()
+
+
+def test_a_memo_computes_each_users_static_part_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, config, user = quantised("small")
+    histories, static, context = integers(model, user, random_users(model, users=4, seed=6))
+    assert static is not None
+    golden = GoldenUser(config=config, model=user.model)
+    memo, computed = StaticMemo(golden), list[int]()
+    whole = golden.static
+    monkeypatch.setattr(golden, "static", lambda values: computed.append(len(values)) or whole(values))
+    sums = np.concatenate([entries.sum(axis=1) for entries in histories], axis=1)
+    for order in ([0, 1], [1, 0, 2], [3, 2, 1]):
+        found = golden.run_sums(sums[order], static[order], None if context is None else context[order], memo)
+        expected = golden.run(
+            [group[order] for group in histories], static[order], None if context is None else context[order]
+        )
+        assert np.array_equal(found.payload, expected.payload)
+        computed.pop()
+    assert computed == [2, 1, 1]
+    monkeypatch.setattr(golden_module, "MEMO_USERS", 3)
+    memo.outputs(static[:1])
+    assert np.array_equal(memo.outputs(static)[0], whole(static)[-1])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 import microduet as md
+from microduet.data.generated import GeneratedLog
 from microduet.train.bootstrap import Interval
 from microduet.train.command import sentence
 from microduet.train.compare import Change, Comparison, Figure
@@ -71,6 +72,16 @@ def test_shows_a_table_and_what_may_be_said(
     assert "best possible AUC of these rows" in text
     assert "base less split: " in text
     assert len(list((tmp_path / "cache" / "trained").iterdir())) == 1
+
+
+def test_reads_the_test_rows_once_for_all_models(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    chunks = GeneratedLog.chunks
+    monkeypatch.setattr(GeneratedLog, "chunks", lambda log, part, **own: read.append(part) or chunks(log, part, **own))
+    assert run("train", model, *FEW, "--out", tmp_path / "out", "--json") == 0
+    assert read.count("test") == 2  # one of them for a look at whether the part can be judged at all
 
 
 FAR = "base is 0.050 of AUC below the best possible, so this says how far two trainings got"

@@ -13,6 +13,7 @@ from microduet.duet.quantise import entries
 from microduet.duet.shape import DlrmShape
 from microduet.errors import InputError, ModelError
 from microduet.models import SplitModel
+from microduet.train.batches import Batch
 from microduet.train.checkpoint import load_model, load_users
 from microduet.train.int8 import Int8Scores, calibration, score_all, users_of
 from microduet.train.metrics import metrics
@@ -55,8 +56,13 @@ def test_payloads_are_the_edge_units_of_the_same_histories(tmp_path: Path, shape
 
 def test_integers_rank_nearly_as_the_float_model(tmp_path: Path) -> None:
     result, log = trained(tmp_path)
-    models = {"split": result.learner.score, "int8": int8(result, log)}
-    scores, labels = score_all(result.source.batches("test", first=0, count=2000, train=False), models)
+    learner, integers = result.learner, int8(result, log)
+
+    def scorer(batch: Batch) -> dict[str, np.ndarray]:
+        sums = learner.tables.sums(batch.bags)
+        return {"split": learner.score(batch, sums=sums), "int8": integers.score(batch, sums)}
+
+    scores, labels = score_all(result.source.batches("test", first=0, count=2000, train=False), [scorer])
     assert np.array_equal(labels, log.whole("test").labels)
     assert 0 < np.abs(scores["split"] - scores["int8"]).mean() < 0.01  # values beyond the users' ranges are cut
     assert abs(metrics(scores["split"], labels).auc - metrics(scores["int8"], labels).auc) < 0.005
