@@ -272,3 +272,43 @@ def bench_data(*, rows: int = 500_000, model: str = "rm1", seed: int = 0, json: 
     from microduet.data import bench as implementation
 
     return implementation.main(rows=rows, model=model, seed=seed, json=json)
+
+
+@bench.command(name="cpu")
+def bench_cpu(
+    *,
+    model: Literal["microrec-small", "microrec-large"] = "microrec-small",
+    batches: tuple[int, ...] = (),
+    table_gb: float | None = None,
+    compiled: bool = True,
+    seed: Natural = 0,
+    json: bool = False,
+) -> int:
+    """MicroRec's models in PyTorch on this processor, as in the paper's Tables 2 and 4: every variant tried per batch.
+
+    Example: microduet bench cpu --model microrec-small --batches 2048 --json
+
+    Parameters
+    ----------
+    batches
+        sizes of batches; the paper's 1, 64, 256, 512, 1024, 2048 if not given
+    table_gb
+        for one copy of the tables; larger ones are cut. 40 % of the memory that is free, if not given
+    compiled
+        try torch.compile too, which takes a minute or two
+    seed
+        of the ids and the tables
+    json
+        print one JSON object, with every variant that was tried, instead of a table
+    """
+    from microduet.cpu import bench as implementation
+
+    options = implementation.CpuBenchOptions(
+        model=model,
+        batches=batches or implementation.BATCHES,
+        table_gb=table_gb,
+        compiled=compiled,
+        seed=seed,
+        json=json,
+    )
+    return implementation.main(options)

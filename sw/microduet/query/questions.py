@@ -82,8 +82,8 @@ class Reply:
     status : flags of all of its items
     user_status : why there is no ranking, or OK
     own : of every candidate in their order, int64 (n, 3) of logit, score, status; None if not asked for
-    begun_ps, finished_ps : first beat of the first candidate taken, last beat of the answer taken, from the start of the
-        batch
+    begun_ps, finished_ps : from the start of the batch: first beat of the first candidate taken, last beat of the
+        answer taken
     """
 
     tags: npt.NDArray[np.uint32]
