@@ -1,37 +1,34 @@
 """A compiled model on disk: configuration, plan, integers and hashes. Reading one executes nothing."""
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
-import shutil
-import tempfile
 import typing
 import zipfile
-from collections.abc import Generator
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from microduet.boards import Board
-from microduet.errors import BundleError
+from microduet.bundle_files import CONFIG, MANIFEST, PLAN, WEIGHTS, check_file, decode
+from microduet.duet.exact_user import ExactUser
+from microduet.errors import BundleError, InputError
 from microduet.generated import GeneratedTable
+from microduet.inputs import check_batch
 from microduet.layer_file import LayerRecord, read_layers
-from microduet.packets import pack_items
+from microduet.packets import ItemQuery, pack_items
 from microduet.placement import Plan
 from microduet.planner.physical import factors, physical_ids, vector_order
 from microduet.quantisation import InputQuantisation
 from microduet.shape import ModelShape
+from microduet.user_file import ExactRecord, UserRecord, read_exact, read_user
 from microduet_hw.config import EngineConfig, Frozen
-from microduet_hw.quantised import QuantisedModel
+from microduet_hw.quantised import QuantisedLayer, QuantisedModel, UserWeights
 
 if typing.TYPE_CHECKING:
     from microduet.golden import Golden
 
-FORMAT = 2
-MANIFEST, CONFIG, PLAN, WEIGHTS = "manifest.json", "config.json", "plan.json", "weights.npz"
+FORMAT = 3
 
 QuantisedTable = GeneratedTable | npt.NDArray[np.integer]
 
@@ -51,9 +48,16 @@ class Manifest(Frozen, frozen=True, kw_only=True):
     model: str
     board: Board
     input: InputQuantisation
+    dense: InputQuantisation
     layers: tuple[LayerRecord, ...]
     logit_fraction: int
     tables: tuple[TableRecord, ...]
+    user: UserRecord | None = None
+    """What user vectors must be; None for an engine that takes none."""
+    exact: ExactRecord | None = None
+    """The device's side of an exact split."""
+    user_tables: tuple[TableRecord, ...] = ()
+    """Of its features."""
     products: ModelShape | None = None
     """The model as its user knows it, where the plan joins tables; None if it joins none."""
     config_digest: str
@@ -70,6 +74,8 @@ class Bundle:
     manifest : scales, table rules, hashes
     model : quantised weights, the first layer's in the order of the model's own vector
     tables : per feature of the model a rule, or quantised rows (rows, dim) mapped from a file
+    user : what user vectors add to their layer's sums; None for an engine that takes none
+    exact, user_tables : what a device computes of an exact split, and from which tables; None and () otherwise
     """
 
     path: Path
@@ -78,6 +84,9 @@ class Bundle:
     manifest: Manifest
     model: QuantisedModel
     tables: tuple[QuantisedTable, ...]
+    user: UserWeights | None = None
+    exact: ExactUser | None = None
+    user_tables: tuple[QuantisedTable, ...] = ()
 
     @property
     def input(self) -> InputQuantisation:
@@ -99,9 +108,13 @@ class Bundle:
         """Quantised weights, the first layer's in the order of the engine's vector."""
         if not self.plan.products:
             return self.model
-        first, *others = self.model.layers
-        permuted = dataclasses.replace(first, weights=np.ascontiguousarray(first.weights[:, self.vector_order]))
-        return dataclasses.replace(self.model, layers=(permuted, *others))
+        layers, number = list(self.model.layers), self.shape.bottom
+        weights, order = layers[number].weights, self.vector_order
+        if number:  # the dense inputs are read elsewhere; behind the features come a bottom MLP's outputs
+            count = self.shape.feature_elements
+            order = np.concatenate([order[:count], np.arange(count, weights.shape[1])])
+        layers[number] = dataclasses.replace(layers[number], weights=np.ascontiguousarray(weights[:, order]))
+        return dataclasses.replace(self.model, layers=tuple(layers))
 
     @functools.cached_property
     def factors(self) -> tuple[tuple[int, ...], ...]:
@@ -114,14 +127,41 @@ class Bundle:
         dense: npt.NDArray[np.float32] | None = None,
         *,
         tags: npt.NDArray[np.integer] | None = None,
+        query: ItemQuery | None = None,
     ) -> npt.NDArray[np.uint32]:
-        """Item packets of checked ids and dense features, as `pack_items`."""
+        """Item packets of checked ids and dense features, as `pack_items`; `query` is what all items are of."""
         return pack_items(
             self.config,
             sparse=self.table_ids(sparse),
             dense=None if dense is None else self.dense(dense),
             tags=tags,
+            query=query,
         )
+
+    def user_sums(
+        self, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """What devices of an exact split send: int64 (users, sums) of 32 bits.
+
+        Parameters
+        ----------
+        sparse : int64 (users, the user features' lookups), -1 for an empty place of a history
+        dense : float32 (users, D) in the model's columns, of a model with a bottom MLP
+
+        Raises
+        ------
+        InputError
+            If the bundle is of no exact split, or a shape or value does not fit.
+        """
+        from microduet.golden import VectorGolden
+
+        exact, record = self.exact, self.manifest.exact
+        if exact is None or record is None:
+            raise InputError(f"{self.manifest.model}: only the engine of an exact split takes sums")
+        sparse, dense = check_batch(record.shape, sparse, dense, empty=True)
+        assembly = VectorGolden(record.shape, input=self.input, dense=exact.dense, tables=self.user_tables)
+        vectors, count = assembly.vectors(sparse, dense), record.shape.feature_elements
+        return exact.sums(vectors[:, :count], vectors[:, count:] if record.shape.dense else None)
 
     def table_ids(self, sparse: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Ids of physical tables for the model's ids."""
@@ -145,13 +185,21 @@ class Bundle:
 
     def dense(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Quantised dense features: int64 of the same shape."""
-        return self.input.integers(values)
+        return self.manifest.dense.integers(values)
 
     def golden(self) -> "Golden":
         """The golden model of this bundle; imports torch."""
         from microduet.golden import Golden
 
-        return Golden(config=self.config, model=self.model, input=self.input, tables=self.tables, features=self.shape)
+        return Golden(
+            config=self.config,
+            model=self.model,
+            input=self.input,
+            tables=self.tables,
+            features=self.shape,
+            dense=self.manifest.dense,
+            user=self.user,
+        )
 
     @classmethod
     def read(cls, path: Path | str, *, verify: bool = True) -> "Bundle":
@@ -175,54 +223,34 @@ class Bundle:
         config = decode(path / CONFIG, EngineConfig)
         if config.digest != manifest.config_digest:
             raise BundleError(f"{path / CONFIG}: is not the configuration of this bundle")
+        tables, user_tables = (
+            tuple(_read_table(path, record, manifest) for record in records)
+            for records in (manifest.tables, manifest.user_tables)
+        )
+        layers, user, exact = _read_weights(path / WEIGHTS, manifest, config)
         return cls(
             path=path,
             config=config,
             plan=decode(path / PLAN, Plan),
             manifest=manifest,
-            model=_read_model(path / WEIGHTS, manifest),
-            tables=tuple(_read_table(path, record, manifest) for record in manifest.tables),
+            model=QuantisedModel(layers=layers, logit_fraction=manifest.logit_fraction),
+            tables=tables,
+            user=user,
+            exact=exact,
+            user_tables=user_tables,
         )
 
 
-T = typing.TypeVar("T")
-
-
-def decode(path: Path, kind: type[T]) -> T:
-    """What the JSON file `path` says, as a `kind`; raises BundleError."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such file: not a bundle, or an incomplete one") from error
-    except (OSError, msgspec.MsgspecError, ValueError) as error:
-        raise BundleError(f"{path}: cannot be read: {error}") from error
-
-
-def check_file(path: Path, name: str, expected: str, *, verify: bool) -> None:
-    """Raise BundleError unless file `name` of the bundle `path` is there, and has the SHA-256 `expected`."""
-    if Path(name).name != name and Path(name).parent != Path("tables"):
-        raise BundleError(f"{path / MANIFEST}: {name!r} lies outside the bundle")
-    try:
-        actual = file_digest(path / name) if verify else expected
-    except OSError as error:
-        raise BundleError(f"{path / name}: cannot be read: {error.strerror}") from error
-    if actual != expected:
-        raise BundleError(f"{path / name}: SHA-256 must be {expected[:16]}..., not {actual[:16]}...")
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_model(path: Path, manifest: Manifest) -> QuantisedModel:
+def _read_weights(
+    path: Path, manifest: Manifest, config: EngineConfig
+) -> tuple[tuple[QuantisedLayer, ...], UserWeights | None, ExactUser | None]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             layers = read_layers(arrays, manifest.layers)
+            user = read_user(arrays, manifest.user, config, str(path))
+            return layers, user, read_exact(arrays, manifest.exact, manifest.input)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
-    return QuantisedModel(layers=layers, logit_fraction=manifest.logit_fraction)
 
 
 def _read_table(path: Path, record: TableRecord, manifest: Manifest) -> QuantisedTable:
@@ -234,46 +262,3 @@ def _read_table(path: Path, record: TableRecord, manifest: Manifest) -> Quantise
         return np.load(path / record.file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BundleError(f"{path / record.file}: cannot be read: {error}") from error
-
-
-@contextlib.contextmanager
-def writing(path: Path, *, keep: bool = False) -> Generator[Path]:
-    """A temporary folder beside `path` that takes its name when all is written; removed if anything fails.
-
-    Parameters
-    ----------
-    keep : what another process has put at `path` meanwhile stays
-    """
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise BundleError(f"{path}: exists and is not a bundle; it is left alone")
-    folder: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        yield folder
-        folder.chmod(0o755)
-        _take_place(folder, path, keep=keep)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take_place(folder: Path, path: Path, *, keep: bool) -> None:
-    if path.exists() and not keep:
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        path.replace(old / path.name)
-        try:
-            folder.replace(path)
-        except OSError:
-            (old / path.name).replace(path)
-            raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
-        return
-    try:
-        folder.replace(path)
-    except OSError:
-        if not (keep and path.exists()):  # another process was faster: its bundle has the same contents
-            raise

@@ -1,32 +1,36 @@
 """From a model and a board to a bundle."""
 
 import dataclasses
-import hashlib
 import typing
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from microduet import boards, bundle, cache, placement, presets, search, zoo
+from microduet import boards, bundle_files, cache, model_names, placement, presets, search, zoo
 from microduet.bundle import Bundle, Manifest, TableRecord
-from microduet.errors import ModelError
+from microduet.duet.zoo import DlrmModelSpec
+from microduet.errors import ModelError, PlacementError
 from microduet.generated import GeneratedTable
 from microduet.layer_file import layer_arrays, layer_records
 from microduet.planner.check import check
 from microduet.planner.make import make
 from microduet.planner.physical import physical_shape
 from microduet.shape import ModelShape
+from microduet.user_file import exact_record, user_arrays, user_record
 from microduet_hw.config import EngineConfig, Precision
 
 if typing.TYPE_CHECKING:
     import torch
 
+    from microduet.compilable import Compilable
+    from microduet.duet.exact_user import ExactUser
+    from microduet.edge.bundle import EdgeBundle
     from microduet.quantise import Calibration
     from microduet.quantised import Quantised
-    from microduet.traced import StoredTable, TracedModel
+    from microduet.traced import StoredTable, Table, TracedModel
 
-Model = typing.Union[str, zoo.ZooModel, "torch.nn.Module", "TracedModel"]
+Model = typing.Union[str, model_names.Spec, "torch.nn.Module", "TracedModel"]
 Batch = typing.Union["Calibration", tuple["np.ndarray", "np.ndarray | None"], None]
 
 
@@ -38,6 +42,8 @@ class Target:
     precision: Precision
     config: str | EngineConfig | None
     plan: placement.Plan | None
+    mode: str = "best"
+    """Of the planner."""
 
     @property
     def key(self) -> bytes:
@@ -57,17 +63,22 @@ def compile(
     config: str | EngineConfig | None = None,
     plan: placement.Plan | None = None,
     calibration: Batch = None,
+    user: "EdgeBundle | None" = None,
     out: Path | str | None = None,
 ) -> Bundle:
     """Compile `model` for `board`.
 
     Parameters
     ----------
-    model : a torch module with ``forward(sparse, dense=None)``, ``module.py:factory``, or a model of the zoo by name
-        or spec; the zoo's are taken from the cache without torch when they were compiled before
+    model : a torch module with ``forward(sparse, dense=None)``, ``module.py:factory``, a model of the zoo or of Duet's
+        by name or spec, a description (.json) or a checkpoint (.pt); named ones are taken from the cache without torch
+        when they were compiled before. Of a split model, the items' part
     config : name of a preset, a whole configuration, or None for the search's choice
-    plan : where the tables lie; by default the best plan
-    calibration : (sparse, dense) that show the ranges; by default 2,048 items of uniform ids
+    plan : where the tables lie; by default the best plan, or for pooled tables of DLRM's form over all HBM channels
+    calibration : (sparse, dense) that show the ranges; by default 2,048 items of uniform ids. Of a split model, with
+        their users' columns
+    user : of a `duet` split, the bundle of the edge unit whose vectors the engine takes; by default the one that
+        `compile_edge` makes of the same model
     out : folder of the bundle; by default one in the user's cache, named by its contents
 
     Raises
@@ -79,53 +90,61 @@ def compile(
         target = Target(board=boards.find(board), precision=Precision(precision), config=config, plan=plan)
     except ValueError as error:
         raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
-    if isinstance(model, str):
-        model = _named(model)
+    given = _named(model) if isinstance(model, str) and not model.endswith(model_names.CHECKPOINT) else model
     keep = out is None
-    if isinstance(model, zoo.ZooModel) and calibration is None:
-        path = Path(out) if out else cache.bundle_path(model.shape.name, msgspec.json.encode(model), target.key)
-        if keep and (path / bundle.MANIFEST).is_file():
+    if isinstance(given, model_names.Spec) and calibration is None and user is None:
+        shape = model_names.engine_shape(given)
+        path = Path(out) if out else cache.bundle_path(shape.name, msgspec.json.encode(given), target.key)
+        if keep and (path / bundle_files.MANIFEST).is_file():
             return Bundle.read(path)
     else:
         path = Path(out) if out else None
-    traced = _traced(model)
-    batch = _calibration(calibration, traced)
-    path = path or cache.bundle_path(traced.shape.name, _content(traced, batch), target.key)
-    if not (keep and (path / bundle.MANIFEST).is_file()):
-        _write(path, traced, target, batch, keep=keep)
+    ready = _compilable(given, calibration, user)
+    target = dataclasses.replace(target, mode=ready.mode)
+    path = path or cache.bundle_path(ready.traced.shape.name, ready.content, target.key)
+    if not (keep and (path / bundle_files.MANIFEST).is_file()):
+        _write(path, ready, target, keep=keep)
     return Bundle.read(path)
 
 
-def _named(name: str) -> "zoo.ZooModel | TracedModel":
-    if name.endswith(".pt"):
-        raise ModelError(
-            f"{name}: the engine has no bottom MLP and no split yet; compile_edge takes the user's part of a duet split"
-        )
+def _named(name: str) -> "model_names.Spec | TracedModel":
     if ".py" not in name:
-        return zoo.find(name)
+        return model_names.find(name)
     from microduet.trace import load
 
     return load(name)
 
 
 def shape_of(model: str, *, seed: int = 0, dim: int = 32) -> ModelShape:
-    """The shape of a model given by name or as ``module.py:factory``."""
+    """The shape of what an engine computes of a model given by name or as ``module.py:factory``."""
+    if model.endswith(model_names.CHECKPOINT):
+        return _compilable(model, None, None).traced.shape
     if ".py" not in model:
-        return zoo.find(model, seed=seed, dim=dim).shape
-    return _traced(_named(model)).shape
+        return model_names.engine_shape(model_names.find(model, seed=seed, dim=dim))
+    return _compilable(_named(model), None, None).traced.shape
 
 
-def _traced(model: "zoo.ZooModel | torch.nn.Module | TracedModel") -> "TracedModel":
+def _compilable(model: Model, calibration: Batch, user: "EdgeBundle | None") -> "Compilable":
+    from microduet import compilable
+    from microduet.duet import compile as forms
+    from microduet.models.dlrm import DlrmModel
+    from microduet.models.split import SplitModel
     from microduet.trace import trace
     from microduet.traced import TracedModel
 
-    if isinstance(model, TracedModel):
-        return model
+    if isinstance(model, str):
+        built, users = forms.load(model)
+        return forms.compilable(built, calibration=calibration, user=user, users=users)
+    if isinstance(model, DlrmModelSpec | DlrmModel | SplitModel):
+        return forms.compilable(model, calibration=calibration, user=user)
+    if user is not None:
+        raise ModelError("user must be None for a model that is not split")
     if isinstance(model, zoo.ZooModel):
         from microduet.models import build
 
         model = build(model)
-    return trace(model)
+    traced = model if isinstance(model, TracedModel) else trace(model)
+    return compilable.whole(traced, _calibration(calibration, traced))
 
 
 def _calibration(batch: Batch, traced: "TracedModel") -> "Calibration | None":
@@ -139,31 +158,13 @@ def _calibration(batch: Batch, traced: "TracedModel") -> "Calibration | None":
     return Calibration(sparse=sparse, dense=dense)
 
 
-def _content(traced: "TracedModel", batch: "Calibration | None") -> bytes:
-    """Hash of everything that a bundle takes from the model and the calibration batch."""
-    digest = hashlib.sha256(msgspec.json.encode(traced.shape))
-    for table in traced.tables:
-        if isinstance(table, GeneratedTable):
-            digest.update(msgspec.json.encode(table))
-        else:
-            for rows in table.slices():
-                digest.update(np.ascontiguousarray(rows).data)
-    for array in (*traced.weights, *traced.biases):
-        digest.update(np.ascontiguousarray(array).data)
-    if batch is not None:
-        digest.update(np.ascontiguousarray(batch.sparse).data)
-        if batch.dense is not None:
-            digest.update(np.ascontiguousarray(batch.dense).data)
-    return digest.digest()
-
-
 def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placement.Plan]:
     """The configuration and the plan of `shape` for `target`."""
     if isinstance(target.config, EngineConfig):
         return _given(shape, target.config, target), placement.plan_of(
             target.config, model=shape.name, board=target.board
         )
-    plan = target.plan or make(shape, precision=target.precision, board=target.board).plan
+    plan = target.plan or _plan(shape, target)
     if plan.precision != target.precision or plan.board != target.board.name:
         raise ModelError(
             f"the plan is for {plan.precision} on {plan.board}, not {target.precision} on {target.board.name}"
@@ -184,6 +185,16 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
         raise ModelError(f"the plan does not fit {shape.name}: {error}") from error
 
 
+def _plan(shape: ModelShape, target: Target) -> placement.Plan:
+    try:
+        return make(shape, precision=target.precision, board=target.board, mode=target.mode).plan
+    except PlacementError:
+        if target.mode == "best":
+            raise
+        # Tables that cannot be spread, because one has few rows or the board one channel, lie where they fit.
+        return make(shape, precision=target.precision, board=target.board).plan
+
+
 def _given(shape: ModelShape, config: EngineConfig, target: Target) -> EngineConfig:
     if target.plan is not None:
         raise ModelError("a whole configuration has its own plan: give one or the other")
@@ -202,44 +213,48 @@ def arrangements(shape: ModelShape, target: Target) -> search.SearchResult:
     return presets.choose(shape, precision=target.precision, board=target.board, name=name)
 
 
-def _write(path: Path, traced: "TracedModel", target: Target, batch: "Calibration | None", *, keep: bool) -> None:
-    from microduet.quantise import quantise
-
+def _write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> None:
+    traced = ready.traced
     config, plan = configure(traced.shape, target)
-    quantised = quantise(traced, precision=target.precision, calibration=batch)
-    with bundle.writing(path, keep=keep) as folder:
-        (folder / bundle.CONFIG).write_bytes(config.to_json())
-        (folder / bundle.PLAN).write_bytes(plan.to_json())
-        _write_weights(folder / bundle.WEIGHTS, quantised, target.precision)
-        tables = _write_tables(folder, traced, quantised)
+    quantised, exact = ready.quantise(target.precision)
+    with bundle_files.writing(path, keep=keep) as folder:
+        (folder / bundle_files.CONFIG).write_bytes(config.to_json())
+        (folder / bundle_files.PLAN).write_bytes(plan.to_json())
+        _write_weights(folder / bundle_files.WEIGHTS, quantised, exact, target.precision)
+        tables = _write_tables(folder, (*traced.tables, *ready.user_tables), quantised)
         names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         manifest = Manifest(
             name=config.name,
             model=traced.shape.name,
             board=target.board,
             input=quantised.input,
+            dense=quantised.dense,
             layers=layer_records(quantised.model.layers, quantised.steps),
             logit_fraction=quantised.model.logit_fraction,
-            tables=tables,
+            tables=tables[: len(traced.tables)],
             products=traced.shape if plan.products else None,
+            user=user_record(quantised.user),
+            exact=exact_record(exact, ready.user_shape),
+            user_tables=tables[len(traced.tables) :],
             config_digest=config.digest,
-            files={name: bundle.file_digest(folder / name) for name in names},
+            files={name: bundle_files.file_digest(folder / name) for name in names},
         )
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
-        (folder / bundle.MANIFEST).write_bytes(text)
+        (folder / bundle_files.MANIFEST).write_bytes(text)
 
 
-def _write_weights(path: Path, quantised: "Quantised", precision: Precision) -> None:
+def _write_weights(path: Path, quantised: "Quantised", exact: "ExactUser | None", precision: Precision) -> None:
     arrays = layer_arrays(quantised.model.layers, width=precision.width)
     arrays |= {f"step_{number}": steps.astype("<f8") for number, steps in enumerate(quantised.weight_steps)}
+    arrays |= user_arrays(quantised.user, exact, width=precision.width)
     with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def _write_tables(folder: Path, traced: "TracedModel", quantised: "Quantised") -> tuple[TableRecord, ...]:
+def _write_tables(folder: Path, tables: "tuple[Table, ...]", quantised: "Quantised") -> tuple[TableRecord, ...]:
     records: list[TableRecord] = []
     written: dict[int, str] = {}
-    for number, table in enumerate(traced.tables):
+    for number, table in enumerate(tables):
         if isinstance(table, GeneratedTable):
             records.append(TableRecord(generated=table))
             continue

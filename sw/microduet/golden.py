@@ -88,9 +88,9 @@ class Golden:
         dense: InputQuantisation | None = None,
         user: UserWeights | None = None,
     ) -> None:
-        self._config, self._model, self._input, self._tables = config, model, input, tables
-        self._dense, self._user = dense or input, user
+        self._config, self._model, self._user = config, model, user
         self._shape = features or ModelShape.of(config)
+        self._assembly = VectorGolden(self._shape, input=input, dense=dense or input, tables=tables)
         self._layers = [
             GoldenLayer(
                 layer,
@@ -121,22 +121,8 @@ class Golden:
     def vectors(
         self, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32] | None = None
     ) -> npt.NDArray[np.int64]:
-        """The assembled vectors: int64 (items, elements). Sums are exact and saturate once, at the end."""
-        shape = self._shape
-        result = torch.zeros(len(sparse), shape.vector_elements, dtype=torch.int64)
-        zero = INPUT_ZERO_POINT if self._config.precision is Precision.INT8 else 0
-        column = 0
-        for feature, table in zip(shape.features, self._tables, strict=True):
-            ids = torch.from_numpy(np.ascontiguousarray(sparse[:, column : column + feature.lookups]))
-            column += feature.lookups
-            step = max(1, ROWS_AT_ONCE // (feature.lookups * feature.dim))
-            total = torch.cat([(self._rows(table, some) - zero).sum(1) for some in ids.split(step)]) + zero
-            where = slice(feature.position, feature.position + feature.dim)
-            result[:, where] = saturate(total, self._bounds)
-        if shape.dense and dense is not None:
-            where = slice(shape.dense_position, shape.dense_position + shape.dense)
-            result[:, where] = self._quantised(torch.from_numpy(np.array(dense, np.float64)), self._dense)
-        return result.numpy()
+        """The assembled vectors: int64 (items, elements), as `VectorGolden` makes them."""
+        return self._assembly.vectors(sparse, dense)
 
     def user_part(self, users: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """What users add to the sums of their layer: int64 (..., outputs) of vectors (..., elements)."""
@@ -197,22 +183,69 @@ class Golden:
             return vector[:, elements:] if bottom else vector
         return torch.cat([vector[:, :elements], before], 1) if bottom and number == bottom else before
 
+
+class VectorGolden:
+    """Ids and dense inputs to assembled vectors.
+
+    Parameters
+    ----------
+    shape : features and dense inputs
+    input, dense : scales of the tables and of the dense inputs
+    tables : one per feature
+    """
+
+    def __init__(
+        self,
+        shape: ModelShape,
+        *,
+        input: InputQuantisation,
+        dense: InputQuantisation,
+        tables: Sequence[QuantisedTable],
+    ) -> None:
+        self._shape, self._input, self._dense, self._tables = shape, input, dense, tables
+        self._precision = input.precision
+
+    def vectors(
+        self, sparse: npt.NDArray[np.int64], dense: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """int64 (items, elements). Sums are exact and saturate once, at the end; an id of -1 adds nothing."""
+        shape = self._shape
+        result = torch.zeros(len(sparse), shape.vector_elements, dtype=torch.int64)
+        zero = INPUT_ZERO_POINT if self._precision is Precision.INT8 else 0
+        column = 0
+        for feature, table in zip(shape.features, self._tables, strict=True):
+            ids = torch.from_numpy(np.ascontiguousarray(sparse[:, column : column + feature.lookups]))
+            column += feature.lookups
+            step = max(1, ROWS_AT_ONCE // (feature.lookups * feature.dim))
+            total = torch.cat([self._sums(table, some, zero) for some in ids.split(step)]) + zero
+            where = slice(feature.position, feature.position + feature.dim)
+            result[:, where] = saturate(total, self._bounds)
+        if shape.dense and dense is not None:
+            where = slice(shape.dense_position, shape.dense_position + shape.dense)
+            result[:, where] = self._quantised(torch.from_numpy(np.array(dense, np.float64)), self._dense)
+        return result.numpy()
+
     @property
     def _bounds(self) -> tuple[int, int]:
-        return _bounds(self._config.precision.width, signed=self._config.precision.signed)
+        return _bounds(self._precision.width, signed=self._precision.signed)
+
+    def _sums(self, table: QuantisedTable, ids: torch.Tensor, zero: int) -> torch.Tensor:
+        """Sums of rows (items, lookups), less their zero points; nothing for an id of -1, an empty place."""
+        rows = self._rows(table, ids.clamp(min=0)) - zero
+        return (rows * (ids >= 0).unsqueeze(-1)).sum(1)
 
     def _rows(self, table: QuantisedTable, ids: torch.Tensor) -> torch.Tensor:
         if not isinstance(table, GeneratedTable):
             return torch.from_numpy(np.asarray(table[ids.numpy()]).astype(np.int64))
         values = generated_rows(table, ids)
-        if self._config.precision is Precision.INT8:
+        if self._precision is Precision.INT8:
             return self._quantised(torch.ldexp(values.double(), torch.tensor(-table.fraction)), self._input)
         places = table.fraction - self._input.fraction
         exact = values << -places if places < 0 else shift_half_even(values, places)
         return saturate(exact, self._bounds)
 
     def _quantised(self, values: torch.Tensor, scale: InputQuantisation) -> torch.Tensor:
-        if self._config.precision is Precision.INT8:
+        if self._precision is Precision.INT8:
             scaled = torch.round(values / scale.scale) + INPUT_ZERO_POINT
         else:
             scaled = torch.round(torch.ldexp(values, torch.tensor(scale.fraction)))

@@ -11,15 +11,19 @@ Shape = ModelShape | EngineConfig
 Items = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]
 
 
-def check_batch(config: Shape, sparse: object, dense: object = None) -> Items:
+def check_batch(config: Shape, sparse: object, dense: object = None, *, empty: bool = False) -> Items:
     """`sparse` as int64 (items, lookups) and `dense` as float32 (items, D) or None, both contiguous.
+
+    Parameters
+    ----------
+    empty : an id may be -1, an empty place of a history
 
     Raises
     ------
     InputError
         If a type or shape is wrong, an id is out of its table's range, a dense value is not finite or there is no item.
     """
-    ids = _check_sparse(config, sparse)
+    ids = _check_sparse(config, sparse, least=-1 if empty else 0)
     return ids, _check_dense(config, dense, len(ids))
 
 
@@ -28,7 +32,7 @@ def column_rows(config: Shape) -> npt.NDArray[np.int64]:
     return np.array([f.rows for f in config.features for _ in range(f.lookups)], np.int64)
 
 
-def _check_sparse(config: Shape, sparse: object) -> npt.NDArray[np.int64]:
+def _check_sparse(config: Shape, sparse: object, *, least: int) -> npt.NDArray[np.int64]:
     if not isinstance(sparse, np.ndarray):
         raise InputError(f"sparse must be a numpy array of int64, not {type(sparse).__name__}")
     if sparse.dtype.kind not in "iu" or not np.can_cast(sparse.dtype, np.int64):
@@ -39,10 +43,10 @@ def _check_sparse(config: Shape, sparse: object) -> npt.NDArray[np.int64]:
         raise InputError("sparse must hold at least one item, not 0")
     rows = column_rows(config)
     ids = np.ascontiguousarray(sparse, np.int64)
-    if ids.min() < 0 or (ids.max(axis=0) >= rows).any():
-        item, column = np.argwhere((ids < 0) | (ids >= rows))[0].tolist()
+    if ids.min() < least or (ids.max(axis=0) >= rows).any():
+        item, column = np.argwhere((ids < least) | (ids >= rows))[0].tolist()
         raise InputError(
-            f"sparse[{item}, {column}] must be 0 to {rows[column] - 1} (feature {_feature_of(config, column)}), "
+            f"sparse[{item}, {column}] must be {least} to {rows[column] - 1} (feature {_feature_of(config, column)}), "
             f"not {ids[item, column]}"
         )
     return ids

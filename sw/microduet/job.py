@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from microduet import compiler, paper, zoo
+from microduet import compiler, model_names, paper
 from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.errors import InputError
@@ -76,8 +76,9 @@ def report(measured: Measured, options: RunOptions, console: Console) -> int:
 
 
 def compile_named(model: str, options: RunOptions) -> Bundle:
-    """The bundle of a model given by name or as ``module.py:factory``."""
-    named = model if ".py" in model else zoo.find(model, seed=options.seed, dim=options.dim)
+    """The bundle of a model given by name, as a description, as a checkpoint or as ``module.py:factory``."""
+    given = ".py" in model or model.endswith(model_names.CHECKPOINT)
+    named = model if given else model_names.find(model, seed=options.seed, dim=options.dim)
     plan = None if options.plan is None else Plan.read(options.plan)
     return compiler.compile(named, board=options.board, precision=options.precision, config=options.config, plan=plan)
 

@@ -69,6 +69,7 @@ def compile_config(
     board: str = "u280",
     precision: Precision | str = Precision.FIXED16,
     config: str | None = None,
+    mode: str = "best",
 ) -> EngineConfig:
     """Place the tables of `shape` and choose its arrays: the configuration, before any weight is known.
 
@@ -77,6 +78,7 @@ def compile_config(
     shape : of a zoo model (``zoo.find(name).shape``) or of a traced one
     board : "u280" or "u55c"
     config : None for the search's choice, or the name of a preset
+    mode : of the planner
 
     Raises
     ------
@@ -85,7 +87,7 @@ def compile_config(
     """
     precision = Precision(precision)
     card = boards.find(board)
-    plan = make(shape, precision=precision, board=card).plan
+    plan = make(shape, precision=precision, board=card, mode=mode).plan
     chosen = choose(shape, precision=precision, board=card, name=config).chosen
     suffix = "" if config in (None, "default") else f"-{config}"
     return engine_config(

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 import microduet as md
-from microduet import boards, zoo
-from microduet import bundle as bundles
+from microduet import boards, bundle_files, zoo
 from microduet.bundle import Bundle
 from microduet.errors import BundleError, InputError, MicroduetError, ModelError
 from microduet.measure import costs, search_result
@@ -158,7 +157,7 @@ DAMAGE: list[tuple[Damage, str]] = [
     (lambda path: (path / "tables/000.npy").write_bytes(b""), "tables/000.npy: SHA-256 must be"),
     (lambda path: (path / "manifest.json").unlink(), "manifest.json: no such file: not a bundle"),
     (lambda path: (path / "manifest.json").write_text("{"), "manifest.json: cannot be read"),
-    (edit("manifest.json", '"format": 2', '"format": 3'), "bundle format must be 2, not 3"),
+    (edit("manifest.json", '"format": 3', '"format": 2'), "bundle format must be 3, not 2"),
     (edit("manifest.json", '"tables/000.npy"', '"../../x.npy"'), "neither a rule nor a file of this bundle"),
     (edit("manifest.json", '"tables/000.npy":', '"../../x.npy":'), "lies outside the bundle"),
     (edit("config.json", "120", "121"), "config.json: SHA-256 must be"),
@@ -180,7 +179,7 @@ def test_reading_executes_nothing(tmp_path: Path) -> None:
     path = md.compile(Mixed(), out=tmp_path / "b").path
     np.save(path / "tables/000.npy", np.array([print]), allow_pickle=True)
     manifest = json.loads((path / "manifest.json").read_text())
-    manifest["files"]["tables/000.npy"] = bundles.file_digest(path / "tables/000.npy")
+    manifest["files"]["tables/000.npy"] = bundle_files.file_digest(path / "tables/000.npy")
     (path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match=r"000\.npy: cannot be read"):
         Bundle.read(path)

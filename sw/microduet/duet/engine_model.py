@@ -54,6 +54,11 @@ def item_model(model: SplitModel) -> TracedModel:
     )
 
 
+def user_tables(model: SplitModel) -> tuple[Table, ...]:
+    """Tables of the user's features, in their order."""
+    return _tables(model, model.shape.user.features)
+
+
 def _tables(model: DlrmModel | SplitModel, features: range | tuple[int, ...]) -> tuple[Table, ...]:
     tables = model.embeddings.tables
     return tuple(table_of(tables[model.shape.features[number].table]) for number in features)

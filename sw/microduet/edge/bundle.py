@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from microduet.bundle import CONFIG, MANIFEST, WEIGHTS, check_file, decode, file_digest, writing
+from microduet.bundle_files import CONFIG, MANIFEST, WEIGHTS, check_file, decode, file_digest, writing
 from microduet.errors import BundleError, InputError
 from microduet.layer_file import LayerRecord, layer_arrays, layer_records, read_layers
 from microduet_hw.config import Frozen

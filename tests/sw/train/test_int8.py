@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import microduet as md
 from microduet.duet import zoo
 from microduet.duet.configure import edge_config
 from microduet.duet.golden import GoldenUser
 from microduet.duet.quantise import entries
+from microduet.duet.quantise_item import items_of
 from microduet.duet.shape import DlrmShape
 from microduet.errors import InputError, ModelError
 from microduet.models import SplitModel
@@ -86,13 +88,35 @@ def test_a_loaded_model_has_its_users(tmp_path: Path) -> None:
     assert users.sparse.shape[0] == 512
 
 
-def test_a_whole_model_is_no_edge_unit_and_no_engine_yet(tmp_path: Path) -> None:
-    result, _ = trained(tmp_path, split="none")
+def test_a_whole_models_checkpoint_is_an_engine_but_no_edge_unit(tmp_path: Path) -> None:
+    result, log = trained(tmp_path, split="none")
     assert load_users(result.path) is None
     with pytest.raises(ModelError, match=r"model.pt: an edge unit computes a duet split, not the whole model"):
         md.compile_edge(str(result.path))
-    with pytest.raises(ModelError, match=r"model.pt: the engine has no bottom MLP and no split yet"):
-        md.compile(str(result.path))
+    bundle = md.compile(str(result.path), out=tmp_path / "bundle")
+    chunk = log.whole("test")[:200]
+    known = (chunk.sparse >= 0).all(axis=1)
+    dense = None if chunk.dense is None else chunk.dense[known]
+    found = bundle.golden().run(chunk.sparse[known], dense)
+    with torch.no_grad():
+        given = None if dense is None else torch.from_numpy(dense)
+        expected = load_model(result.path)(torch.from_numpy(chunk.sparse[known]), given).numpy()
+    assert known.sum() > 20
+    assert np.abs(found.scores - expected).max() < 0.01
+
+
+def test_a_splits_checkpoint_is_an_engine_for_its_own_edge_unit(tmp_path: Path) -> None:
+    result, log = trained(tmp_path)
+    edge = md.compile_edge(str(result.path), out=tmp_path / "edge")
+    bundle = md.compile(str(result.path), user=edge, out=tmp_path / "bundle")
+    assert bundle.user is not None
+    assert bundle.user.version == edge.manifest.version
+    model = load_model(result.path)
+    assert isinstance(model, SplitModel)
+    own, rows = int8(result, log), log.whole("test")[:200]
+    batch = next(result.source.batches("test", first=0, count=200, train=False))
+    found = bundle.golden().run(items_of(model, rows.sparse), users=own.payload(batch))
+    assert np.abs(found.scores - own(batch)).max() < 0.01
 
 
 def test_refuses_sums_of_another_width(tmp_path: Path) -> None:
