@@ -30,7 +30,7 @@ def report_table1(
     data
         generated, generated:ROWS, or the path of a data set
     rows
-        of the training part; if not given, all of it, and of the generated log 200,000 to 1,000,000 by model
+        of the training part; if not given, all of it, and of the generated log 150,000 to 500,000 by model
     seeds
         how many trainings of each
     test_rows

@@ -43,8 +43,8 @@ class Settings(Frozen, frozen=True, kw_only=True):
     rows: int
     epochs: int = 1
     batch: int = 256
-    points: int = 10
-    validation_rows: int = 50_000
+    points: int = 8
+    validation_rows: int = 20_000
     patience: int = 3
     precision: str = "float32"
 
