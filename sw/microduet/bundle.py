@@ -16,7 +16,7 @@ from microduet.errors import BundleError, InputError
 from microduet.generated import GeneratedTable
 from microduet.inputs import check_batch
 from microduet.layer_file import LayerRecord, read_layers
-from microduet.packets import ItemQuery, pack_items
+from microduet.packets import pack_items
 from microduet.placement import Plan
 from microduet.planner.physical import factors, physical_ids, vector_order
 from microduet.quantisation import InputQuantisation
@@ -127,15 +127,15 @@ class Bundle:
         dense: npt.NDArray[np.float32] | None = None,
         *,
         tags: npt.NDArray[np.integer] | None = None,
-        query: ItemQuery | None = None,
+        queries: npt.NDArray[np.uint32] | None = None,
     ) -> npt.NDArray[np.uint32]:
-        """Item packets of checked ids and dense features, as `pack_items`; `query` is what all items are of."""
+        """Item packets of checked ids and dense features, as `pack_items`."""
         return pack_items(
             self.config,
             sparse=self.table_ids(sparse),
             dense=None if dense is None else self.dense(dense),
             tags=tags,
-            query=query,
+            queries=queries,
         )
 
     def user_sums(

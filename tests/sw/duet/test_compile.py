@@ -13,11 +13,11 @@ from microduet.bundle import FORMAT, Bundle
 from microduet.bundle_files import file_digest
 from microduet.duet.compile import compilable
 from microduet.duet.zoo import DlrmModelSpec
-from microduet.errors import BundleError, InputError, MicroduetError
+from microduet.errors import BundleError, MicroduetError
 from microduet.measure import costs, search_result
 from microduet.models import DlrmModel, SplitModel
-from microduet.packets import ItemQuery
 from microduet.quantise import Calibration
+from microduet.query.questions import query_words
 from microduet_hw.config import Payload, Precision
 from tests.sw.duet.engines import DIN, SHALLOW, SMALL, batch, built, item, split_model, whole
 from tests.sw.duet.test_engine_golden import edge_users, exact_sums
@@ -138,31 +138,11 @@ def test_ranges_come_from_the_calibration(board: str) -> None:
 def test_item_packets_say_which_query_they_are_of(board: str) -> None:
     bundle = md.compile(split_model(DIN, "exact"), board=board)
     sparse, _ = batch(DIN, 3)
-    packets = bundle.packets(sparse[:, -4:], query=ItemQuery(number=500, slot=5, scores=True))
+    queries = query_words(3, number=500, slot=5, scores=True)
+    packets = bundle.packets(sparse[:, -4:], queries=queries)
     assert packets[:, 0].tolist() == [0, 1, 2]
     assert packets[:, 1].tolist() == [500 | 5 << 16 | 1 << 22] * 2 + [500 | 5 << 16 | 3 << 22]
-    more = bundle.packets(sparse[:, -4:], query=ItemQuery(number=500, slot=5, last=False))
-    assert more[:, 1].tolist() == [500 | 5 << 16] * 3
-
-
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
-        (None, "takes items of queries"),
-        (ItemQuery(number=1, slot=8), "slot must be 0 to 7, not 8"),
-        (ItemQuery(number=-1), "the number of a query must be 0 to 65535, not -1"),
-    ],
-)
-def test_refuses_packets_without_a_query_of_theirs(query: ItemQuery | None, message: str, board: str) -> None:
-    bundle = md.compile(split_model(DIN, "exact"), board=board)
-    with pytest.raises(InputError, match=message):
-        bundle.packets(np.zeros((1, 4), np.int64), query=query)
-
-
-def test_refuses_a_query_for_a_whole_model(board: str) -> None:
-    bundle = md.compile(built(DIN), board=board)
-    with pytest.raises(InputError, match="takes no queries"):
-        bundle.packets(np.zeros((1, 10), np.int64), query=ItemQuery(number=1))
+    assert bundle.packets(sparse[:, -4:])[:, 1].tolist() == [0, 0, 0]
 
 
 Damage = Callable[[dict], object]
