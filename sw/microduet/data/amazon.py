@@ -1,16 +1,16 @@
 """Amazon's reviews of 2014 as DIN takes them: a reviewed item is a click, another one at the same moment is none."""
 
-import ast
 import dataclasses
 import functools
 import gzip
 import itertools
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from microduet.data.amazon_lines import Fields, item_fields, review_fields
 from microduet.data.draws import draw, stream, uniforms
 from microduet.data.files import BadLines, content_key, need_rows
 from microduet.data.ids import text_value
@@ -24,11 +24,10 @@ from microduet.progress import Steps
 LINES = 50_000
 """Lines that are parsed, and kept, at a time."""
 
-USERS = 100_000
+USERS = 20_000
 """Users whose rows are made at a time."""
 
-_VERSION = 2
-_Fields = Callable[[dict[str, object]], tuple[int, ...]]
+_VERSION = 3
 
 
 def open_log(
@@ -68,14 +67,14 @@ def open_log(
     reviews, meta = (_one(folder, kind) for kind in ("reviews", "meta"))
     key = content_key([reviews, meta], "amazon", _VERSION, skip_bad, lines)
 
-    def parsed(name: str, path: Path, columns: tuple[str, ...], fields: _Fields) -> Store:
+    def parsed(name: str, path: Path, columns: tuple[str, ...], fields: Fields) -> Store:
         reader = _Blocks(path, lines, skip_bad, columns, fields)
         return stored(f"amazon-{name}", key, reader, progress=progress)
 
     @functools.cache
     def numbered() -> _Reviews:
-        items = parsed("meta", meta, ("item", "category"), _item_fields)
-        return _numbered(parsed("reviews", reviews, ("user", "item", "time"), _review_fields), items)
+        items = parsed("meta", meta, ("item", "category"), item_fields)
+        return _numbered(parsed("reviews", reviews, ("user", "item", "time"), review_fields), items)
 
     def make(number: int) -> Piece | None:
         return _pairs(numbered(), number, history, seed)
@@ -104,52 +103,10 @@ def _one(folder: Path, kind: str) -> Path:
     return found[0]
 
 
-def _review_fields(line: dict[str, object]) -> tuple[int, ...]:
-    time = line["unixReviewTime"]
-    if not isinstance(time, int) or isinstance(time, bool):
-        raise ValueError(f"unixReviewTime must be a whole number, not {time!r}")
-    return text_value(_text(line, "reviewerID")), text_value(_text(line, "asin")), time
-
-
-def _item_fields(line: dict[str, object]) -> tuple[int, ...]:
-    paths = line.get("categories")
-    last = paths[-1] if isinstance(paths, list) and paths else None
-    name = last[-1] if isinstance(last, list) and last else ""
-    return text_value(_text(line, "asin")), text_value(str(name))
-
-
-def _text(line: dict[str, object], name: str) -> str:
-    value = line[name]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} must be a text, not {value!r}")
-    return value
-
-
-def literal(line: bytes) -> dict[str, object]:
-    """The dictionary that a line writes, in JSON or as a Python literal; nothing in it is executed.
-
-    Raises
-    ------
-    ValueError
-        If it writes something else.
-    """
-    text = line.decode("utf-8", "strict")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        try:
-            value = ast.literal_eval(text)
-        except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
-            raise ValueError("must be a dictionary") from error
-    if not isinstance(value, dict):
-        raise ValueError("must be a dictionary")
-    return value
-
-
 class _Blocks:
     """Makes pieces of a compressed file, which can only be read from its beginning."""
 
-    def __init__(self, path: Path, lines: int, skip_bad: bool, columns: tuple[str, ...], fields: _Fields) -> None:
+    def __init__(self, path: Path, lines: int, skip_bad: bool, columns: tuple[str, ...], fields: Fields) -> None:
         self._path, self._lines, self._columns, self._fields = path, lines, columns, fields
         self._bad = BadLines(path, skip_bad)
         self._source: Iterator[bytes] | None = None
@@ -166,7 +123,7 @@ class _Blocks:
 
         def fault(line: bytes) -> str | None:
             try:
-                found.append(self._fields(literal(line)))
+                found.append(self._fields(line))
             except KeyError as error:
                 return f"has no {error.args[0]}"
             except ValueError as error:
@@ -192,16 +149,28 @@ class _Blocks:
 
 
 def _column(store: Store, name: str) -> Ints:
-    pieces = store.read("lines", first=0, count=store.rows("lines"), names=[name])
-    return np.concatenate([np.zeros(0, np.int64), *(piece[name] for piece in pieces)])
+    found, place = np.empty(store.rows("lines"), np.int64), 0
+    for piece in store.read("lines", first=0, count=len(found), names=[name]):
+        found[place : place + len(piece[name])] = piece[name]
+        place += len(piece[name])
+    return found
+
+
+def _numbers(values: Ints) -> tuple[Ints, npt.NDArray[np.int32]]:
+    """The different values, and each value's place among them."""
+    different, places = np.unique(values), np.empty(len(values), np.int32)
+    for first in range(0, len(values), LINES):  # an inverse of `unique` takes three times the memory of the values
+        block = slice(first, first + LINES)
+        places[block] = np.searchsorted(different, values[block])
+    return different, places
 
 
 @dataclasses.dataclass(frozen=True)
 class _Reviews:
-    """Users, items and times of all reviews, the category of every item, and bad lines."""
+    """Users, items and times of all reviews, 16 bytes each, the category of every item, and bad lines."""
 
-    users: Ints
-    items: Ints
+    users: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
     times: Ints
     category: Ints
     counts: tuple[int, int, int]
@@ -209,8 +178,8 @@ class _Reviews:
 
 
 def _numbered(reviews: Store, meta: Store) -> _Reviews:
-    people, users = np.unique(_column(reviews, "user"), return_inverse=True)
-    names, items = np.unique(_column(reviews, "item"), return_inverse=True)
+    people, users = _numbers(_column(reviews, "user"))
+    names, items = _numbers(_column(reviews, "item"))
     described, first = np.unique(_column(meta, "item"), return_index=True)
     values = _column(meta, "category")[first]
     of_item = np.full(len(names), text_value(""))
@@ -229,18 +198,16 @@ def _pairs(every: _Reviews, number: int, history: int, seed: int) -> Piece | Non
         return None
     mine = np.flatnonzero((users >= number * USERS) & (users < (number + 1) * USERS))
     mine = mine[np.lexsort((every.times[mine], users[mine]))]
-    user, item = users[mine], items[mine]
+    user, item = users[mine].astype(np.int64), items[mine]
     place = _places(user)
     left = np.bincount(user, minlength=count)[user] - 1 - place
     others = _others(user, item, items, seed, number)
     rows = np.flatnonzero((place > 0) & (others >= 0))
     before = past(Events(user, place), Events(user[rows], place[rows]), history)
     twice, chosen = np.repeat(rows, 2), np.stack([item[rows], others[rows]], 1).reshape(-1)
-    recent = np.repeat(pick(item, before), 2, axis=0)
-    found = ready(
-        np.tile([1, 0], len(rows)),
-        [user[twice], recent, pick(category, recent.astype(np.int64)), chosen, category[chosen]],
-    )
+    recent = pick(item, before)
+    histories = [np.repeat(values, 2, axis=0) for values in (recent, pick(category, recent))]
+    found = ready(np.tile([1, 0], len(rows)), [user[twice], *histories, chosen, category[chosen]])
     which = np.where(left[twice] == 0, 2, np.where(left[twice] == 1, 1, 0))
     parts = {part: {name: v[which == k] for name, v in found.items()} for k, part in enumerate(PARTS)}
     limits = sizes(count, goods, kinds, goods, kinds)

@@ -43,7 +43,7 @@ def past(events: Events, rows: Events, length: int) -> Ints:
     return np.where(places >= starts[:, None], order[np.maximum(places, 0)], -1)
 
 
-def pick(values: Array, places: Ints) -> npt.NDArray[np.int32]:
+def pick(values: Array, places: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """`values` at `places`, and -1 where a place is -1: int32."""
     if not len(values):
         return np.full(places.shape, -1, np.int32)

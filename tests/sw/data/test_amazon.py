@@ -91,16 +91,6 @@ def test_a_history_is_newest_first_and_has_its_items_categories(tmp_path: Path) 
     assert {column.name: column.rows for column in log.schema.sparse}["past-categories"] == 3
 
 
-def test_json_lines_and_python_literals_are_the_same(tmp_path: Path) -> None:
-    assert amazon.literal(b"{'asin': 'x', 'n': [1.0, None]}") == amazon.literal(b'{"asin": "x", "n": [1.0, null]}')
-
-
-@pytest.mark.parametrize("text", [b"__import__('os').getcwd()", b"[1]", b"{'a': f()}", b"{", b"", b"\xff"])
-def test_what_is_no_dictionary_is_refused_and_never_executed(text: bytes) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        amazon.literal(text)
-
-
 def test_the_same_rows_come_twice_whatever_is_parsed_at_a_time(tmp_path: Path) -> None:
     folder, _ = random_set(tmp_path)
     plain, cut = amazon.open_log(folder), amazon.open_log(folder, lines=7)
