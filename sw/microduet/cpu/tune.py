@@ -57,9 +57,10 @@ class Tried(Frozen, frozen=True, kw_only=True):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """The best variant of a system, ready to be called, and all that were tried."""
+    """The best variant of a system, ready to be called, on one thread too, and all that were tried."""
 
     run: Callable[[], torch.Tensor]
+    single: Callable[[], torch.Tensor]
     variant: Variant
     times: Times
     grid: tuple[Tried, ...]
@@ -79,27 +80,33 @@ def tune(
     *,
     kinds: tuple[TableKind, ...] = TABLE_KINDS,
     compiles: tuple[bool, ...] = (False, True),
+    finish: Callable[[torch.Tensor], object] | None = None,
     progress: Steps,
-    quick_s: float = QUICK_S,
-    thorough_s: float = THOROUGH_S,
+    quick_s: float | None = None,
+    thorough_s: float | None = None,
 ) -> Tuned:
     """Try all variants of the system that `make` builds with one kind of tables, and time the best one thoroughly.
 
     First every kind of tables, layers and compilation with all cores and whole queries, then threads and batches of the
     best. Only one copy of the tables is in memory at a time.
 
+    Parameters
+    ----------
+    finish : called with the outputs of all rows, as a part of the system
+
     Raises
     ------
     MicroduetError
         If a variant's outputs are not those of float32, or none runs.
     """
+    quick_s, thorough_s = QUICK_S if quick_s is None else quick_s, THOROUGH_S if thorough_s is None else thorough_s
     n, grid, best = len(inputs[0]), list[Tried](), None
     reference: torch.Tensor | None = None
     for kind in kinds:
         model = make(kind).eval()
         for variant in _first(kind, n, compiles):
             progress(f"{variant}", len(grid), len(kinds) * len(LAYER_KINDS) * len(compiles))
-            tried, found = _try(model, variant, inputs, quick_s)
+            tried, found = _try(model, variant, inputs, quick_s, finish)
             grid.append(tried)
             if found is not None:
                 reference = found if reference is None else reference
@@ -112,11 +119,17 @@ def tune(
     if fastest is None or best is None:
         raise MicroduetError(f"no variant runs on this processor: {grid[0].failed}")
     for variant in _second(fastest.variant, n):
-        tried, found = _try(best, variant, inputs, quick_s)
+        tried, found = _try(best, variant, inputs, quick_s, finish)
         grid.append(tried)
     fastest = typing.cast(Tried, _fastest(grid))
-    run = _runner(best, fastest.variant, inputs)
-    return Tuned(run=run, variant=fastest.variant, times=timed(run, seconds=thorough_s), grid=tuple(grid))
+    run = _runner(best, fastest.variant, inputs, finish)
+    return Tuned(
+        run=run,
+        single=_runner(best, fastest.variant.replace(threads=1), inputs, finish),
+        variant=fastest.variant,
+        times=timed(run, seconds=thorough_s),
+        grid=tuple(grid),
+    )
 
 
 def _first(kind: TableKind, n: int, compiles: tuple[bool, ...]) -> Iterator[Variant]:
@@ -127,7 +140,7 @@ def _first(kind: TableKind, n: int, compiles: tuple[bool, ...]) -> Iterator[Vari
 
 def _second(best: Variant, n: int) -> Iterator[Variant]:
     """Threads and batches of the best; what is compiled is compiled for one size of batch."""
-    sizes = sorted({max(1, round(n * share)) for share in (BATCHES if not best.compiled else BATCHES[:1])})
+    sizes = sorted({max(1, round(n * share)) for share in (BATCHES[:1] if best.compiled else BATCHES)})
     for threads in sorted({1, cores()}):
         for batch in sizes:
             variant = best.replace(threads=threads, batch=batch)
@@ -135,22 +148,33 @@ def _second(best: Variant, n: int) -> Iterator[Variant]:
                 yield variant
 
 
-def _try(model: torch.nn.Module, variant: Variant, inputs: Inputs, seconds: float) -> tuple[Tried, torch.Tensor | None]:
+def _try(
+    model: torch.nn.Module,
+    variant: Variant,
+    inputs: Inputs,
+    seconds: float,
+    finish: Callable[[torch.Tensor], object] | None,
+) -> tuple[Tried, torch.Tensor | None]:
     try:
-        run = _runner(model, variant, inputs)
+        run = _runner(model, variant, inputs, finish)
         found = run()
         return Tried(variant=variant, times=timed(run, seconds=seconds)), found
     except (RuntimeError, NotImplementedError) as error:  # a kernel that this build of PyTorch lacks
         return Tried(variant=variant, times=None, failed=str(error).splitlines()[0]), None
 
 
-def _runner(model: torch.nn.Module, variant: Variant, inputs: Inputs) -> Callable[[], torch.Tensor]:
+def _runner(
+    model: torch.nn.Module, variant: Variant, inputs: Inputs, finish: Callable[[torch.Tensor], object] | None
+) -> Callable[[], torch.Tensor]:
     whole = torch.compile(model, dynamic=False) if variant.compiled else model
     call = in_batches(typing.cast(Callable[..., torch.Tensor], whole), variant.batch, layers=variant.layers)
 
     def run() -> torch.Tensor:
         torch.set_num_threads(variant.threads)
-        return call(inputs)
+        outputs = call(inputs)
+        if finish is not None:
+            finish(outputs)
+        return outputs
 
     return run
 
