@@ -37,8 +37,10 @@ def check_parts(config: EngineConfig) -> None:
 def partners(config: EngineConfig) -> tuple[tuple[int, ...], ...]:
     """Sources by groups that share sums, each in ascending order, ordered by their first members.
 
-    Two sources share sums if they serve the same column of a feature with several lookups.
+    Two sources share sums if they serve the same column of a feature with several lookups; all do if tables are spread.
     """
+    if spread(config):
+        return (tuple(range(len(config.sources))),)
     group = list(range(len(config.sources)))
     shared: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for number, source in enumerate(config.sources):

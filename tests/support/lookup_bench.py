@@ -13,6 +13,7 @@ from microduet_hw.layout import vector_words
 from microduet_hw.lookup.geometry import dense_beats, index_beats, source_plan
 from microduet_hw.lookup.reference import Packet, assemble, packet_beats, reads
 from microduet_hw.lookup.unit import port_name
+from microduet_hw.part_rules import in_order
 from microduet_hw.status import HEADER, QUERY, Status
 from tests.support.axi_memory import Fate, Memory
 from tests.support.dram_memory import DramMemory
@@ -86,22 +87,15 @@ class LookupBench:
         if in_order:
             self.packets = [replace(packet, indices=rows_at(config, n)) for n, packet in enumerate(self.packets)]
         plans = {source: source_plan(config, source) for source in config.channels}
-        wanted = {source: [reads(plan, config, packet) for packet in self.packets] for source, plan in plans.items()}
-        self.reads = {source: list(itertools.chain.from_iterable(items)) for source, items in wanted.items()}
+        self.wanted = {
+            source: [reads(plan, config, packet) for packet in self.packets] for source, plan in plans.items()
+        }
+        self.reads = {source: list(itertools.chain.from_iterable(items)) for source, items in self.wanted.items()}
         fates = {
             source: random_fates(config, rng, items, faulty=faulty, latency=latency)
             for source, items in self.reads.items()
         }
-        told = {source: iter([status for _, status in drawn]) for source, drawn in fates.items()}
-        self.expected = [
-            assemble(
-                config,
-                self.tables,
-                packet,
-                {source: [next(told[source]) for _ in items[number]] for source, items in wanted.items()},
-            )
-            for number, packet in enumerate(self.packets)
-        ]
+        self.statuses = {source: [status for _, status in drawn] for source, drawn in fates.items()}
         self.memories = {
             source: self.memory(source, fates[source]) if dram is None else self.dram_memory(source)
             for source in config.channels
@@ -215,10 +209,40 @@ class LookupBench:
                 assert due == 0
                 due = count
 
+    def expected(self):
+        """Vector and status of every item, by what became of the reads as the channels were asked for them."""
+        told = {source: list(self.told(source)) for source in self.memories}
+        for number, packet in enumerate(self.packets):
+            yield assemble(self.config, self.tables, packet, {source: items[number] for source, items in told.items()})
+
+    def told(self, source):
+        """Per item, the status of each of its reads; those of a spread table's feature are asked for in any order."""
+        requests, statuses = self.memories[source].requests, self.statuses[source]
+        assert len(requests) == len(statuses)
+        asked = zip(requests, statuses, strict=True)
+        for wanted in self.wanted[source]:
+            came = list(itertools.islice(asked, len(wanted)))
+            if self.config.spread:
+                came = self.as_wanted(source, came, wanted)
+            assert [read for read, _ in came] == wanted
+            yield [status for _, status in came]
+
+    def as_wanted(self, source, came, wanted):
+        """What came, in the order of what is wanted; features must have come in theirs."""
+        parts = in_order(self.config.sources[source])
+        places = [[part.base <= address < part.end for part in parts].index(True) for (address, _), _ in came]
+        assert places == sorted(places), f"source {source}: a feature's reads came among another's"
+        rest = list(came)
+        for read in wanted:
+            found = next(entry for entry in rest if entry[0] == read)
+            rest.remove(found)
+            rest.append(found)
+        return rest
+
     def check(self):
         config = self.config
         width = config.precision.width
-        for number, (packet, (vector, status)) in enumerate(zip(self.packets, self.expected, strict=True)):
+        for number, (packet, (vector, status)) in enumerate(zip(self.packets, self.expected(), strict=True)):
             header = HEADER.from_bits(self.headers.received[number])
             assert header["tag"] == packet.tag
             found = Status(header["status"])
@@ -230,8 +254,6 @@ class LookupBench:
                     got, wanted = word >> lane * width & ((1 << width) - 1), int(vector[element]) & ((1 << width) - 1)
                     assert got == wanted, f"item {number}, element {element}: {got:#x}, not {wanted:#x}"
                 assert word >> len(span) * width == 0
-        for source, memory in self.memories.items():
-            assert memory.requests == self.reads[source]
 
     async def run(self):
         await self.start()

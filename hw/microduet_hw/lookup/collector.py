@@ -72,7 +72,7 @@ class ReadCollector(wiring.Component):
         responses = stream.Signature(response_layout(self._ids, plan.width), always_ready=True)
         super().__init__(
             {
-                "i_order": In(stream.Signature(order_layout(self._ids))),
+                "i_order": In(stream.Signature(order_layout(self._ids, marked=plan.marked))),
                 "i_responses": In(responses),
                 "o": Out(stream.Signature(row_layout(plan), always_ready=True)),
                 "o_released": ids,
@@ -88,7 +88,8 @@ class ReadCollector(wiring.Component):
         void, deliver, done = Signal(), Signal(), Signal()
         awaited, broken, expired = Signal(), Signal(), Signal()
         beat = Signal(range(max(2, plan.beats)))
-        progress = count_lookups(m, plan, done, name="row")
+        last = head.p.last if plan.marked else None
+        progress = count_lookups(m, plan, done, name="row", marked_last=last)
         eager = constant(m, progress, [part.lookups == 1 and not plan.shared for part in plan.parts], name="eager")
         final = constant(m, progress, [part.beats - 1 for part in plan.parts], name="final")
         due = buffer.o_complete

@@ -108,6 +108,8 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
     parts: tuple[PartPlan, ...]
     shared: bool = False
     """Whether the source has partners: its rows are parts of sums that are joined later."""
+    marked: bool = False
+    """Whether lookups say themselves which is a feature's last: of spread tables, nobody counts a source's."""
 
     @property
     def width(self) -> int:
@@ -174,7 +176,7 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
     if len(set(pooled)) != len(pooled):
         raise ValueError(f"source {source}: a pooled feature must have one part per source, not several")
     shared = any(source in group and len(group) > 1 for group in config.partners)
-    return SourcePlan(source=source, parts=plans, shared=shared)
+    return SourcePlan(source=source, parts=plans, shared=shared, marked=config.spread > 0)
 
 
 def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
@@ -193,6 +195,8 @@ def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
 
 def index_beats(config: EngineConfig) -> int:
     """Beats of an item packet that hold the header and the indices."""
+    if config.spread:
+        return 1 + sum(_feature_beats(config))
     return math.ceil((config.header_words + config.lookups) / ITEM_WORDS)
 
 
@@ -201,14 +205,27 @@ def dense_beats(config: EngineConfig) -> int:
     return math.ceil(config.dense * config.precision.width / ITEM_BITS)
 
 
+def _feature_beats(config: EngineConfig) -> list[int]:
+    """Beats of each feature's lookups where features begin on fresh beats."""
+    return [math.ceil(feature.lookups / ITEM_WORDS) for feature in config.features]
+
+
 @functools.lru_cache(maxsize=16)
 def packet_words(config: EngineConfig) -> tuple[int, ...]:
     """For every lookup, in the order of features: its word in the item packet.
 
     The first `QUEUE_DEPTH` lookups of each source stand in rounds, in each of which a source is asked for one row at
     most, so that every source begins at once. The others are spread evenly: a source that is asked for few does not
-    hold up one that is asked for many. A source's own lookups stand in the order in which it serves them.
+    hold up one that is asked for many. A source's own lookups stand in the order in which it serves them. Those of
+    spread tables stand in their own order, each feature's on fresh beats.
     """
+    if config.spread:
+        firsts = itertools.accumulate(_feature_beats(config), initial=1)
+        return tuple(
+            beat * ITEM_WORDS + lookup
+            for feature, beat in zip(config.features, firsts, strict=False)
+            for lookup in range(feature.lookups)
+        )
     waiting = [
         deque(dict.fromkeys(lookup for part in in_order(source) for lookup in _served(config, part)))
         for source in config.sources

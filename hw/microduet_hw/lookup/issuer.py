@@ -102,9 +102,9 @@ class ReadIssuer(wiring.Component):
         ids = In(stream.Signature(id_layout(self._ids), always_ready=True))
         super().__init__(
             {
-                "i": In(stream.Signature(lookup_layout())),
+                "i": In(stream.Signature(lookup_layout(marked=plan.marked))),
                 "o_requests": Out(stream.Signature(request_layout(self._ids))),
-                "o_order": Out(stream.Signature(order_layout(self._ids))),
+                "o_order": Out(stream.Signature(order_layout(self._ids, marked=plan.marked))),
                 "i_idle": In(1),
                 "i_released": ids,
                 "i_lost": ids,
@@ -116,24 +116,30 @@ class ReadIssuer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lookup, order, request = self.i.p, self.o_order, self.o_requests
-        progress = count_lookups(m, self._plan, self.i.valid & self.i.ready, name="issue")
+        marked = self._plan.marked
+        void = lookup.empty if marked else lookup.bad
+        last = lookup.last if marked else None
+        progress = count_lookups(m, self._plan, self.i.valid & self.i.ready, name="issue", marked_last=last)
         placed = Placed(m, self._plan, progress, lookup.index)
         reads, can_read, give_up, issue = Signal(), Signal(), Signal(), Signal()
         number, free = self._ids_in_turn(m, issue)
         m.d.comb += [
-            reads.eq(placed.here & ~lookup.bad),
+            reads.eq(placed.here & ~void),
             can_read.eq(free & (~request.valid | request.ready) & ~give_up),
             order.valid.eq(self.i.valid & (~reads | can_read | give_up)),
             self.i.ready.eq(order.ready & (~reads | can_read | give_up)),
             order.p.read.eq(reads & can_read),
             order.p.id.eq(number),
-            order.p.absent.eq(~reads & ~lookup.bad & placed.in_table),
+            # Of marked lookups an empty one adds nothing, but is no less there.
+            order.p.absent.eq(0 if marked else ~reads & ~void & placed.in_table),
             order.p.flags.eq(
-                Mux(reads, Status.TIMEOUT.value, Mux(lookup.bad | placed.in_table, 0, Status.INDEX_RANGE.value))
+                Mux(reads, Status.TIMEOUT.value, Mux(void | placed.in_table, 0, Status.INDEX_RANGE.value))
             ),
             issue.eq(order.valid & order.ready & order.p.read),
             self.o_stalled.eq(self.i.valid & ~self.i.ready),
         ]
+        if marked:
+            m.d.comb += order.p.last.eq(lookup.last)
         self._watch(m, give_up, waiting=self.i.valid & reads & ~can_read & self.i_idle, done=order.ready)
         valid = Signal()
         payload: Any = Signal(request.p.shape(), reset_less=True)

@@ -14,17 +14,27 @@ PACKET_FLAGS = 2
 """The next are those that the packet sets: SHORT_PACKET and LONG_PACKET."""
 
 
-def lookup_layout() -> data.StructLayout:
-    """One lookup: the row's index; `bad` if the packet ended before it."""
-    return data.StructLayout({"index": WORD_BITS, "bad": 1})
+def lookup_layout(*, marked: bool = False) -> data.StructLayout:
+    """One lookup: the row's index; `bad` if the packet ended before it.
+
+    marked : in place of `bad`, `last` ends a feature, and one that is `empty` has no row
+    """
+    return data.StructLayout({"index": WORD_BITS, **({"empty": 1, "last": 1} if marked else {"bad": 1})})
 
 
-def order_layout(ids: int) -> data.StructLayout:
+def routed_layout() -> data.StructLayout:
+    """An index on its way to the channel that has its row, or the `token` behind all of a feature."""
+    return data.StructLayout({"index": WORD_BITS, "token": 1})
+
+
+def order_layout(ids: int, *, marked: bool = False) -> data.StructLayout:
     """What became of a lookup, in their order: a read with this ID, or zeros with these flags.
 
-    `absent` zeros belong to a row that another source holds; others stand for the value zero.
+    `absent` zeros belong to a row that another source holds; others stand for the value zero. `last`, of marked
+    lookups, is the lookup's.
     """
-    return data.StructLayout({"read": 1, "id": range(max(2, ids)), "absent": 1, "flags": LOOKUP_FLAGS})
+    last = {"last": 1} if marked else {}
+    return data.StructLayout({"read": 1, "id": range(max(2, ids)), "absent": 1, "flags": LOOKUP_FLAGS, **last})
 
 
 def request_layout(ids: int) -> data.StructLayout:

@@ -23,14 +23,23 @@ class Progress:
     """The last row of the item."""
 
 
-def count_lookups(m: Module, plan: SourcePlan, done: ValueLike, *, name: str) -> Progress:
-    """Count lookups of a source as `done` says that one is finished with (domain mem)."""
+def count_lookups(
+    m: Module, plan: SourcePlan, done: ValueLike, *, name: str, marked_last: ValueLike | None = None
+) -> Progress:
+    """Count lookups of a source as `done` says that one is finished with (domain mem).
+
+    `marked_last` : if lookups are marked, whether the one that is due is a feature's last: only features are counted
+    """
     counts = [part.lookups for part in plan.parts]
     part = Signal(range(max(2, len(counts))), name=f"{name}_part")
     left = Signal(range(max(2, *counts)), name=f"{name}_left", init=counts[0] - 1)
     first = Signal(name=f"{name}_first", init=1)
     last, end, move = Signal(name=f"{name}_last"), Signal(name=f"{name}_end"), Signal(name=f"{name}_move")
-    m.d.comb += [last.eq(left == 0), end.eq(last & (part == len(counts) - 1)), move.eq(done & last)]
+    m.d.comb += [
+        last.eq(left == 0 if marked_last is None else marked_last),
+        end.eq(last & (part == len(counts) - 1)),
+        move.eq(done & last),
+    ]
     progress = Progress(plan=plan, move=move, part=part, first=first, last=last, end=end)
     with m.If(done):
         m.d.mem += first.eq(last)
@@ -38,7 +47,7 @@ def count_lookups(m: Module, plan: SourcePlan, done: ValueLike, *, name: str) ->
         m.d.mem += part.eq((part + 1) if len(counts) > 1 else 0)
         with m.If(part == len(counts) - 1):
             m.d.mem += part.eq(0)
-    if plan.pooled:
+    if plan.pooled and marked_last is None:
         following = constant(m, progress, [count - 1 for count in counts[1:] + counts[:1]], name=f"{name}_following")
         with m.If(done):
             m.d.mem += left.eq(left - 1)

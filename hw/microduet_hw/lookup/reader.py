@@ -13,6 +13,7 @@ from microduet_hw.lookup.geometry import QUEUE_DEPTH, source_plan
 from microduet_hw.lookup.issuer import ReadIssuer
 from microduet_hw.lookup.layouts import lookup_layout, order_layout, row_layout
 from microduet_hw.lookup.queue import Queue
+from microduet_hw.lookup.spread import queue_depth
 
 
 class ChannelReader(wiring.Component):
@@ -34,7 +35,7 @@ class ChannelReader(wiring.Component):
 
     Members
     -------
-    lookups : stream of lookups, parts in the order of their features, item by item
+    lookups : stream of lookups, parts in the order of their features, item by item; marked if tables are spread
     o_room : two more lookups fit
     m_axi : AXI4 read port
     rows : stream of the rows' beats, always ready
@@ -61,7 +62,7 @@ class ChannelReader(wiring.Component):
         self._plan = source_plan(config, source)
         super().__init__(
             {
-                "lookups": In(stream.Signature(lookup_layout())),
+                "lookups": In(stream.Signature(lookup_layout(marked=self._plan.marked))),
                 "o_room": Out(1),
                 "m_axi": Out(ReadMaster()),
                 "rows": Out(stream.Signature(row_layout(self._plan), always_ready=True)),
@@ -74,9 +75,12 @@ class ChannelReader(wiring.Component):
         m = Module()
         config, plan, axi = self._config, self._plan, self.m_axi
         order_depth = max(4, 1 << (config.outstanding - 1).bit_length())
-        m.submodules.waiting = waiting = Queue(shape=lookup_layout(), depth=QUEUE_DEPTH)
+        depth = queue_depth(config) if plan.marked else QUEUE_DEPTH
+        m.submodules.waiting = waiting = Queue(shape=self.lookups.p.shape(), depth=depth)
         m.submodules.issuer = issuer = ReadIssuer(config=config, plan=plan)
-        m.submodules.order = order = Queue(shape=order_layout(config.outstanding), depth=order_depth)
+        m.submodules.order = order = Queue(
+            shape=order_layout(config.outstanding, marked=plan.marked), depth=order_depth
+        )
         m.submodules.collector = collector = ReadCollector(config=config, plan=plan)
         wiring.connect(m, wiring.flipped(self.lookups), waiting.i)
         wiring.connect(m, waiting.o, issuer.i)

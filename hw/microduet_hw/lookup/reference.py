@@ -1,6 +1,7 @@
 """The memory side in plain integers: what an item's vector and status are, whatever goes wrong."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -57,6 +58,18 @@ def reads(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tuple[
         for part, index in _lookups(plan, config, packet)
         if index is not None and index in part.part.row_numbers
     ]
+
+
+def routed(config: EngineConfig, packet: Packet) -> list[list[list[int]]]:
+    """Per channel and feature of spread tables: the indices that the channel is given, in any order."""
+    come = ITEM_WORDS * (index_beats(config) if packet.beats is None else packet.beats)
+    placed = iter(zip(packet_words(config), packet.indices, strict=True))
+    given = [
+        [index for word, index in itertools.islice(placed, feature.lookups) if word < come]
+        for feature in config.features
+    ]
+    channels = range(len(config.sources))
+    return [[[i for i in indices if i % len(channels) == channel] for indices in given] for channel in channels]
 
 
 def assemble(

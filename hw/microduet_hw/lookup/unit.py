@@ -17,6 +17,7 @@ from microduet_hw.lookup.onchip import OnChipBank
 from microduet_hw.lookup.pooling import PoolingAdder
 from microduet_hw.lookup.reader import ChannelReader
 from microduet_hw.lookup.router import Router
+from microduet_hw.lookup.spread_router import SpreadRouter
 from microduet_hw.lookup.write_crossing import WriteCrossing
 from microduet_hw.status import HEADER
 
@@ -103,7 +104,8 @@ class LookupUnit(wiring.Component):
         m.submodules.intake = intake = PacketIntake(
             beats=index_beats(config) + dense_beats(config), slots=config.user.slots if config.user else 0
         )
-        m.submodules.router = router = Router(config=config, plans=plans)
+        router = SpreadRouter(config=config) if config.spread else Router(config=config, plans=plans)
+        m.submodules.router = router
         numbers = {plan.source: number for number, plan in enumerate(plans)}
         groups = [[plans[numbers[k]] for k in group] for group in config.partners if group[0] in numbers]
         m.submodules.assembler = assembler = Assembler(config=config, plans=tuple(joined(group) for group in groups))
@@ -139,15 +141,20 @@ class LookupUnit(wiring.Component):
         return joiner.o
 
     def _rows(
-        self, m: Module, plan: SourcePlan, router: Router, number: int, writes: stream.Interface | None
+        self,
+        m: Module,
+        plan: SourcePlan,
+        router: Router | SpreadRouter,
+        number: int,
+        writes: stream.Interface | None,
     ) -> stream.Interface:
         """Rows, and sums of those, of a source, which takes its lookups from the router."""
         source, lookups = self._source(m, plan, writes), router.o_lookups[number]
-        m.d.comb += [
-            source.lookups.valid.eq(lookups.valid),
-            source.lookups.payload.eq(lookups.payload),
-            router.i_room[number].eq(source.o_room),
-        ]
+        m.d.comb += [source.lookups.valid.eq(lookups.valid), source.lookups.payload.eq(lookups.payload)]
+        if isinstance(router, SpreadRouter):
+            m.d.comb += lookups.ready.eq(source.lookups.ready)
+        else:
+            m.d.comb += router.i_room[number].eq(source.o_room)
         if not plan.pooled and not plan.shared:
             return source.rows
         m.submodules[f"pooling_{plan.source:02}"] = pooling = PoolingAdder(config=self._config, plan=plan)
