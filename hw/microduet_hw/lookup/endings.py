@@ -22,19 +22,24 @@ class Endings(wiring.Component):
     -------
     i : stream of rows and tokens
     o : stream of lookups
+
+    Attributes
+    ----------
+    held, index : a row waits, and which
     """
 
     i: stream.Interface
     o: stream.Interface
 
     def __init__(self) -> None:
+        self.held, self.index = Signal(), Signal(WORD_BITS, reset_less=True)
         super().__init__(
             {"i": In(stream.Signature(routed_layout())), "o": Out(stream.Signature(lookup_layout(marked=True)))}
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held, index = Signal(), Signal(WORD_BITS, reset_less=True)
+        held, index = self.held, self.index
         m.d.comb += [
             self.o.valid.eq(self.i.valid & (held | self.i.p.token)),
             self.o.p.index.eq(index),

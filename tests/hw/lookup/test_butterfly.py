@@ -1,0 +1,155 @@
+"""The way of indices to their channels: nothing lost, doubled or led astray, no token overtaken, whatever stalls."""
+
+import random
+import re
+
+import cocotb
+import pytest
+
+from microduet_hw.lookup.butterfly import Butterfly
+from microduet_hw.lookup.endings import Endings
+from microduet_hw.lookup.switch import Switch
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.flow import Bare
+from tests.support.streams import StreamSink, StreamSource, start_clocks
+
+TOKEN = 1 << 32
+SIZES = {"two_lanes": (2, 2), "four_lanes": (4, 4), "one_level_of_splitters": (4, 8), "two_levels": (2, 8)}
+
+
+def random_rows(channels, rng):
+    """Rows of a feature in one lane: many, few or none, now and then all of one channel."""
+    only = rng.randrange(channels) if rng.random() < 0.2 else None
+    rows = [rng.randrange(TOKEN) for _ in range(rng.choice([0, 1, 3, 12]))]
+    return rows if only is None else [row - row % channels + only for row in rows]
+
+
+def features_of(payloads):
+    """Payloads cut at their tokens."""
+    assert not payloads or payloads[-1] == TOKEN
+    features = [[]]
+    for payload in payloads:
+        if payload == TOKEN or payload >> 32:
+            features.append([])
+        else:
+            features[-1].append(payload)
+    return features[:-1]
+
+
+class Ends:
+    """A source per lane and a sink per channel."""
+
+    def __init__(self, dut, *, lanes, channels, wait, stall):
+        clock = dut.mem_clk
+        self.sources = [StreamSource(dut, f"i__{k}", clock=clock, wait=wait()) for k in range(lanes)]
+        self.sinks = [StreamSink(dut, f"o__{k}", clock=clock, stall=stall()) for k in range(channels)]
+
+    async def pass_on(self, lanes):
+        """Send per lane its features; per channel, the features that came."""
+        for source, features in zip(self.sources, lanes, strict=True):
+            source.send(payload for rows in features for payload in (*rows, TOKEN))
+        total = [
+            sum(row % len(self.sinks) == channel for features in lanes for rows in features for row in rows)
+            for channel in range(len(self.sinks))
+        ]
+        return [
+            features_of(await sink.receive(count + len(lanes[0]), timeout_us=5000))
+            for sink, count in zip(self.sinks, total, strict=True)
+        ]
+
+
+async def deliver(dut, wait, stall):
+    lanes, channels = SIZES[bench_parameters()["size"]]
+    await start_clocks(dut)
+    ends = Ends(dut, lanes=lanes, channels=channels, wait=wait, stall=stall)
+    sent = [[random_rows(channels, random) for _ in range(60)] for _ in range(lanes)]
+    came = await ends.pass_on(sent)
+    for channel, features in enumerate(came):
+        assert len(features) == 60
+        for number, rows in enumerate(features):
+            wanted = [[row for row in lane[number] if row % channels == channel] for lane in sent]
+            assert sorted(rows) == sorted(row for lane in wanted for row in lane)
+            for lane in wanted:  # those of one lane keep their order
+                assert [row for row in rows if row in lane] == lane
+    return ends
+
+
+@cocotb.test()
+async def leads_all_to_their_channels(dut):
+    await deliver(dut, lambda: 0.4, lambda: 0.4)
+
+
+@cocotb.test()
+async def leads_all_while_one_is_slow(dut):
+    await deliver(dut, lambda: random.choice([0.0, 0.9]), lambda: random.choice([0.0, 0.9]))
+
+
+@cocotb.test()
+async def leads_a_row_in_its_latency(dut):
+    lanes, channels = SIZES[bench_parameters()["size"]]
+    await start_clocks(dut)
+    ends = Ends(dut, lanes=lanes, channels=channels, wait=lambda: 0.0, stall=lambda: 0.0)
+    await ends.pass_on([[[lane * channels // lanes], []] for lane in range(lanes)])
+    latency = Butterfly(lanes=lanes, channels=channels).latency
+    came = {min(sink.cycles) for sink in ends.sinks if sink.received[0] != TOKEN}
+    sent = {source.cycles[0] for source in ends.sources}
+    assert len(sent) == 1
+    assert came == {sent.pop() + latency}
+
+
+@cocotb.test()
+async def leads_a_row_per_lane_and_cycle(dut):
+    """Rows of each lane go to a channel of its own."""
+    lanes, channels = SIZES[bench_parameters()["size"]]
+    await start_clocks(dut)
+    ends = Ends(dut, lanes=lanes, channels=channels, wait=lambda: 0.0, stall=lambda: 0.0)
+    await ends.pass_on([[[channels * k + lane for k in range(50)], []] for lane in range(lanes)])
+    for sink in ends.sinks[:lanes]:
+        assert sink.cycles[50] - sink.cycles[0] == 50
+
+
+@cocotb.test()
+async def says_which_row_is_the_last(dut):
+    await start_clocks(dut)
+    source = StreamSource(dut, "i", clock=dut.mem_clk, wait=0.3)
+    sink = StreamSink(dut, "o", clock=dut.mem_clk, stall=0.3)
+    features = [random_rows(4, random) for _ in range(100)]
+    source.send(payload for rows in features for payload in (*rows, TOKEN))
+    empty, last = 1 << 32, 1 << 33
+    expected = [payload for rows in features for payload in ([*rows[:-1], rows[-1] | last] if rows else [None])]
+    received = await sink.receive(len(expected))
+    for got, wanted in zip(received, expected, strict=True):
+        assert got == wanted or (wanted is None and got >> 32 == (empty | last) >> 32)
+
+
+BUTTERFLY = ["leads_all_to_their_channels", "leads_all_while_one_is_slow", "leads_a_row_in_its_latency",
+             "leads_a_row_per_lane_and_cycle"]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_butterfly(size):
+    lanes, channels = SIZES[size]
+    run_bench(
+        Bare(Butterfly(lanes=lanes, channels=channels)),
+        module=__name__,
+        scenarios=BUTTERFLY,
+        parameters={"size": size},
+    )
+
+
+def test_endings():
+    run_bench(Bare(Endings()), module=__name__, scenarios=["says_which_row_is_the_last"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Switch(bit=0, inputs=3), "inputs must be 1 or 2, not 3"),
+        (lambda: Butterfly(lanes=3, channels=4), "lanes must be a power of two of at least 2, not 3"),
+        (lambda: Butterfly(lanes=2, channels=1), "channels must be a power of two of at least 2, not 1"),
+        (lambda: Butterfly(lanes=8, channels=4), "there must not be more lanes than channels, not 8 and 4"),
+    ],
+)
+def test_parameters_are_checked(make, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()

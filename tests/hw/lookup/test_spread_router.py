@@ -1,0 +1,106 @@
+"""Dealing out items of spread tables: every channel gets its indices and the end of each feature, whatever comes."""
+
+import random
+
+import cocotb
+import numpy as np
+import pytest
+
+from microduet_hw.lookup.geometry import ITEM_BITS, dense_beats, index_beats, packet_words
+from microduet_hw.lookup.reference import packet_beats, routed
+from microduet_hw.lookup.spread import lanes, queue_depth, spread_schedule
+from microduet_hw.lookup.spread_router import SpreadRouter
+from tests.hw.lookup.test_spread import CASES, spread
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.flow import Bare
+from tests.support.lookup_bench import random_packet
+from tests.support.lookups import HBM, Table, lookup_config
+from tests.support.streams import StreamSink, StreamSource, start_clocks
+
+EMPTY, LAST = 1 << 32, 1 << 33
+
+
+def item_beats(config, packet):
+    """The beats of an item as the intake gives them: those that did not come are bad, excess ones are dropped."""
+    right = index_beats(config) + dense_beats(config)
+    beats = packet_beats(config, packet)[:right]
+    return beats + [1 << ITEM_BITS | random.getrandbits(ITEM_BITS) for _ in range(right - len(beats))]
+
+
+def features_of(payloads):
+    """A channel's lookups cut at the last of each feature; empty ones have no row."""
+    features = [[]]
+    for payload in payloads:
+        if not payload & EMPTY:
+            features[-1].append(payload & (EMPTY - 1))
+        if payload & LAST:
+            features.append([])
+    return features[:-1]
+
+
+@cocotb.test()
+async def deals_out_what_the_reference_says(dut):
+    config = CASES[bench_parameters()["case"]]()
+    packets = [random_packet(config, np.random.default_rng(random.getrandbits(32)), faulty=True) for _ in range(60)]
+    await start_clocks(dut)
+    source = StreamSource(dut, "i", clock=dut.mem_clk, wait=0.2)
+    sinks = [
+        StreamSink(dut, f"o_lookups__{k}", clock=dut.mem_clk, stall=random.choice([0.0, 0.3, 0.8]))
+        for k in range(len(config.sources))
+    ]
+    source.send(beat for packet in packets for beat in item_beats(config, packet))
+    wanted = [[rows for item in packets for rows in routed(config, item)[k]] for k in range(len(sinks))]
+    for sink, features in zip(sinks, wanted, strict=True):
+        came = features_of(await sink.receive(sum(max(1, len(rows)) for rows in features), timeout_us=5000))
+        assert [sorted(rows) for rows in came] == [sorted(rows) for rows in features]
+
+
+@cocotb.test()
+async def offers_a_row_in_its_latency(dut):
+    config = CASES[bench_parameters()["case"]]()
+    packet = random_packet(config, np.random.default_rng(1), faulty=False)
+    await start_clocks(dut)
+    source = StreamSource(dut, "i", clock=dut.mem_clk)
+    sinks = [StreamSink(dut, f"o_lookups__{k}", clock=dut.mem_clk) for k in range(len(config.sources))]
+    source.send(item_beats(config, packet))
+    await sinks[-1].receive(1)
+    first = min(sink.cycles[0] for sink in sinks if sink.cycles)
+    assert first - source.cycles[1] == SpreadRouter(config=config).latency
+
+
+@pytest.mark.parametrize("case", ["two_channels", "mixed", "fixed32"])
+def test_spread_router(case):
+    config = CASES[case]()
+    run_bench(Bare(SpreadRouter(config=config)), module=__name__, parameters={"case": case})
+
+
+@pytest.mark.parametrize(("bits", "width"), [(1, 2), (3, 8), (4, 16), (5, 16)])
+def test_every_lookup_has_one_lane_of_one_step(bits, width):
+    config = spread([(99, 4, 35), (64, 4, 16), (64, 4, 1)], bits)
+    assert lanes(config) == width
+    steps = spread_schedule(config, dense=2)
+    beat, found, tokens = -1, [], 0
+    for step in steps:
+        beat += step.takes
+        found += range(beat * 16 + step.first, beat * 16 + step.first + step.words)
+        tokens += step.token
+    assert found == list(packet_words(config))
+    assert tokens == 3
+    assert [step.dense for step in steps if step.dense is not None] == [0, 1]
+    assert beat == index_beats(config) + 1
+
+
+def test_features_begin_on_fresh_beats():
+    config = spread([(99, 4, 17), (64, 4, 1)], 1)
+    assert packet_words(config) == (*range(16, 33), 48)
+    assert index_beats(config) == 4
+
+
+@pytest.mark.parametrize(("lookups", "slots", "depth"), [(5, 3, 16), (100, 8, 128), (960, 8, 1024)])
+def test_a_channel_may_wait_with_the_lookups_of_all_slots(lookups, slots, depth):
+    assert queue_depth(spread([(5000, 4, lookups)], 3, slots=slots)) == depth
+
+
+def test_tables_must_be_spread():
+    with pytest.raises(ValueError, match="all tables must be spread over all channels, not those of 'lookups'"):
+        SpreadRouter(config=lookup_config([Table()], [HBM]))
