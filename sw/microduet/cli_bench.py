@@ -80,7 +80,9 @@ def bench_lookup(
     ----------
     model
         may be given several times; all four of the zoo if not given. rows-64 and rows-128 are one table whose rows of
-        so many bytes are all that takes time: lookup_bound_share is then the share of its bound that a channel reaches
+        so many bytes are all that takes time: lookup_bound_share is then the share of its bound that a channel reaches.
+        rm1-items, rm2-items and rm3-items are the item's tables of RM1 to RM3 spread over all HBM channels; all items
+        count for their throughput, of others the first 256
     dim
         elements of a row of rmc2, may be given several times; 4, 8, 16, 32 and 64 if not given
     precision

@@ -34,16 +34,25 @@ TRAFFIC = ("uniform", "zipf")
 DEFAULT_MODELS = ("microrec-small", "microrec-large", "rmc2-8", "rmc2-12")
 
 
-def _deep(dim: int) -> zoo.ZooModel:
-    """One table on one channel and hardly any arithmetic: its lookups are all that takes time."""
-    layers = perceptron(dim, (32, 1))
-    features = concatenated([(1_000_000, dim, DEEP_LOOKUPS)])
-    shape = ModelShape(name=f"rows-{2 * dim}", features=features, hidden=layers[:-1], output=layers[-1])
-    return zoo.ZooModel(shape=shape)
+def _bare(name: str, *tables: tuple[int, int, int]) -> zoo.ZooModel:
+    """Tables (rows, dim, lookups) and hardly any arithmetic: lookups are all that takes time."""
+    features = concatenated(list(tables))
+    layers = perceptron(sum(feature.dim for feature in features), (32, 1))
+    return zoo.ZooModel(shape=ModelShape(name=name, features=features, hidden=layers[:-1], output=layers[-1]))
 
 
-DEEP = {f"rows-{2 * dim}": _deep(dim) for dim in (32, 64)}
-"""Random rows of so many bytes, in fixed16, in a deep queue: what share of its bound a channel reaches."""
+DEEP = {f"rows-{2 * dim}": _bare(f"rows-{2 * dim}", (1_000_000, dim, DEEP_LOOKUPS)) for dim in (32, 64)}
+"""Random rows of so many bytes, in fixed16, of one table on one channel: what share of its bound a channel reaches."""
+
+ITEMS = {
+    name: _bare(name, *tables)
+    for name, tables in (
+        ("rm1-items", [(4_000_000, 32, 80)] * 2),
+        ("rm2-items", [(500_000, 64, 120)] * 8),
+        ("rm3-items", [(2_000_000, 32, 20)] * 3),
+    )
+}
+"""The item's tables of RM1 to RM3, spread over all HBM channels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,15 +118,16 @@ def measure(case: Case, options: LookupOptions, progress: Steps) -> Iterator[dic
     what = f"{case.model.shape.name} {case.dim or ''}".strip()
     with Device(bundle, dram=settings, progress=lambda done, of, step: progress(f"build: {step}", done, of)) as device:
         for traffic, ids in batches.items():
-            saturated = device.run(ids[:SATURATED_ITEMS])
-            _, mismatches = compare(bundle, saturated, ids[:SATURATED_ITEMS], None)
+            first = ids if config.spread else ids[:SATURATED_ITEMS]
+            saturated = device.run(first)
+            _, mismatches = compare(bundle, saturated, first, None)
             arrivals = np.arange(options.items) * round(INTERVAL_US * config.engine_mhz)
             batch = device.run(ids, mode=arrivals, progress=lambda done, _: progress(what, done, options.items))
             progress(what, options.items, options.items)
             if saturated.status.any() or batch.status.any():
                 raise InputError(f"{what}: a lookup failed with status {int(batch.status.max())}")
             item_ns = saturated.cycles_per_item * 1000 / config.engine_mhz
-            row = _row(case, options, traffic, batch.lookup_ns) | _throughput(bundle, ids, settings, item_ns)
+            row = _row(case, options, traffic, batch.lookup_ns) | _throughput(bundle, first, settings, item_ns)
             if options.profile == "microrec":  # its readers serve one read at a time: latency is what they take
                 row["lookup_bound_share"] = round(float(batch.lookup_ns.mean()) / item_ns, 4)
             yield row | {"mismatches": mismatches}
@@ -143,10 +153,11 @@ def _row(case: Case, options: LookupOptions, traffic: str, lookup_ns: np.ndarray
 
 def _throughput(bundle: Bundle, ids: np.ndarray, settings: Settings, item_ns: float) -> dict[str, object]:
     config = bundle.config
-    loads = channel_loads(config, bundle.table_ids(ids[:SATURATED_ITEMS]), settings)
+    loads = channel_loads(config, bundle.table_ids(ids), settings)
     slowest = max(loads, key=lambda load: load.bound_ns)
     return {
         "cycles_per_item": round(item_ns * config.engine_mhz / 1000, 3),
+        "memory_cycles_per_item": round(item_ns * config.memory_mhz / 1000, 2),
         "items_per_s": round(1e9 / item_ns),
         "lookup_bound_share": round(slowest.bound_ns / item_ns, 4),
         "channels": len(loads),
@@ -165,7 +176,7 @@ def _cases(options: LookupOptions) -> Iterator[Case]:
         narrow = rmc2 or options.profile == "microrec"  # the paper times lookups of elements of 32 bits
         precision = _precision(options.precision or ("fixed32" if narrow else "fixed16"))
         for dim in options.dims if rmc2 else (None,):
-            model = DEEP.get(name) or zoo.find(name, seed=options.seed, dim=dim or DIMS[0])
+            model = (DEEP | ITEMS).get(name) or zoo.find(name, seed=options.seed, dim=dim or DIMS[0])
             for lookups in options.lookups:
                 yield Case(model=_repeated(model, lookups, precision), dim=dim, precision=precision, lookups=lookups)
 
@@ -193,7 +204,8 @@ def _repeated(model: zoo.ZooModel, lookups: int, precision: Precision) -> zoo.Zo
 
 def _compile(case: Case, options: LookupOptions) -> Bundle:
     board, shape = "u280", case.model.shape
-    usual = "rule" if shape.name in DEEP else "paper-built" if options.profile == "microrec" else "best"
+    usual = "paper-built" if options.profile == "microrec" else "best"
+    usual = "rule" if shape.name in DEEP else "spread" if shape.name in ITEMS else usual
     mode = options.plan or usual
     plan = make(shape, precision=case.precision, board=boards.find(board), mode=mode).plan
     return compiler.compile(case.model, board=board, precision=case.precision, plan=plan)
@@ -214,7 +226,13 @@ def _stated(options: LookupOptions) -> dict[str, object]:
 def _show(rows: list[dict[str, object]], console: Console) -> None:
     table = Table(box=None)
     columns = {"model": "model", "dim": "dim", "traffic": "traffic", "mean": "mean_ns", "p50": "p50_ns"}
-    columns |= {"p99, ns": "p99_ns", "paper": "paper_ns", "items/s": "items_per_s", "bound": "lookup_bound_share"}
+    columns |= {
+        "p99, ns": "p99_ns",
+        "paper": "paper_ns",
+        "items/s": "items_per_s",
+        "cycles": "memory_cycles_per_item",
+        "bound": "lookup_bound_share",
+    }
     columns |= {"GB/s": "gigabytes_per_s", "of": "peak_gigabytes_per_s"}
     for title in columns:
         table.add_column(title, justify="left" if title in ("model", "traffic") else "right")

@@ -11,6 +11,8 @@ NAMES = ("default", PAPER)
 PAPER_PES = (128, 128, 32)
 PAPER_LANES = {Precision.FIXED16: 16, Precision.FIXED32: 8, Precision.INT8: 16}
 """Multipliers of one of the paper's PEs."""
+SPREAD_SLOTS, SPREAD_OUTSTANDING = 8, 64
+"""Items, and reads per channel, in flight in an engine whose tables are spread over all channels."""
 PAPER_DRAIN = 16
 """Lanes of the output layer behind the paper's arrays."""
 
@@ -46,8 +48,11 @@ def engine_config(
     plan: placement.Plan,
     name: str | None = None,
 ) -> EngineConfig:
-    """The configuration of `shape` computed by `arrays` with tables placed by `plan`."""
-    return EngineConfig(
+    """The configuration of `shape` computed by `arrays` with tables placed by `plan`.
+
+    In an engine of spread tables more items and reads are in flight, for each item waits for the slowest channel.
+    """
+    config = EngineConfig(
         name=name or f"{shape.name}-{precision}",
         precision=precision,
         features=shape.features,
@@ -61,6 +66,7 @@ def engine_config(
         bottom=shape.bottom,
         user=shape.user_part,
     )
+    return config.replace(vector_slots=SPREAD_SLOTS, outstanding=SPREAD_OUTSTANDING) if config.spread else config
 
 
 def compile_config(
