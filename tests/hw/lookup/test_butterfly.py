@@ -89,7 +89,7 @@ async def leads_a_row_in_its_latency(dut):
     lanes, channels = SIZES[bench_parameters()["size"]]
     await start_clocks(dut)
     ends = Ends(dut, lanes=lanes, channels=channels, wait=lambda: 0.0, stall=lambda: 0.0)
-    await ends.pass_on([[[lane * channels // lanes], []] for lane in range(lanes)])
+    await ends.pass_on([[[lane], []] for lane in range(lanes)])
     latency = Butterfly(lanes=lanes, channels=channels).latency
     came = {min(sink.cycles) for sink in ends.sinks if sink.received[0] != TOKEN}
     sent = {source.cycles[0] for source in ends.sources}
