@@ -102,7 +102,9 @@ def _top(config: EngineConfig, counts: dict[str, int], reads: dict[int, tuple[in
     kernel = module_name(config)
     widths = {name: bits_of(member) for name, member in ports.items()}
     wires = "\n".join(f"  wire [{bits - 1}:0] {name};" for name, bits in widths.items())
-    channels = "\n".join(_channel(source, count, beats) for source, (count, beats) in reads.items())
+    # In spread tables the reads of a feature come as they meet on their way.
+    order = 1 if config.spread else 0
+    channels = "\n".join(_channel(source, count, beats, order) for source, (count, beats) in reads.items())
     faults = " + ".join(["result_faults", *(f"faults_{source}" for source in reads)])
     connections = ",\n    ".join(f".{name}({name})" for name in ports)
     return f"""// Self-checking testbench of {kernel}. Ends with PASSED or FAILED.
@@ -158,8 +160,9 @@ endmodule
 """
 
 
-def _channel(source: int, count: int, beats: int) -> str:
+def _channel(source: int, count: int, beats: int, any_order: int) -> str:
     name = port_name(source)
     return f"""  wire [31:0] faults_{source};
   axi_read_memory #(.READS("{name}_ar.hex"), .READ_COUNT({count}), .BEATS("{name}_r.hex"), .BEAT_COUNT({beats}),
-    .NAME("{name}")) memory_{source} (.clk(ap_clk_2), {_connections(f"{name}_", READ)}, .faults(faults_{source}));"""
+    .NAME("{name}"), .ANY_ORDER({any_order})) memory_{source} (
+    .clk(ap_clk_2), {_connections(f"{name}_", READ)}, .faults(faults_{source}));"""

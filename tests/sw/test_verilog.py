@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from microduet import zoo
-from microduet.presets import compile_config
+from microduet import boards, zoo
+from microduet.planner.spread import spread_plan
+from microduet.presets import compile_config, engine_config
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import EngineConfig, Part, Precision, Source, SourceKind
 from microduet_sim.tools import verilator_environment
 from tests.support.environment import REPOSITORY, require_tool
 from tests.sw.command_line import run
+from tests.sw.plans import BOARD
 
 MIXED = f"{REPOSITORY}/tests/sw/cases.py:Mixed"
 WAIVERS = REPOSITORY / "hw/microduet_hw/verilator.vlt"
@@ -154,6 +156,19 @@ def test_reads_come_in_the_order_of_features_wherever_tables_lie(tmp_path: Path)
     (tmp_path / "c.json").write_bytes(config.to_json())
     assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 3) == 0
     assert "PASSED: 3 results" in simulate(tmp_path / "k", "+fast")
+
+
+def test_reads_of_spread_tables_come_in_any_order(tmp_path: Path) -> None:
+    features = concatenated([(500, 4, 3), (900, 8, 40)])
+    layers = perceptron(12, (8, 1))
+    shape = ModelShape(name="tiny", features=features, hidden=layers[:-1], output=layers[-1])
+    (tmp_path / "board.toml").write_text(BOARD.replace("count = 2", "count = 4"))
+    plan = spread_plan(shape, precision=Precision.FIXED16, board=boards.find(str(tmp_path / "board.toml")))
+    config = engine_config(shape, precision=Precision.FIXED16, arrays=compile_config(shape).arrays, plan=plan)
+    (tmp_path / "c.json").write_bytes(config.to_json())
+    assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k", "--vectors", 3) == 0
+    assert "PASSED: 3 results" in simulate(tmp_path / "k", "+fast")
+    lint(tmp_path / "k", "microduet_tiny_fixed16")
 
 
 def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:

@@ -38,9 +38,10 @@ module axis_checker #(parameter FILE = "", parameter BEATS = 1) (
 endmodule
 
 // A memory channel: checks the address and length of every read against a file and answers with the beats of another.
-// A line of READS is {length - 1, address}; reads are answered in order, LATENCY cycles after they came.
+// A line of READS is {length - 1, address}; reads are answered in order, LATENCY cycles after they came. With ANY_ORDER
+// they may come in any order, each as often as it is in the file.
 module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, parameter BEATS = "", parameter BEAT_COUNT = 1,
-                         parameter LATENCY = 62, parameter NAME = "") (
+                         parameter LATENCY = 62, parameter NAME = "", parameter ANY_ORDER = 0) (
   input wire clk, input wire arvalid, output wire arready, input wire [33:0] araddr, input wire [5:0] arid,
   input wire [7:0] arlen, output wire rvalid, input wire rready, output wire [255:0] rdata, output wire [5:0] rid,
   output wire [1:0] rresp, output wire rlast, output reg [31:0] faults);
@@ -49,31 +50,49 @@ module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, paramet
   reg [5:0] ids [0:63];
   reg [63:0] due [0:63];
   reg [63:0] now = 0;
-  integer asked = 0, answered = 0, beat = 0, place = 0;
+  integer first [0:READ_COUNT-1];
+  reg [READ_COUNT-1:0] came = 0;
+  integer chosen [0:63];
+  integer asked = 0, answered = 0, place = 0, k = 0, total = 0;
+  wire [31:0] answer = chosen[answered % 64];
+  function [31:0] find(input [41:0] request, input [READ_COUNT-1:0] gone, input [31:0] number);
+    integer n;
+    begin
+      find = number < READ_COUNT ? number : 0;
+      if (ANY_ORDER != 0)
+        for (n = READ_COUNT - 1; n >= 0; n = n - 1) if (!gone[n] && request === reads[n]) find = n;
+    end
+  endfunction
+  wire [31:0] found = find({arlen, araddr}, came, asked);
   initial begin
     faults = 0;
     if (READ_COUNT > 0) begin $readmemh(READS, reads); $readmemh(BEATS, beats); end
+    for (k = 0; k < READ_COUNT; k = k + 1) begin
+      first[k] = total;
+      total = total + reads[k][41:34] + 1;
+    end
   end
   assign arready = asked - answered < 64;
   assign rvalid = answered < asked && due[answered % 64] <= now;
   // Known values even while nothing is answered: an unknown ID would spread over all that it could select.
-  assign rdata = rvalid ? beats[beat < BEAT_COUNT ? beat : 0] : 0;
+  assign rdata = rvalid ? beats[first[answer] + place] : 0;
   assign rid = rvalid ? ids[answered % 64] : 0;
   assign rresp = 0;
-  assign rlast = rvalid && place == reads[answered < READ_COUNT ? answered : 0][41:34];
+  assign rlast = rvalid && place == reads[answer][41:34];
   always @(posedge clk) begin
     now <= now + 1;
     if (arvalid && arready) begin
-      if (asked >= READ_COUNT || {arlen, araddr} !== reads[asked < READ_COUNT ? asked : 0]) begin
+      if (asked >= READ_COUNT || came[found] || {arlen, araddr} !== reads[found]) begin
         $display("%0s read %0d: expected %h, actual %h", NAME, asked, reads[asked < READ_COUNT ? asked : 0], {arlen, araddr});
         faults <= faults + 1;
       end
+      came[found] <= 1;
+      chosen[asked % 64] <= found;
       ids[asked % 64] <= arid;
       due[asked % 64] <= now + LATENCY;
       asked <= asked + 1;
     end
     if (rvalid && rready) begin
-      beat <= beat + 1;
       place <= rlast ? 0 : place + 1;
       if (rlast) answered <= answered + 1;
     end
