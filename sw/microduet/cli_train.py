@@ -42,6 +42,7 @@ def train(
     test_rows: int = 1_000_000,
     replicates: int = 200,
     precision: str = "auto",
+    gateware: int = 0,
     out: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -79,6 +80,9 @@ def train(
         of the bootstrap behind the intervals
     precision
         of the training's products: bfloat16, float32, or auto for bfloat16 where the processor multiplies it
+    gateware
+        queries of the test part that also run through the simulated edge unit and engine, after the whole test part
+        was ranked in their integers; of the first seed's duet split
     out
         folder of checkpoints, curves and results; one in the cache if not given
     json
@@ -99,6 +103,7 @@ def train(
         test_rows=test_rows,
         replicates=replicates,
         precision=precision,
+        gateware=gateware,
         out=out,
         json=json,
     )

@@ -1,4 +1,4 @@
-"""``microduet bench query``: (a) the whole model on this processor, (b) Duet's halves on it, (c) the simulated system."""
+"""``microduet bench query``: (a) the whole model on this processor, (b) Duet's halves on it, (c) the simulation."""
 
 import dataclasses
 import json

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import typing
 from pathlib import Path
 
 import msgspec
@@ -16,12 +17,15 @@ from microduet.folders import write_file
 from microduet.progress import Steps, steps
 from microduet.train.compare import Change, Comparison, Figure, Plan, compare
 from microduet.train.metrics import NAMES
-from microduet.train.run import Settings
+from microduet.train.run import Settings, Training, checkpoint_path
 from microduet.train.shapes import TABLE_ROWS, model_shape
 from microduet.train.usable import check_parts
 from microduet.versions import versions
 from microduet_hw.config import Frozen
 from microduet_sim.cache import cache_folder
+
+if typing.TYPE_CHECKING:
+    from microduet.train.gateware import GatewareQuality
 
 TABLE_BYTES = 128 << 20
 """Of a model's float32 tables together, where --table-rows is not given."""
@@ -44,6 +48,7 @@ class TrainOptions(Frozen, frozen=True, kw_only=True):
     test_rows: int = 1_000_000
     replicates: int = 200
     precision: str = "auto"
+    gateware: int = 0
     out: Path | None = None
     json: bool = False
 
@@ -112,16 +117,45 @@ def main(model: str, options: TrainOptions) -> int:
     with steps(console) as progress:
         wanted = plan(model, options, progress)
         found = trained(wanted, progress)
+        quality = on_gateware(wanted, options.gateware, progress) if options.gateware else None
     skipped = getattr(wanted.data, "skipped", 0)
     if options.json:
         more = {"skipped": skipped, "folder": str(wanted.folder), "versions": versions()}
-        print(json.dumps(msgspec.to_builtins(found) | more))
-        return 0
+        print(json.dumps(msgspec.to_builtins(found) | more | {"gateware": msgspec.to_builtins(quality)}))
+        return 1 if quality and quality.mismatches else 0
     show(found, console)
+    if quality:
+        show_quality(quality, console)
     if options.skip_bad:
         console.print(f"bad lines left out: {skipped:,}")
     console.print(f"checkpoints, curves.svg and result.json: {wanted.folder}", soft_wrap=True)
-    return 0
+    return 1 if quality and quality.mismatches else 0
+
+
+def on_gateware(wanted: Plan, queries: int, progress: Steps) -> "GatewareQuality":
+    """How well the first seed's split ranks as edge unit and engine compute it; raises as `gateware_quality`."""
+    from microduet.train.gateware import gateware_quality
+
+    if wanted.split != "duet":
+        raise TrainingError(f"--gateware needs --split duet, not {wanted.split}")
+    spec = zoo.DlrmModelSpec(shape=wanted.shape, seed=wanted.seeds[0], split=zoo.split_of(wanted.shape, "duet"))
+    own = Training(spec, wanted.data, wanted.settings, checkpoint_path(wanted.folder, spec)).run(progress)
+    return gateware_quality(own, rows=wanted.test_rows, queries=queries, progress=progress)
+
+
+def show_quality(found: "GatewareQuality", console: Console) -> None:
+    """What ranking in integers costs, and whether the gateware agrees."""
+    console.print(
+        f"in the integers of edge unit and engine, {found.rows:,} test rows: AUC {found.auc_integer:.5f}, in float32 "
+        f"{found.auc_float:.5f}; of groups of 100 rows {found.top_10:.1%} have the same ten best in the same order, "
+        f"{found.top_10_members:.1%} of the ten agree",
+        soft_wrap=True,
+    )
+    console.print(
+        f"gateware in simulation: {found.sample} queries of {found.sample_items} candidates, {found.mismatches} differ "
+        "from the golden models",
+        soft_wrap=True,
+    )
 
 
 def show(found: Comparison, console: Console) -> None:
