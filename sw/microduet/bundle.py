@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet.boards import Board
-from microduet.bundle_files import CONFIG, MANIFEST, PLAN, WEIGHTS, check_file, decode
+from microduet.bundle_files import MANIFEST, PLAN, WEIGHTS, decode, read_described
 from microduet.duet.exact_user import ExactUser
 from microduet.errors import BundleError, InputError
 from microduet.generated import GeneratedTable
@@ -215,14 +215,7 @@ class Bundle:
             If a file is missing, damaged or of another format: names it.
         """
         path = Path(path)
-        manifest = decode(path / MANIFEST, Manifest)
-        if manifest.format != FORMAT:
-            raise BundleError(f"{path / MANIFEST}: bundle format must be {FORMAT}, not {manifest.format}")
-        for name, expected in sorted(manifest.files.items()):
-            check_file(path, name, expected, verify=verify)
-        config = decode(path / CONFIG, EngineConfig)
-        if config.digest != manifest.config_digest:
-            raise BundleError(f"{path / CONFIG}: is not the configuration of this bundle")
+        manifest, config = read_described(path, Manifest, EngineConfig, format=FORMAT, verify=verify)
         tables, user_tables = (
             tuple(_read_table(path, record, manifest) for record in records)
             for records in (manifest.tables, manifest.user_tables)

@@ -27,6 +27,53 @@ def decode(path: Path, kind: type[T]) -> T:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 
 
+class Described(typing.Protocol):
+    """A bundle's own description."""
+
+    @property
+    def format(self) -> int: ...
+    @property
+    def config_digest(self) -> str: ...
+    @property
+    def files(self) -> dict[str, str]: ...
+
+
+class Digested(typing.Protocol):
+    """A configuration."""
+
+    @property
+    def digest(self) -> str: ...
+
+
+M = typing.TypeVar("M", bound=Described)
+C = typing.TypeVar("C", bound=Digested)
+
+
+def read_described(path: Path, manifest: type[M], config: type[C], *, format: int, verify: bool) -> tuple[M, C]:
+    """The manifest and the configuration of the bundle `path`, checked in this order: format, files, configuration.
+
+    Parameters
+    ----------
+    manifest, config : what they are read as
+    format : that the bundle must have
+    verify : compare the hash of every file, which is otherwise taken for what it was
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, damaged or of another format: names it.
+    """
+    described = decode(path / MANIFEST, manifest)
+    if described.format != format:
+        raise BundleError(f"{path / MANIFEST}: bundle format must be {format}, not {described.format}")
+    for name, expected in sorted(described.files.items()):
+        check_file(path, name, expected, verify=verify)
+    found = decode(path / CONFIG, config)
+    if found.digest != described.config_digest:
+        raise BundleError(f"{path / CONFIG}: is not the configuration of this bundle")
+    return described, found
+
+
 def check_file(path: Path, name: str, expected: str, *, verify: bool) -> None:
     """Raise BundleError unless file `name` of the bundle `path` is there, and has the SHA-256 `expected`."""
     if Path(name).name != name and Path(name).parent != Path("tables"):

@@ -15,13 +15,14 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
+from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.image import load_beats
-from microduet_hw.registers import Controlled, Register, register_map
+from microduet_hw.registers import Register
 from microduet_hw.status import Status
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
-from microduet_sim.card import Card, SimulationError
+from microduet_sim.card import SimulationError
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
@@ -63,31 +64,6 @@ class Batch:
     cycles: int
     cycles_per_item: float
     seconds: float
-
-
-class Registers:
-    """The control registers by name, as numbers: ``device.registers["items"]``."""
-
-    def __init__(self, config: Controlled, simulator: Card[typing.Any]) -> None:
-        self._map, self._simulator = register_map(config), simulator
-
-    def __getitem__(self, name: str) -> int:
-        return self._simulator.read(self._address(name))
-
-    def __setitem__(self, name: str, value: int) -> None:
-        self._simulator.write(self._address(name), value)
-
-    def __iter__(self) -> typing.Iterator[str]:
-        return iter(self._map)
-
-    def wide(self, name: str) -> int:
-        """A 64-bit counter."""
-        return self[name] | self._simulator.read(self._address(name) + 4) << 32
-
-    def _address(self, name: str) -> int:
-        if name not in self._map:
-            raise InputError(f"register must be one of {', '.join(self._map)}, not {name!r}")
-        return self._map[name]
 
 
 class Device:

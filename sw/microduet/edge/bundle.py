@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from microduet.bundle_files import CONFIG, MANIFEST, WEIGHTS, check_file, decode, file_digest, writing
+from microduet.bundle_files import CONFIG, MANIFEST, WEIGHTS, file_digest, read_described, writing
 from microduet.errors import BundleError, InputError
 from microduet.layer_file import LayerRecord, layer_arrays, layer_records, read_layers
 from microduet_hw.config import Frozen
@@ -96,14 +96,7 @@ class EdgeBundle:
             If a file is missing, damaged or of another format: names it.
         """
         path = Path(path)
-        manifest = decode(path / MANIFEST, EdgeManifest)
-        if manifest.format != FORMAT:
-            raise BundleError(f"{path / MANIFEST}: bundle format must be {FORMAT}, not {manifest.format}")
-        for name, expected in sorted(manifest.files.items()):
-            check_file(path, name, expected, verify=verify)
-        config = decode(path / CONFIG, EdgeConfig)
-        if config.digest != manifest.config_digest:
-            raise BundleError(f"{path / CONFIG}: is not the configuration of this bundle")
+        manifest, config = read_described(path, EdgeManifest, EdgeConfig, format=FORMAT, verify=verify)
         arrays = _read_arrays(path / WEIGHTS)
         if verify and manifest.version != _version(manifest, arrays):
             raise BundleError(f"{path / MANIFEST}: version {manifest.version} is not that of the bundle's contents")

@@ -1,7 +1,6 @@
 """The driver of an edge unit: histories, clicks and contexts in, user vectors out."""
 
 import math
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +9,11 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from microduet.device import Registers
 from microduet.edge.bundle import EdgeBundle
 from microduet.edge.exchange import Exchange, Payload, exchange_of
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
+from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.edge.image import load_beats, stream_tables
 from microduet_hw.edge.memo import TAG_BITS
@@ -272,8 +271,3 @@ class EdgeDevice:
     def set_faults(self, faults: Mapping[int, Fault]) -> None:
         """Make memory channels, by number, misbehave."""
         self.simulator.set_faults(faults)
-
-
-def open_edge(bundle: EdgeBundle | Path | str, **options: typing.Any) -> EdgeDevice:
-    """Open an edge bundle; `options` as `EdgeDevice` takes them."""
-    return EdgeDevice(bundle, **options)
