@@ -13,7 +13,6 @@ import torch
 
 from microduet.errors import InputError
 from microduet.golden import GoldenLayer
-from microduet.golden_math import scaled
 from microduet_hw.config import Precision
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.model import EdgeModel
@@ -118,9 +117,12 @@ class GoldenUser:
         return _run(self._static, values)
 
     def quantised(self, values: npt.NDArray[np.int64], multiplier: np.float32) -> npt.NDArray[np.int64]:
-        """``clip(rint(f32(f32(v) m)) + zero_point, 0, 255)`` in integers."""
-        found = scaled(torch.from_numpy(values), torch.tensor(multiplier))
-        return (found + self._model.zero_point).clamp(0, 255).numpy()
+        """``clip(rint(f32(f32(v) m)) + zero_point, 0, 255)`` in the machine's single precision, rounding half to even.
+
+        Values are below 2^52 in magnitude.
+        """
+        found = np.rint(values.astype(np.float32) * multiplier).astype(np.int64)
+        return np.clip(found + self._model.zero_point, 0, 255)
 
     def _check(self, histories: Sequence[npt.NDArray[np.int64]]) -> None:
         config = self._config

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from microduet.duet import golden as golden_module
 from microduet.duet.golden import GoldenUser, StaticMemo
 from microduet.duet.users import random_users
 from microduet.errors import InputError
+from microduet.golden_math import scaled
 from tests.sw import arithmetic
 from tests.sw.duet.users import NAMES, integers, quantised
 
@@ -49,6 +51,16 @@ def test_every_stage_equals_plain_integers(name: str, bits: int) -> None:
 
 def byte(value: int, multiplier: np.float32, zero_point: int) -> int:
     return arithmetic.int8_output(value, multiplier=multiplier, zero_point=zero_point, relu=False, logit=False)
+
+
+def test_sums_of_any_size_are_quantised_as_in_integers() -> None:
+    _, config, user = quantised("small", 32)
+    golden = GoldenUser(config=config, model=user.model)
+    generator = np.random.default_rng(7)
+    sums = generator.integers(-(1 << 40), 1 << 40, (4000, 1)) >> generator.integers(0, 40, (4000, 1))
+    for multiplier in (user.model.pooled_multiplier, np.float32(2**-33), np.float32(0.3), np.float32(2**-20 * 1.7)):
+        found = scaled(torch.from_numpy(sums), torch.tensor(multiplier)).numpy() + user.model.zero_point
+        assert np.array_equal(golden.quantised(sums, multiplier), np.clip(found, 0, 255))
 
 
 def test_an_empty_history_sums_to_zero() -> None:
