@@ -30,7 +30,8 @@ class ErrorBounds:
     layers : per layer float64 (items, outputs), the largest possible error against the float model; the last are the
         logits. Rigorous, and pessimistic behind wide layers, where all errors would have to agree in sign
     local : the same against the float layer applied to the golden model's own inputs
-    deviations : expected root-mean-square error against the float model, if roundings are independent
+    deviations : expected root-mean-square error against the float model, if roundings are independent; that of user
+        vectors is not in it
     scores : float64 (items,), the largest possible error of the scores
     """
 

@@ -3,25 +3,24 @@
 import typing
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from microduet import zoo
-from microduet.bounds import error_bounds, golden_values
-from microduet.errors import InputError, ModelError
+from microduet.bounds import UserErrors, error_bounds, golden_values
+from microduet.errors import InputError
 from microduet.generated import GeneratedTable
 from microduet.golden import Golden, QuantisedTable
 from microduet.inputs import check_batch
-from microduet.presets import compile_config
 from microduet.quantisation import InputQuantisation
 from microduet.quantise import Calibration, quantise, random_batch
 from microduet.quantised import Quantised
 from microduet.ranking import auc, top_overlap
-from microduet.trace import load, trace
 from microduet.traced import StoredTable, TracedModel
 from microduet_hw.config import Frozen, Precision
+
+if typing.TYPE_CHECKING:
+    pass
 
 ITEMS = 2048
 TOP = 10
@@ -113,23 +112,48 @@ def check(
         shown, judged = data.part(slice(half)), data.part(slice(half, None))
         calibration = Calibration(sparse=shown.sparse, dense=shown.dense)
     vector = model.vector(judged.sparse, judged.dense)
-    exact = _Exact(vector, model.layers(vector))
+
+    def quantised(precision: Precision) -> Judged:
+        return Judged(quantised=quantise(model, precision=precision, calibration=calibration))
+
+    outputs = model.layers(vector)
+    return judge(model, vector, outputs, judged, precisions=precisions, seed=seed, judged=quantised)
+
+
+class Judged(typing.NamedTuple):
+    """A precision to be judged: its integers and, where users come in, their vectors and errors."""
+
+    quantised: Quantised
+    users: npt.NDArray[np.int64] | None = None
+    errors: UserErrors | None = None
+
+
+def judge(
+    model: TracedModel,
+    vector: torch.Tensor,
+    outputs: tuple[torch.Tensor, ...],
+    items: Data,
+    *,
+    precisions: typing.Iterable[Precision],
+    seed: int,
+    judged: typing.Callable[[Precision], Judged],
+) -> CheckReport:
+    """Compare every precision with the float model's `outputs` of items whose float vectors are `vector`."""
+    exact = _Exact(vector, outputs)
     logits = exact.outputs[-1][:, 0]
-    labels = judged.labels
+    labels = items.labels
     if labels is None:
         labels = np.random.default_rng(seed).random(len(logits)) < torch.sigmoid(logits).numpy()
     best = auc(logits.numpy(), labels)
-    results: list[PrecisionCheck] = []
-    for precision in precisions:
-        quantised = quantise(model, precision=precision, calibration=calibration)
-        results.append(_check(model, quantised, exact, Data(judged.sparse, judged.dense, labels), best))
+    given = Data(items.sparse, items.dense, labels)
+    results = tuple(_check(model, judged(precision), exact, given, best) for precision in precisions)
     return CheckReport(
         model=model.shape.name,
         items=len(logits),
         seed=seed,
-        labels="drawn" if judged.labels is None else "data",
+        labels="drawn" if items.labels is None else "data",
         auc=best,
-        precisions=tuple(results),
+        precisions=results,
     )
 
 
@@ -140,16 +164,19 @@ class _Exact(typing.NamedTuple):
     outputs: tuple[torch.Tensor, ...]
 
 
-def _check(model: TracedModel, quantised: Quantised, exact: _Exact, items: Data, best: float) -> PrecisionCheck:
+def _check(model: TracedModel, judged: Judged, exact: _Exact, items: Data, best: float) -> PrecisionCheck:
+    quantised = judged.quantised
     precision = quantised.input.precision
     golden = Golden(
-        config=compile_config(model.shape, precision=precision),
+        features=model.shape,
         model=quantised.model,
         input=quantised.input,
         tables=[quantised_table(table, quantised.input) for table in model.tables],
+        dense=quantised.dense,
+        user=quantised.user,
     )
-    result = golden.run(items.sparse, items.dense)
-    bounds = error_bounds(model, quantised, result, exact.vector, exact.outputs)
+    result = golden.run(items.sparse, items.dense, users=judged.users)
+    bounds = error_bounds(model, quantised, result, exact.vector, exact.outputs, users=judged.errors)
     values = golden_values(quantised, result)
     outputs = [layer.numpy() for layer in exact.outputs]
     layers = tuple(
@@ -227,41 +254,3 @@ def read_data(path: Path, model: TracedModel) -> Data:
     if len(sparse) < 4:
         raise InputError(f"{path}: must hold at least 4 items, not {len(sparse)}")
     return Data(sparse=sparse, dense=dense, labels=None if labels is None else labels.astype(bool))
-
-
-def find_model(name: str, *, seed: int = 0, dim: int = 32) -> TracedModel:
-    """A model of the zoo, or one given as ``module.py:factory``."""
-    if ".py" in name:
-        return load(name)
-    from microduet.models import build
-
-    return trace(build(zoo.find(name, seed=seed, dim=dim)))
-
-
-def main(
-    model: str,
-    *,
-    data: Path | None,
-    precision: str | None,
-    items: int,
-    seed: int,
-    dim: int,
-    json: bool,
-) -> int:
-    """Run `check` and print a table per precision, or one JSON object."""
-    if items < 1:
-        raise InputError(f"items must be at least 1, not {items}")
-    try:
-        precisions = tuple(Precision) if precision is None else (Precision(precision),)
-    except ValueError as error:
-        raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
-    traced = find_model(model, seed=seed, dim=dim)
-    judged = None if data is None else read_data(data, traced)
-    report = check(traced, precisions=precisions, data=judged, items=items, seed=seed)
-    if json:
-        print(msgspec.json.encode(report).decode())
-    else:
-        from microduet.check_report import show
-
-        show(report)
-    return 0

@@ -56,12 +56,13 @@ def check(
     Parameters
     ----------
     model
-        microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory
+        microrec-small, microrec-large, rmc2-8, rmc2-12, rm1 to rm5, the items of a split (rm1-duet, rm1-exact), a
+        description (.json), a checkpoint (.pt) or module.py:factory
     data
         .npz file with arrays sparse (int64), and dense (float32) and labels (0 or 1) if there are any; its first
         half shows the ranges, its second half is judged. Without it ids are uniform and labels drawn from the model
     precision
-        fixed16, fixed32 or int8; all three if not given
+        fixed16, fixed32 or int8; all if not given, of the items of a split all but fixed32
     items
         how many items are judged, without `data`
     seed
@@ -71,7 +72,7 @@ def check(
     json
         print one JSON object instead of tables
     """
-    from microduet import check as implementation
+    from microduet import check_command as implementation
 
     return implementation.main(model, data=data, precision=precision, items=items, seed=seed, dim=dim, json=json)
 
@@ -102,8 +103,9 @@ def run(
     Parameters
     ----------
     model
-        microrec-small, microrec-large, rmc2-8, rmc2-12, or module.py:factory, which returns a torch module; or an edge
-        unit, rm1-edge to rm5-edge, which takes --items, --seed and --json only
+        microrec-small, microrec-large, rmc2-8, rmc2-12, rm1 to rm5, a description (.json), a checkpoint (.pt) of a
+        whole model or module.py:factory, which returns a torch module; or an edge unit, rm1-edge to rm5-edge, which
+        takes --items, --seed and --json only
     items
         how many items are ranked; of an edge unit, messages behind the history's
     precision

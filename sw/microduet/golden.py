@@ -69,7 +69,8 @@ class Golden:
 
     Parameters
     ----------
-    config, model : of the engine
+    model : of the engine
+    config : of the engine; None if `features` says all that counts
     input : scale of tables and dense features
     tables : one per feature
     features : of the model, where the configuration's are products of them; None if they are the same
@@ -80,7 +81,7 @@ class Golden:
     def __init__(
         self,
         *,
-        config: EngineConfig,
+        config: EngineConfig | None = None,
         model: QuantisedModel,
         input: InputQuantisation,
         tables: Sequence[QuantisedTable],
@@ -88,15 +89,16 @@ class Golden:
         dense: InputQuantisation | None = None,
         user: UserWeights | None = None,
     ) -> None:
-        self._config, self._model, self._user = config, model, user
-        self._shape = features or ModelShape.of(config)
+        shape = features or (ModelShape.of(config) if config else None)
+        assert shape is not None, "the golden model needs a configuration or a shape"
+        self._shape, self._precision, self._model, self._user = shape, input.precision, model, user
         self._assembly = VectorGolden(self._shape, input=input, dense=dense or input, tables=tables)
         self._layers = [
             GoldenLayer(
                 layer,
-                precision=config.precision,
-                inputs=config.layers[number].inputs,
-                logit=number == len(config.hidden),
+                precision=input.precision,
+                inputs=shape.layers[number].inputs,
+                logit=number == len(shape.hidden),
             )
             for number, layer in enumerate(model.layers)
         ]
@@ -152,9 +154,9 @@ class Golden:
                 saturations[number] += cut
         *hidden, logits = (torch.cat(batches).numpy() for batches in kept)
         logit = torch.from_numpy(logits[:, 0])
-        extra = self._config.precision.logit_width - 16
+        extra = self._precision.logit_width - 16
         fraction = self._model.logit_fraction
-        scores = sigmoid_scores(logit >> extra, fraction - extra) if self._config.sigmoid else torch.zeros_like(logit)
+        scores = sigmoid_scores(logit >> extra, fraction - extra) if self._shape.sigmoid else torch.zeros_like(logit)
         return GoldenResult(
             vector=vectors,
             layers=tuple(hidden),
@@ -162,7 +164,7 @@ class Golden:
             scores16=scores.numpy(),
             saturations=tuple(saturations),
             logit_fraction=fraction,
-            sigmoid=self._config.sigmoid,
+            sigmoid=self._shape.sigmoid,
         )
 
     @property

@@ -72,7 +72,7 @@ def _first_fault(
     orders = [input_order(config, number) for number in layers]
     where = [(k, word) for k, number in enumerate(layers) for _ in range(plan_layer(config, number).rounds)
              for word in range(plan_layer(config, number).steps)]  # fmt: skip
-    inputs = [golden.vector[:, bundle.vector_order] if number == 0 else golden.layers[number - 1] for number in layers]
+    inputs = [_inputs(bundle, golden, number) for number in layers]
     delay = ProcessingElement.SUM_LATENCY - 1
     for cycle in range(1, len(record) - delay):
         if not record[cycle + delay, 0]:
@@ -87,7 +87,7 @@ def _first_fault(
             lane = int(np.flatnonzero(used)[bad[0]])
             return Fault(
                 layer=layers[k],
-                element=int(bundle.vector_order[order[lane]] if layers[k] == 0 else order[lane]),
+                element=_element(bundle, layers[k], int(order[lane])),
                 word=word,
                 lane=lane,
                 cycle=cycle,
@@ -95,6 +95,23 @@ def _first_fault(
                 actual=int(actual[lane]),
             )
     return None
+
+
+def _inputs(bundle: Bundle, golden: "GoldenResult", number: int) -> npt.NDArray[np.int64]:
+    """Inputs of layer `number` in the engine's order: int64 (1, inputs)."""
+    columns, follows = bundle.shape.reads(number)
+    own = np.arange(golden.vector.shape[1])[columns]
+    if number == bundle.shape.bottom:
+        own = bundle.vector_order[: len(own)]
+    pieces = [golden.vector[:, own], *([golden.layers[number - 1]] if follows else [])]
+    return np.concatenate(pieces, axis=1)
+
+
+def _element(bundle: Bundle, number: int, place: int) -> int:
+    """The model's number of input `place` of layer `number` of the engine: products of tables change the order."""
+    columns, _ = bundle.shape.reads(number)
+    features = columns.stop - columns.start
+    return int(bundle.vector_order[place]) if number == bundle.shape.bottom and place < features else place
 
 
 def lane_values(config: EngineConfig, words: npt.NDArray[np.uint32], lanes: int) -> npt.NDArray[np.int64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microduet import check
+from microduet import check, check_command
 from microduet.errors import InputError, MicroduetError
 from microduet.models import microrec_small
 from microduet.ranking import auc, top_overlap
@@ -49,14 +49,14 @@ def test_data_are_calibrated_on_the_first_half_and_judged_on_the_second() -> Non
 
 def test_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = {"data": None, "precision": "int8", "seed": 1, "dim": 8}
-    assert check.main("rmc2-8", items=50, json=True, **arguments) == 0
+    assert check_command.main("rmc2-8", items=50, json=True, **arguments) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["model"] == "rmc2-8"
     assert len(printed["precisions"][0]["layers"]) == 4
 
 
 def test_prints_a_table_per_precision(capsys: pytest.CaptureFixture[str]) -> None:
-    assert check.main("rmc2-8", items=50, json=False, data=None, precision=None, seed=1, dim=4) == 0
+    assert check_command.main("rmc2-8", items=50, json=False, data=None, precision=None, seed=1, dim=4) == 0
     printed = capsys.readouterr().out
     for word in (*Precision, "output", "top 10"):
         assert word in printed
@@ -94,7 +94,7 @@ def test_refuses_what_is_no_npz_file(tmp_path: Path) -> None:
 def test_refuses_bad_arguments(arguments: dict, message: str) -> None:
     given = {"data": None, "precision": None, "items": 10, "seed": 0, "dim": 4, "json": True, **arguments}
     with pytest.raises(MicroduetError, match=message):
-        check.main("rmc2-8", **given)
+        check_command.main("rmc2-8", **given)
 
 
 @pytest.mark.parametrize(
