@@ -141,15 +141,18 @@ def _people(people: list[Line]) -> tuple[list[Array], list[int]]:
 
 
 def _films(films: list[Line]) -> tuple[tuple[Array, Array], int]:
-    """Genres (films, GENRES) filled with -1 and decade of every film, and how many genres there are."""
+    """Genres (films, GENRES) and decade of every film, and how many genre ids there are.
+
+    Places behind a film's last genre have an id of their own: an engine looks all of an item's places up.
+    """
     names = sorted({name for film in films for name in genres_of(film)})
     numbers = {name: number for number, name in enumerate(names)}
-    genres = np.full((len(films), GENRES), -1)
+    genres = np.full((len(films), GENRES), len(names))
     for place, film in enumerate(films):
         own = [numbers[name] for name in genres_of(film)][:GENRES]
         genres[place, : len(own)] = own
     decades = np.array([min(max((year_of(film) - 1880) // 10, 0), _DECADES - 1) for film in films])
-    return (genres, decades), len(names)
+    return (genres, decades), len(names) + 1
 
 
 def _so_far(users: Ints) -> Ints:
