@@ -1,5 +1,7 @@
 """Empties an array's shadow registers: requantises a round of outputs and sends it as the next layer's words."""
 
+from itertools import accumulate
+
 from amaranth.hdl import Array as SignalArray
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream, wiring
@@ -38,6 +40,11 @@ class DrainShape(Frozen, frozen=True, kw_only=True):
         return sum(len(drain) for plan in self.plans for drain in plan.drains)
 
     @property
+    def first_rows(self) -> tuple[int, ...]:
+        """Row of parameters of each layer's first step."""
+        return tuple(accumulate((sum(map(len, plan.drains)) for plan in self.plans[:-1]), initial=0))
+
+    @property
     def tag(self) -> data.StructLayout:
         """What the drain remembers of a step while it is requantised."""
         return data.StructLayout(
@@ -57,7 +64,7 @@ class Drain(wiring.Component):
     Latency: the first word is sent ``1 + requantiser latency`` cycles after `i_capture`.
     Throughput: a step per cycle; captures may follow each other at the distance of a round's steps.
     Back-pressure: none; the words' consumer has reserved a place.
-    Reset: nothing in flight, parameters start again at row 0.
+    Reset: nothing in flight, the next round is the first of its layer.
 
     Parameters
     ----------
@@ -65,7 +72,8 @@ class Drain(wiring.Component):
 
     Members
     -------
-    i_capture : stream of {plan, last}: round of layer `plan`, the layer's last round; in the cycle of PEs' `i_capture`
+    i_capture : stream of {plan, last}: round of layer `plan`, the layer's last round; in the cycle of PEs' `i_capture`.
+        The rounds of a layer follow each other
     i_tail : shadow registers of PEs 0 .. min(P, R) - 1
     o_shift : the PEs' `i_shift`
     o_words_K : words of layer K of this array, always taken
@@ -157,9 +165,15 @@ class Drain(wiring.Component):
             shape=unsigned(shape.requantiser.parameters.size), depth=max(2, shape.parameter_rows), init=[]
         )
         write, read = rows.write_port(), rows.read_port()
-        row = Signal(range(max(2, shape.parameter_rows)))
+        row, following = Signal(range(max(2, shape.parameter_rows))), Signal(range(max(2, shape.parameter_rows)))
+        begins = Signal(init=1)
+        m.d.comb += row.eq(following)
+        with m.If(self.i_capture.valid):
+            m.d.sync += begins.eq(self.i_capture.p.last)
+            with m.If(begins):
+                m.d.comb += row.eq(SignalArray(shape.first_rows)[self.i_capture.p.plan])
         with m.If(advance):
-            m.d.sync += row.eq(Mux(row == shape.parameter_rows - 1, 0, row + 1))
+            m.d.sync += following.eq(row + 1)
         m.d.comb += [
             read.addr.eq(row),
             read.en.eq(1),

@@ -71,6 +71,7 @@ def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
             "arrays": [
                 {"pes": a.pes, "lanes": a.lanes, "drain": a.drain, "layers": list(a.layers)} for a in config.arrays
             ],
+            "bottom": config.bottom,
             "layers": [{"inputs": layer.inputs, "outputs": layer.outputs} for layer in config.layers],
             "lookups": config.lookups,
             "lookup_words": list(packet_words(config)),

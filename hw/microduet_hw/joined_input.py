@@ -94,6 +94,7 @@ class JoinedBuffer(Component):
     i_words, i_reserve, o_space : of those of the layer before, as `ActivationBuffer`
     i_address, o_data, i_release : as `ActivationBuffer`, of both as one vector
     o_count : words of the oldest vector that can be read: those of the layer before once all from outside came
+    o_ready : all words from outside came, and those of the layer before are on their way
 
     Raises
     ------
@@ -102,6 +103,8 @@ class JoinedBuffer(Component):
     """
 
     LATENCY = ActivationBuffer.LATENCY
+    VECTORS = 4
+    """Vectors of the words from outside: they wait here while as many are in the layers before."""
 
     i_beside: stream.Interface
     i_reserve_beside: Signal
@@ -112,11 +115,15 @@ class JoinedBuffer(Component):
     i_address: Signal
     o_data: Signal
     o_count: Signal
+    o_ready: Signal
     i_release: Signal
 
     def __init__(self, *, beside: int, words: int, bits: int) -> None:
         self._beside = beside
-        self._buffers = (ActivationBuffer(words=beside, bits=bits), ActivationBuffer(words=words, bits=bits))
+        self._buffers = (
+            ActivationBuffer(words=beside, bits=bits, vectors=self.VECTORS),
+            ActivationBuffer(words=words, bits=bits),
+        )
         vector = stream.Signature(word_layout(bits), always_ready=True)
         super().__init__(
             {
@@ -129,6 +136,7 @@ class JoinedBuffer(Component):
                 "i_address": In(range(beside + words)),
                 "o_data": Out(bits),
                 "o_count": Out(range(beside + words + 1)),
+                "o_ready": Out(1),
                 "i_release": In(1),
             }
         )
@@ -138,7 +146,7 @@ class JoinedBuffer(Component):
         m.submodules.from_outside, m.submodules.from_layer = beside, words = self._buffers
         connect(m, flipped(self.i_beside), beside.i_words)
         connect(m, flipped(self.i_words), words.i_words)
-        behind, behind_read = Signal(), Signal()
+        behind, behind_read, complete = Signal(), Signal(), Signal()
         m.d.comb += [
             beside.i_reserve.eq(self.i_reserve_beside),
             self.o_space_beside.eq(beside.o_space),
@@ -148,7 +156,9 @@ class JoinedBuffer(Component):
             beside.i_address.eq(self.i_address),
             words.i_address.eq(self.i_address - self._beside),
             self.o_data.eq(Mux(behind_read, words.o_data, beside.o_data)),
-            self.o_count.eq(Mux(beside.o_count == self._beside, self._beside + words.o_count, beside.o_count)),
+            complete.eq(beside.o_count == self._beside),
+            self.o_count.eq(Mux(complete, self._beside + words.o_count, beside.o_count)),
+            self.o_ready.eq(complete & words.o_reserved),
             beside.i_release.eq(self.i_release),
             words.i_release.eq(self.i_release),
         ]

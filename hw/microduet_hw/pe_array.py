@@ -88,7 +88,9 @@ def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
     drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain)
     bottom = config.bottom if 0 in array.layers else 0
     beside = section_words(config, 1) if bottom else 0
-    return PeArrayShape(pe=pe, sequencer=SequencerShape(plans=plans), drain=drain, bottom=bottom, beside=beside)
+    return PeArrayShape(
+        pe=pe, sequencer=SequencerShape(plans=plans, overlaps=bottom > 0), drain=drain, bottom=bottom, beside=beside
+    )
 
 
 class PeArray(Component):
@@ -203,6 +205,9 @@ class PeArray(Component):
                 buffer.i_release.eq(sequencer.o_release[k]),
                 sequencer.i_counts[k].eq(buffer.o_count),
             ]
+            if self._shape.sequencer.overlaps:
+                ready = buffer.o_ready if isinstance(buffer, JoinedBuffer) else buffer.o_count == plans[k].steps
+                m.d.comb += sequencer.i_ready[k].eq(ready)
             if k:
                 connect(m, getattr(drain, f"o_words_{k - 1}"), buffer.i_words)
                 m.d.comb += buffer.i_reserve.eq(sequencer.o_reserve[k - 1])

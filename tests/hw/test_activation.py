@@ -125,6 +125,12 @@ def test_keeps_vectors_apart(words, eagerness, patience):
     )
 
 
+@pytest.mark.parametrize("vectors", [0, 1, 3, 6])
+def test_holds_a_power_of_two_of_vectors(vectors):
+    with pytest.raises(ValueError, match=f"vectors must be a power of two, at least 2, not {vectors}"):
+        ActivationBuffer(words=4, bits=8, vectors=vectors)
+
+
 @pytest.mark.parametrize(("words", "bits"), [(0, 8), (-1, 8), (4, 0)])
 def test_refuses_an_empty_buffer(words, bits):
     with pytest.raises(ValueError, match=f"at least 1, not {words} and {bits}"):

@@ -125,10 +125,66 @@ async def issues_a_step_per_cycle(dut):
     assert 3 * waits - shape.drain <= cycles <= 3 * waits
 
 
+@cocotb.test()
+async def takes_layers_in_turn(dut):
+    """Layers of several vectors in any order: each is done whole, and what a layer waits for is as ever."""
+    parameters = bench_parameters()
+    shape = shape_of(parameters["engine"])
+    buffers = Buffers(shape, parameters["words"])
+    layers, width = len(shape.plans), max(plan.steps for plan in shape.plans).bit_length()
+    done, orders, current, free_at = [0] * layers, set(), [], 0
+    await begin(dut, i_counts=0, i_spaces=0, i_ready=0, i_hold=0)
+    for now in range(3000):
+        spaces = sum((random.random() < parameters["places"]) << k for k in range(layers))
+        hold = random.random() < parameters["hold"]
+        ready = sum(
+            (count == plan.steps) << k for k, (count, plan) in enumerate(zip(buffers.counts, shape.plans, strict=True))
+        )
+        counts = sum(count << k * width for k, count in enumerate(buffers.counts))
+        await cycle(dut, i_counts=counts, i_spaces=spaces, i_ready=ready, i_hold=int(hold))
+        reserved, released = int(dut.o_reserve.value), int(dut.o_release.value)
+        if dut.o_step__valid.value:
+            said = shape.step.from_bits(int(dut.o_step__payload.value))
+            layer = said["plan"]
+            starts = not current
+            if starts:
+                current = [step for step in steps_of(shape) if step["plan"] == layer]
+                assert spaces >> layer & 1
+            step = current.pop(0)
+            assert {name: said[name] for name in shape.step.members} == {
+                name: step[name] for name in shape.step.members
+            }
+            assert buffers.counts[layer] > step["word"]
+            assert not hold
+            assert (reserved, released) == (starts << layer, (not current) << layer)
+            if step["last"]:
+                assert now >= free_at
+                free_at = now + len(shape.plans[layer].drains[-1 if step["vector_last"] else 0])
+            if not current:
+                done[layer] += 1
+                orders.add(tuple(count - min(done) for count in done))
+        else:
+            assert (reserved, released) == (0, 0)
+        buffers.edge(released)
+    assert min(done) > 5
+    assert len(orders) > layers  # not one after the other only
+
+
+@pytest.mark.parametrize("engine", [name for name, (hidden, *_) in ENGINES.items() if len(hidden) > 1])
+def test_takes_layers_in_turn(engine):
+    run_bench(
+        Bare(Sequencer(shape=shape_of(engine).replace(overlaps=True))),
+        module=__name__,
+        scenarios=["takes_layers_in_turn"],
+        parameters={"engine": engine, "words": 0.5, "places": 0.15, "hold": 0.1},
+    )
+
+
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_waits_for_all_it_needs(engine):
     run_bench(
         Bare(Sequencer(shape=shape_of(engine))),
         module=__name__,
+        scenarios=["waits_for_all_it_needs", "issues_a_step_per_cycle"],
         parameters={"engine": engine, "words": 0.5, "places": 0.6, "hold": 0.1},
     )

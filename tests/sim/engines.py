@@ -75,6 +75,31 @@ def lookup_config(precision: Precision) -> EngineConfig:
     )
 
 
+def bottom_config(precision: Precision) -> EngineConfig:
+    """A small engine with a bottom MLP of two layers on the first of its two arrays, and features in two sources."""
+    features = (Feature(rows=50, dim=8, position=0), Feature(rows=40, dim=5, lookups=3, position=8))
+    parts = [
+        Part(feature=k, rows=feature.rows, columns=feature.dim, base=0, stride_log2=5)
+        for k, feature in enumerate(features)
+    ]
+    return EngineConfig(
+        name=f"bottom-{precision}",
+        precision=precision,
+        features=features,
+        dense=11,
+        sources=(Source(kind=SourceKind.HBM, parts=(parts[0],)), Source(kind=SourceKind.ONCHIP, parts=(parts[1],))),
+        hidden=(
+            Layer(inputs=11, outputs=10),
+            Layer(inputs=10, outputs=7),
+            Layer(inputs=20, outputs=18),
+            Layer(inputs=18, outputs=6),
+        ),
+        output=Layer(inputs=6, outputs=1, relu=False),
+        arrays=(Array(pes=6, lanes=4, drain=4, layers=(0, 1, 2)), Array(pes=4, lanes=4, drain=2, layers=(3,))),
+        bottom=2,
+    )
+
+
 def random_tables(config: EngineConfig, rng: np.random.Generator) -> tuple[StoredTable, ...]:
     kind = {8: np.uint8, 16: np.int16, 32: np.int32}[config.precision.width]
     limits = np.iinfo(kind)
