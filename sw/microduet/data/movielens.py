@@ -20,7 +20,7 @@ LIKED = 4
 GENRES = 6
 """Genres of a film that are kept; no film of these sets has more."""
 
-_VERSION = 2
+_VERSION = 3
 _DECADES = 16
 
 
