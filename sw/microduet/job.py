@@ -49,6 +49,8 @@ def main(model: str, options: RunOptions) -> int:
     for path in (options.wave, options.trace):
         _check_folder(path)
     bundle = compile_named(model, options)
+    if bundle.config.user is not None:
+        raise InputError(f"{model} ranks items for users: microduet bench query runs it with its edge unit")
     job = Job(bundle=bundle, items=options.items, traffic=options.traffic, memory=options.memory, seed=options.seed)
     job.ids(options.items, salt=0)  # what is wrong with the traffic is said before a simulator is built
     if not options.json:
