@@ -1,0 +1,98 @@
+"""A small system of edge unit, link and engine for tests, and what its golden models answer."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import microduet as md
+from microduet import boards, search
+from microduet.bundle import Bundle
+from microduet.duet.engine_shape import item_shape
+from microduet.duet.golden import GoldenUser
+from microduet.edge.bundle import EdgeBundle
+from microduet.golden import Golden
+from microduet.models.split import SplitModel
+from microduet.planner.make import make
+from microduet.presets import engine_config
+from microduet.query.golden import Best, best_items
+from microduet.query.questions import Question, UserMessage
+from microduet_hw.config import EngineConfig, Precision, UserPart
+from tests.sw.duet.engines import SMALL, split_model
+from tests.sw.duet.test_compile import BOARD
+
+SLOTS, WAITING, TOP_K, WATCHDOG = 4, 16, 4, 20_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Small:
+    """Both bundles of one small split model."""
+
+    model: SplitModel
+    edge: EdgeBundle
+    engine: Bundle
+
+    @functools.cached_property
+    def golden(self) -> Golden:
+        """Of the engine."""
+        return self.engine.golden()
+
+    @functools.cached_property
+    def user_golden(self) -> GoldenUser:
+        """Of the edge unit."""
+        return GoldenUser(config=self.edge.config, model=self.edge.model)
+
+    def candidates(self, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Uniform ids, int64 (n, the item's lookups)."""
+        rows = [feature.rows for feature in self.engine.shape.features for _ in range(feature.lookups)]
+        return rng.integers(0, rows, (n, len(rows)), dtype=np.int64)
+
+    def message(self, rng: np.random.Generator, *, at: int = 0) -> UserMessage:
+        """A random user vector as the unit would send it."""
+        size = self.edge.config.payload_bytes
+        return UserMessage(
+            payload=rng.integers(0, 256, size, dtype=np.uint8),
+            version=self.edge.manifest.version,
+            scale=float(self.edge.model.payload_scale),
+            zero_point=self.edge.model.top[-1].output_zero_point,
+            at=at,
+        )
+
+    def question(self, n: int, rng: np.random.Generator, *, at: int = 0, user_at: int = 0) -> Question:
+        """A query of `n` candidates."""
+        return Question(
+            sparse=self.candidates(n, rng),
+            tags=rng.permutation(1000)[:n].astype(np.uint32),
+            user=self.message(rng, at=user_at),
+            at=at,
+        )
+
+    def best(self, question: Question) -> Best:
+        """What the engine should answer."""
+        assert question.user is not None, "a query without a user has no answer"
+        result = self.golden.run(question.sparse, users=question.user.payload)
+        return best_items(result, top_k=TOP_K, tags=question.tags)
+
+
+def small_config(board: str, *, split: str) -> EngineConfig:
+    """Few multipliers, so that it is built soon; tables over four channels; a room of 16 items."""
+    model = split_model(SMALL, split)
+    shape, card = item_shape(SMALL, model.split), boards.find(board)
+    chosen = search.search(shape, precision=Precision.FIXED16, board=card, budget=48).chosen
+    plan = make(shape, precision=Precision.FIXED16, board=card, mode="spread").plan
+    config = engine_config(shape, precision=Precision.FIXED16, arrays=chosen.arrays, plan=plan)
+    assert isinstance(config.user, UserPart)
+    user = config.user.replace(lanes=4, slots=SLOTS, waiting=WAITING, top_k=TOP_K, watchdog=WATCHDOG)
+    return config.replace(user=user)
+
+
+def small_system(folder: Path, *, seed: int = 0) -> Small:
+    """A `duet` split, compiled for both sides."""
+    (folder / "four.toml").write_text(BOARD)
+    board = str(folder / "four.toml")
+    model = split_model(SMALL, "duet", seed=seed)
+    edge = md.compile_edge(model, out=folder / "edge")
+    engine = md.compile(model, board=board, config=small_config(board, split="duet"), user=edge, out=folder / "engine")
+    return Small(model=model, edge=edge, engine=engine)
