@@ -38,6 +38,11 @@ version, scale, zero_point : of the model that made it; `scale` is a float32
 crc32 : of the vector's bytes, as `zlib.crc32` has it
 """
 
+USER_CONSTANTS = data.StructLayout(
+    {"version": unsigned(32), "scale": unsigned(32), "zero_point": unsigned(8), "shift": unsigned(6)}
+)
+"""What an engine knows of its users besides weights and biases (`UserWeights`): loaded as one word."""
+
 Beats = npt.NDArray[np.uint32]
 """uint32 (beats, 16), lowest word first."""
 
