@@ -12,11 +12,13 @@ from microduet_hw.loader import DATA_BITS, Target
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import pe_array_shape
-from microduet_hw.quantised import QuantisedLayer, QuantisedModel
+from microduet_hw.quantised import QuantisedLayer, QuantisedModel, UserWeights
 from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sigmoid import sigmoid_entries
 from microduet_hw.single_precision import MANTISSA_BITS, SHIFT_BITS
 from microduet_hw.stack import Stack
+from microduet_hw.user_packets import USER_CONSTANTS, scale_bits
+from microduet_hw.user_shape import WEIGHT_BITS, user_shape
 
 Beats = npt.NDArray[np.uint32]
 """uint32 (beats, 16): 512 bits each, lowest word first."""
@@ -209,6 +211,43 @@ def parameter_beats(config: EngineConfig, model: QuantisedModel) -> Beats:
     return np.concatenate(result)
 
 
+def user_words(config: EngineConfig, users: UserWeights) -> tuple[npt.NDArray[np.uint8], ...]:
+    """What is known of users as it is loaded: rows of `USER_CONSTANTS`, of weights and of biases, uint8 (rows, bytes).
+
+    ValueError if it does not fit.
+    """
+    shape = user_shape(config)
+    outputs, elements = shape.outputs, shape.user.elements if shape.vector else 0
+    if users.weights.shape != (outputs, elements) or users.bias.shape != (outputs,):
+        raise ValueError(
+            f"user weights must be {(outputs, elements)}, not {users.weights.shape} and {users.bias.shape}"
+        )
+    half = 1 << shape.bits - 1
+    _check_range("user bias", users.bias, -half, half - 1)
+    _check_range("user shift", users.shift, 0, (1 << USER_CONSTANTS["shift"].width) - 1)
+    constants = {"version": users.version, "scale": scale_bits(users.scale), "zero_point": users.zero_point}
+    model = USER_CONSTANTS.const({**constants, "shift": users.shift}).as_bits()
+    biases = b"".join((int(bias) % (2 * half)).to_bytes(math.ceil(shape.bits / 8), "little") for bias in users.bias)
+    weights = np.zeros((0, 1), np.uint8)
+    if shape.vector:
+        _check_range("user weights", users.weights, -(1 << WEIGHT_BITS - 1), (1 << WEIGHT_BITS - 1) - 1)
+        padded = np.pad(users.weights, ((0, 0), (0, shape.words * shape.user.lanes - elements)))
+        weights = _bytes(padded.reshape(outputs * shape.words, -1), "<i2")
+    return (
+        np.frombuffer(model.to_bytes(math.ceil(USER_CONSTANTS.size / 8), "little"), np.uint8)[None],
+        weights,
+        np.frombuffer(biases, np.uint8).reshape(outputs, -1),
+    )
+
+
+def user_beats(config: EngineConfig, users: UserWeights) -> Beats:
+    """Everything that an engine with users is loaded with for them; ValueError if it does not fit."""
+    targets = (Target.MODEL, Target.USER_WEIGHTS, Target.USER_BIAS)
+    words = zip(targets, user_words(config, users), strict=True)
+    beats = [pack_words(rows, target=target, unit=0, row=np.arange(len(rows))) for target, rows in words]
+    return np.concatenate(beats)
+
+
 def row_bytes(config: EngineConfig, rows: npt.NDArray[np.int64], part: Part) -> npt.NDArray[np.uint8]:
     """Rows of a table as memory keeps them for `part`: uint8 (rows, stride)."""
     kept = rows[:, part.column_first : part.column_first + part.columns]
@@ -232,6 +271,11 @@ def onchip_beats(config: EngineConfig, rows_of: TableRows) -> Beats:
     return np.concatenate(result)
 
 
-def load_beats(config: EngineConfig, model: QuantisedModel, rows_of: TableRows) -> Beats:
-    """Everything that a fresh engine needs before its first item."""
-    return np.concatenate([weight_beats(config, model), parameter_beats(config, model), onchip_beats(config, rows_of)])
+def load_beats(
+    config: EngineConfig, model: QuantisedModel, rows_of: TableRows, users: UserWeights | None = None
+) -> Beats:
+    """Everything that a fresh engine needs before its first item; `users` if it has any."""
+    beats = [weight_beats(config, model), parameter_beats(config, model), onchip_beats(config, rows_of)]
+    if users is not None:
+        beats.append(user_beats(config, users))
+    return np.concatenate(beats)

@@ -79,6 +79,7 @@ def _check_user(config: EngineConfig, user: UserPart) -> None:
         ("watchdog", 2, 1 << 31),
     ):
         require(low <= getattr(user, name) <= high, f"user {name} must be {low} to {high}, not {getattr(user, name)}")
+    require(64 % user.lanes == 0, f"user lanes must divide the 64 bytes of a beat, not {user.lanes}")
     require(user.bytes < 1 << 16, f"a user vector has less than 2^16 bytes, not {user.bytes}")
     require(not user.waiting & (user.waiting - 1), f"user waiting must be a power of two, not {user.waiting}")
     outputs = config.layers[user.layer].outputs

@@ -70,6 +70,11 @@ ILLEGAL_USER = {
     "a layer behind the last": (USER.replace(layer=3), "the user's part is of layer 0 to 2, not 3"),
     "too few waiting": (USER.replace(waiting=1), "user waiting must be 2 to 65536, not 1"),
     "too many waiting": (USER.replace(waiting=1 << 17), "user waiting must be 2 to 65536, not 131072"),
+    "lanes that do not fill a beat": (USER.replace(lanes=24), "user lanes must divide the 64 bytes of a beat, not 24"),
+    "more sums than a packet's length tells": (
+        USER.replace(payload=Payload.SUMS, elements=1 << 14),
+        "a user vector has less than 2\\^16 bytes, not 65536",
+    ),
     "an odd number waiting": (USER.replace(waiting=48), "user waiting must be a power of two, not 48"),
     "sums of another layer": (USER.replace(payload=Payload.SUMS, elements=6), "sums of layer 1 are 4, not 6"),
     "sums unlike the one of the output": (
@@ -100,7 +105,7 @@ def test_users_come_in_where_an_array_begins():
 
 LEGAL_USERS = [
     (USER, 12, 16),
-    (USER.replace(layer=2, lanes=3), 12, 3),
+    (USER.replace(layer=2, lanes=4), 12, 4),
     (USER.replace(payload=Payload.SUMS, elements=4), 16, 0),
     (USER.replace(layer=2, payload=Payload.SUMS, elements=1), 4, 0),
     *((USER.replace(**{name: bound}), None, None) for name, *bounds in BOUNDS for bound in bounds),
