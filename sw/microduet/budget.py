@@ -86,7 +86,7 @@ class Scheduled(typing.NamedTuple):
     Members
     -------
     cycles : per item, and rows of weights in each PE: one row per cycle
-    fits : every round leaves the array before the round behind it is done
+    fits : no round waits for the one before to leave the array
     words : of the last layer's output
     """
 
@@ -105,17 +105,21 @@ def schedule(
     words : of the first layer's input
     joined : (number in `layers`, words): what a layer reads in front of the outputs of the one before it
     """
-    cycles, fits = 0, True
-    first = before = 0
+    cycles, fewest, overlaps = 0, words, joined[0] > 0
+    leaving: list[tuple[int, int]] = []  # per layer, steps of a round and of the last one's drain
+    fits = True
     for number, layer in enumerate(layers):
-        words += joined[1] if number == joined[0] else 0
-        rounds = math.ceil(layer.outputs / pes)
-        first = first or words
-        last = layer.outputs - (rounds - 1) * pes
-        fits = fits and before <= words and (rounds == 1 or math.ceil(pes / drain) <= words)
-        before = math.ceil(last / drain)
+        words += joined[1] if overlaps and number == joined[0] else 0
+        rounds, fewest = math.ceil(layer.outputs / pes), min(fewest, words)
+        last = math.ceil((layer.outputs - (rounds - 1) * pes) / drain)
         if rounds > 1 and pes % drain:  # what was gathered may leave behind a short round
-            before = min(before + 1, math.ceil(pes / drain))
+            last = min(last + 1, math.ceil(pes / drain))
+        leaving.append((words, last))
+        fits = fits and (rounds == 1 or math.ceil(pes / drain) <= words)
         cycles += rounds * words
         words = words_out(layer, pes=pes, drain=drain)
-    return Scheduled(cycles=cycles, fits=fits and before <= first, words=words)
+    if overlaps:  # a round waits for the drain before it; otherwise every round for the longest one
+        fits = fits and all(leaving[k - 1][1] <= steps for k, (steps, _) in enumerate(leaving))
+    else:
+        fits = math.ceil(min(pes, max(layer.outputs for layer in layers)) / drain) <= fewest
+    return Scheduled(cycles=cycles, fits=fits, words=words)

@@ -35,18 +35,24 @@ class Estimate:
         self._joined = joined_words(shape, lanes)
         self._busy = [0] * (len(arrays) + 1)
 
-    def item(self, arrival: int) -> int:
-        """Cycle at which the next item's result leaves, if its whole vector is there at `arrival`."""
+    def item(self, arrival: int, *, alone: bool = True) -> int:
+        """Cycle at which the next item's result leaves, if its whole vector is there at `arrival`.
+
+        Parameters
+        ----------
+        alone : no other item's layers are there to take turns with on an array with a bottom MLP
+        """
         words = [arrival] * self._words
         for number, layers in enumerate(self._drains):
             now = self._busy[number]
+            waits = alone or number > 0 or not self._joined[0]
             for layer, rounds in layers:
                 if layer == self._joined[0]:
                     words = [arrival] * self._joined[1] + words
                 out: list[int] = []
                 for places in rounds:
                     for ready in words:
-                        now = max(now, ready) + 1
+                        now = (max(now, ready) if waits else now) + 1
                     out += [now + DRAIN_CYCLES + self._requantiser + place for place in places]
                 words = out
             self._busy[number] = now
@@ -62,7 +68,7 @@ class Estimate:
 
     def cycles_per_item(self) -> int:
         """Engine cycles from result to result when vectors are always there."""
-        ends = [self.item(0) for _ in range(6)]
+        ends = [self.item(0, alone=False) for _ in range(6)]
         return max(after - before for before, after in itertools.pairwise(ends[2:]))
 
 
