@@ -1,6 +1,7 @@
 """Empties an array's shadow registers: requantises a round of outputs and sends it as the next layer's words."""
 
 from itertools import accumulate
+from typing import Any
 
 from amaranth.hdl import Array as SignalArray
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
@@ -16,13 +17,20 @@ from microduet_hw.requantiser import Requantiser, RequantiserShape
 class DrainShape(Frozen, frozen=True, kw_only=True):
     """What a drain empties: the plans of its array's layers, its requantisers, and the lanes of a word that leaves.
 
-    There are as many requantisers as a step carries outputs: all lanes, or all PEs if these are fewer.
+    There are as many requantisers as a step carries outputs: all lanes, or all PEs if these are fewer. With `users` the
+    biases of the first layer's outputs come from outside, vector by vector.
     """
 
     plans: tuple[LayerPlan, ...]
     requantiser: RequantiserShape
     pes: int
     drain: int
+    users: bool = False
+
+    @property
+    def user_rows(self) -> int:
+        """Steps of the first layer's drain."""
+        return sum(len(drain) for drain in self.plans[0].drains)
 
     @property
     def leftover(self) -> int:
@@ -58,6 +66,24 @@ class DrainShape(Frozen, frozen=True, kw_only=True):
         )
 
 
+class BiasPort(wiring.Signature):
+    """Biases from outside: where `row` is read, in the order of steps, `data` follows one cycle later, lane 0 lowest.
+
+    `last` is high with `read` in the vector's last row.
+    """
+
+    def __init__(self, shape: DrainShape) -> None:
+        lanes = shape.requantiser.lanes
+        super().__init__(
+            {
+                "read": Out(1),
+                "row": Out(range(max(2, shape.user_rows))),
+                "last": Out(1),
+                "data": In(lanes * shape.requantiser.bias_bits),
+            }
+        )
+
+
 class Drain(wiring.Component):
     """Shifts a captured round out of the array, R outputs per cycle (or all P, if they are fewer), and sends words on.
 
@@ -78,6 +104,7 @@ class Drain(wiring.Component):
     o_shift : the PEs' `i_shift`
     o_words_K : words of layer K of this array, always taken
     i_load, i_load_row, i_load_data : write a row of parameters
+    biases : `BiasPort`, of the first layer's outputs in place of those of the parameters; only if there are `users`
     """
 
     i_capture: stream.Interface
@@ -86,6 +113,7 @@ class Drain(wiring.Component):
     i_load: Signal
     i_load_row: Signal
     i_load_data: Signal
+    biases: Any
 
     def __init__(self, *, shape: DrainShape) -> None:
         self._shape = shape
@@ -102,6 +130,7 @@ class Drain(wiring.Component):
                 "i_load_data": In(requantiser.parameters.size),
             }
             | {f"o_words_{k}": Out(stream.Signature(words, always_ready=True)) for k in range(len(shape.plans))}
+            | ({"biases": Out(BiasPort(shape))} if shape.users else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -112,7 +141,7 @@ class Drain(wiring.Component):
             self.o_shift.eq(active),
             requantiser.i.valid.eq(active),
             requantiser.i.p.sums.eq(self.i_tail),
-            requantiser.i.p.parameters.eq(self._parameters(m, advance)),
+            requantiser.i.p.parameters.eq(self._parameters(m, advance, tag.plan)),
         ]
         enables = active
         for stage in range(self._shape.requantiser.latency):
@@ -157,7 +186,7 @@ class Drain(wiring.Component):
             m.d.sync += [active.eq(1), number.eq(0), plan.eq(self.i_capture.p.plan), last.eq(self.i_capture.p.last)]
         return tag, active, self.i_capture.valid | (active & ~final)
 
-    def _parameters(self, m: Module, advance: Value) -> Value:
+    def _parameters(self, m: Module, advance: Value, plan: Value) -> Value:
         """The row of parameters of the step that is on: read one cycle before, in the order of the steps."""
         shape = self._shape
         # A memory of one row would have an address of no bits, which Verilog can't write.
@@ -181,7 +210,22 @@ class Drain(wiring.Component):
             write.data.eq(self.i_load_data),
             write.en.eq(self.i_load),
         ]
-        return read.data
+        return self._with_users(m, read.data, reads=advance, row=row, plan=plan) if shape.users else read.data
+
+    def _with_users(self, m: Module, loaded: Value, *, reads: Value, row: Value, plan: Value) -> Value:
+        """The parameters of a step, with the biases from outside if the step is of the first layer."""
+        bits, port = self._shape.requantiser.bias_bits, self.biases
+        parameters = Signal(self._shape.requantiser.parameters)
+        m.d.comb += [
+            parameters.eq(loaded),
+            port.read.eq(reads & (row < self._shape.user_rows)),
+            port.row.eq(row),
+            port.last.eq(reads & (row == self._shape.user_rows - 1)),
+        ]
+        with m.If(plan == 0):
+            for lane in range(self._shape.requantiser.lanes):
+                m.d.comb += parameters.lanes[lane].bias.eq(port.data.word_select(lane, bits))
+        return parameters.as_value()
 
     def _send(self, m: Module, requantiser: Requantiser, tag: data.View) -> None:
         shape = self._shape

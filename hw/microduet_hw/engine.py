@@ -17,9 +17,14 @@ from microduet_hw.lookup.unit import LookupUnit, port_name
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import PairControl, PeArray, PeArrayShape, pe_array_shape
+from microduet_hw.rank import RankStage
 from microduet_hw.registers import ADDRESS_BITS, ControlRegisters
 from microduet_hw.result import BEAT as RESULT_BEAT
 from microduet_hw.result import ResultStage
+from microduet_hw.user_packets import USER_BITS
+from microduet_hw.user_shape import WEIGHT_BITS
+from microduet_hw.user_stage import UserStage
+from microduet_hw.user_wiring import connect_chain, connect_users, user_events
 
 
 def outside(config: EngineConfig) -> dict[str, wiring.Member]:
@@ -28,6 +33,7 @@ def outside(config: EngineConfig) -> dict[str, wiring.Member]:
         "s_axi_control": In(LiteMaster(address_bits=ADDRESS_BITS)),
         "s_axis_items": In(StreamMaster(bits=ITEM_BITS)),
         "s_axis_load": In(StreamMaster(bits=LOAD_BEAT.size)),
+        **({"s_axis_users": In(StreamMaster(bits=USER_BITS))} if config.user else {}),
         "m_axis_results": Out(StreamMaster(bits=RESULT_BEAT.size)),
         **{port_name(source): Out(ReadMaster()) for source in config.channels},
         "interrupt": Out(1),
@@ -52,6 +58,7 @@ class EngineCore(Component):
     s_axi_control: Any
     s_axis_items: Any
     s_axis_load: Any
+    s_axis_users: Any
     m_axis_results: Any
     interrupt: Signal
     probe_vector: Signal
@@ -71,37 +78,50 @@ class EngineCore(Component):
             m.submodules[f"array_{k}"] = array
             connect(m, array.pairs, flipped(getattr(self, f"array_{k}")))
         m.submodules.output = output = OutputLayer(shape=self._output)
-        m.submodules.result = result = ResultStage(logit_bits=self._config.precision.logit_width)
+        m.submodules.result = result = self._results()
         m.submodules.registers = registers = ControlRegisters(config=self._config)
         m.submodules.loader = loader = Loader(word_bits=self._word_bits())
 
-        connect(m, lookup.o_header, result.i_headers)
+        users = None
+        if isinstance(result, RankStage):
+            m.submodules.users = users = UserStage(config=self._config)
+            connect_users(m, users, lookup=lookup, rank=result, loader=loader)
+            connect(m, flipped(self.s_axis_users), users.s_axis_users)
+            # A user packet that is at work reads what would be loaded.
+            m.d.comb += loader.i_idle.eq(~registers.o_run & ~users.o_busy)
+        else:
+            connect(m, lookup.o_header, result.i_headers)
+            m.d.comb += loader.i_idle.eq(~registers.o_run)
         connect(m, output.o_results, result.i_results)
         m.d.comb += output.i_return.eq(result.o_return)
-        self._chain(m, lookup, arrays, output)
+        connect_chain(m, lookup, arrays, output, users)
         self._ports(m, lookup, result, registers, loader)
-        self._control(m, lookup, arrays, result, registers)
+        self._control(m, lookup, arrays, result, registers, users=users)
         self._loads(m, loader, lookup, arrays, output)
         return m
+
+    def _results(self) -> ResultStage | RankStage:
+        logit_bits = self._config.precision.logit_width
+        if self._config.user:
+            return RankStage(user=self._config.user, logit_bits=logit_bits)
+        return ResultStage(logit_bits=logit_bits)
 
     def _word_bits(self) -> int:
         output = self._output
         words = [256, output.pe.weight_bits, output.requantiser.parameters.size]
+        if self._config.user:
+            words.append(self._config.user.lanes * WEIGHT_BITS)
         for shape in self._arrays:
             words += [shape.pe.weight_bits, shape.drain.requantiser.parameters.size]
         return max(words)
 
-    def _chain(self, m: Module, lookup: LookupUnit, arrays: list[PeArray], output: OutputLayer) -> None:
-        """Vectors from the lookup through the arrays to the output layer."""
-        producer: LookupUnit | PeArray = lookup
-        for consumer in (*arrays, output):
-            connect(m, producer.o_words, consumer.i_words)
-            m.d.comb += [consumer.i_reserve.eq(producer.o_reserve), producer.i_space.eq(consumer.o_space)]
-            if isinstance(consumer, PeArray):
-                producer = consumer
-
     def _ports(
-        self, m: Module, lookup: LookupUnit, result: ResultStage, registers: ControlRegisters, loader: Loader
+        self,
+        m: Module,
+        lookup: LookupUnit,
+        result: ResultStage | RankStage,
+        registers: ControlRegisters,
+        loader: Loader,
     ) -> None:
         connect(m, flipped(self.s_axis_items), lookup.s_axis_items)
         connect(m, flipped(self.s_axis_load), loader.s_axis_load)
@@ -112,7 +132,6 @@ class EngineCore(Component):
         m.d.comb += [
             self.interrupt.eq(registers.interrupt),
             self.probe_vector.eq(lookup.o_complete),
-            loader.i_idle.eq(~registers.o_run),
         ]
 
     def _control(
@@ -120,17 +139,22 @@ class EngineCore(Component):
         m: Module,
         lookup: LookupUnit,
         arrays: list[PeArray],
-        result: ResultStage,
+        result: ResultStage | RankStage,
         registers: ControlRegisters,
+        *,
+        users: UserStage | None,
     ) -> None:
+        rank = result if isinstance(result, RankStage) else None
+        left = result.o_return if rank is None else rank.o_item
         m.submodules.run_sync = FFSynchronizer(registers.o_run, lookup.i_run, o_domain="mem")
-        events: list[Value] = [Const(1), lookup.o_reserve, result.o_return]
+        events: list[Value] = [Const(1), lookup.o_reserve, left]
         events.append(result.m_axis_results.tvalid & ~result.m_axis_results.tready)
         for array in arrays:
             events += [array.o_busy, array.o_starved, array.o_blocked]
+        events += user_events(self._config, users, rank)
         m.d.comb += [
             lookup.i_limit.eq(registers.o_items),
-            registers.i_result.eq(result.o_return),
+            registers.i_result.eq(left),
             registers.i_events.eq(Cat(*events)),
             registers.i_reads.eq(lookup.o_reads),
             registers.i_stalls.eq(lookup.o_stalls),

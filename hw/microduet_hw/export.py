@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 
+from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from microduet_hw.config import EngineConfig
@@ -16,7 +17,13 @@ from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import ProcessingElement
 from microduet_hw.pe_array import PeArray, pe_array_shape
 from microduet_hw.registers import register_map
+from microduet_hw.result import BEAT
 from microduet_hw.sigmoid import Sigmoid
+from microduet_hw.status import QUERY
+from microduet_hw.user_bank import UserBank
+from microduet_hw.user_packets import USER
+from microduet_hw.user_shape import user_shape
+from microduet_hw.waiting_room import WaitingRoom
 
 
 def module_name(config: EngineConfig) -> str:
@@ -62,7 +69,7 @@ def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
         "resets": {RESETS[domain]: {"domain": domain, "active": "low"} for domain in megahertz},
         "interfaces": {
             "axi4_lite": {"s_axi_control": "sync"},
-            "axi4_stream": {"s_axis_items": "mem", "s_axis_load": "sync", "m_axis_results": "sync"},
+            "axi4_stream": _streams(config),
             "axi4_read": {port_name(source): "mem" for source in config.channels},
         },
         "ports": ports,
@@ -78,9 +85,42 @@ def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
             "dense": config.dense,
             "outstanding": config.outstanding,
             "watchdog": config.watchdog,
+            **_users(config),
         },
         "latencies": latencies(config),
         "files": {file: hashlib.sha256(text.encode()).hexdigest() for file, text in sorted(files.items())},
+    }
+
+
+def _streams(config: EngineConfig) -> dict[str, str]:
+    """AXI4-Stream ports and their clock domains."""
+    users = {"s_axis_users": "sync"} if config.user else {}
+    return {"s_axis_items": "mem", "s_axis_load": "sync", **users, "m_axis_results": "sync"}
+
+
+def _fields(layout: data.StructLayout) -> dict[str, dict[str, int]]:
+    """Where the fields of a beat lie."""
+    return {str(name): {"offset": field.offset, "bits": field.width} for name, field in layout}
+
+
+def _users(config: EngineConfig) -> dict[str, object]:
+    """What a host must know of users, and of the packets that only an engine with users takes or sends."""
+    user = config.user
+    if user is None:
+        return {}
+    return {
+        "users": {
+            "layer": user.layer,
+            "payload": user.payload,
+            "bytes": user.bytes,
+            "slots": user.slots,
+            "waiting": user.waiting,
+            "top_k": user.top_k,
+            "watchdog": user.watchdog,
+            "query_word": _fields(QUERY),
+            "user_header": _fields(USER),
+            "result_beat": _fields(BEAT),
+        }
     }
 
 
@@ -96,6 +136,9 @@ def latencies(config: EngineConfig) -> dict[str, int]:
         result[f"array_{k}_step_to_word"] = PeArray.ISSUE_TO_CAPTURE + 1 + requantiser
     result["output_word_to_logit"] = ProcessingElement.SUM_LATENCY + 1 + output.requantiser.latency
     result["sigmoid"] = Sigmoid.LATENCY
+    if config.user:
+        result["user_last_beat_to_ready"] = UserBank(shape=user_shape(config)).latency
+        result["waiting_room"] = WaitingRoom.LATENCY
     return result
 
 

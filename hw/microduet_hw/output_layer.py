@@ -1,5 +1,7 @@
 """The last layer: one dot product per item, taken from the words as they leave the array before it."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -26,6 +28,8 @@ class OutputLayerShape(Frozen, frozen=True, kw_only=True):
     pe: PeShape
     requantiser: RequantiserShape
     sigmoid: bool
+    users: bool = False
+    """Sums wait outside for their user, and come back with his part in place of the bias."""
 
 
 def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
@@ -34,7 +38,8 @@ def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
     requantiser = RequantiserShape(
         pe=pe, lanes=1, bias_bits=config.accumulator_width, width=config.precision.logit_width, signed=True
     )
-    return OutputLayerShape(pe=pe, requantiser=requantiser, sigmoid=config.sigmoid)
+    users = config.user is not None and config.user.layer == len(config.hidden)
+    return OutputLayerShape(pe=pe, requantiser=requantiser, sigmoid=config.sigmoid, users=users)
 
 
 class OutputLayer(wiring.Component):
@@ -52,6 +57,9 @@ class OutputLayer(wiring.Component):
     Members
     -------
     i_words, i_reserve, o_space : as `ActivationBuffer`
+    o_sums : stream of sums, each a vector of one word; only with users
+    i_sums, i_bias : sums that come back, and what each begins with; `i_reserve` and `o_space` are theirs. Only with
+        users
     o_results : stream of {logit, score}, always taken; whoever takes one gives its place back by `i_return`
     load_weights, load_parameters, load_sigmoid, load_row, load_data : write a row of one of the memories
     """
@@ -66,10 +74,15 @@ class OutputLayer(wiring.Component):
     load_sigmoid: Signal
     load_row: Signal
     load_data: Signal
+    o_sums: stream.Interface
+    i_sums: stream.Interface
+    i_bias: Signal
 
     def __init__(self, *, shape: OutputLayerShape) -> None:
         self._shape = shape
         pe, requantiser = shape.pe, shape.requantiser
+        sums = stream.Signature(word_layout(pe.chain_bits), always_ready=True)
+        users = {"o_sums": Out(sums), "i_sums": In(sums), "i_bias": In(requantiser.bias_bits)} if shape.users else {}
         super().__init__(
             {
                 "i_words": In(stream.Signature(word_layout(pe.lanes * pe.precision.width), always_ready=True)),
@@ -82,6 +95,7 @@ class OutputLayer(wiring.Component):
                 "load_sigmoid": In(1),
                 "load_row": In(max(pe.address_bits, 12)),
                 "load_data": In(max(pe.weight_bits, requantiser.parameters.size)),
+                **users,
             }
         )
 
@@ -90,12 +104,15 @@ class OutputLayer(wiring.Component):
         places = Signal(range(RESULTS + 1), init=RESULTS)
         m.d.sync += places.eq(places + self.i_return - self.i_reserve)
         m.d.comb += self.o_space.eq(places != 0)
+        parameters = self._parameters(m)
         sums_valid, sums = self._dot_product(m)
+        if self._shape.users:
+            sums_valid, sums = self._with_users(m, sums_valid, sums, parameters)
         m.submodules.requantiser = requantiser = Requantiser(shape=self._shape.requantiser)
         m.d.comb += [
             requantiser.i.valid.eq(sums_valid),
             requantiser.i.p.sums.eq(sums),
-            requantiser.i.p.parameters.eq(self._parameters(m)),
+            requantiser.i.p.parameters.eq(parameters),
         ]
         self._score(m, requantiser)
         return m
@@ -128,12 +145,24 @@ class OutputLayer(wiring.Component):
         ]
         return summed, element.o_chain
 
-    def _parameters(self, m: Module) -> Value:
+    def _with_users(self, m: Module, valid: Value, sums: Value, parameters: Any) -> tuple[Value, Value]:
+        """Send sums out; those that come back, with the user's part as the bias of their parameters."""
+        m.d.comb += [
+            self.o_sums.valid.eq(valid),
+            self.o_sums.p.data.eq(sums),
+            self.o_sums.p.last.eq(1),
+            parameters.lanes[0].bias.eq(self.i_bias),
+        ]
+        return self.i_sums.valid, self.i_sums.p.data
+
+    def _parameters(self, m: Module) -> Any:
         """The only row of parameters: registers."""
-        row = Signal(self._shape.requantiser.parameters.size, reset_less=True)
+        layout = self._shape.requantiser.parameters
+        row, result = Signal(layout.size, reset_less=True), Signal(layout)
         with m.If(self.load_parameters):
             m.d.sync += row.eq(self.load_data)
-        return row
+        m.d.comb += result.eq(row)
+        return result
 
     def _score(self, m: Module, requantiser: Requantiser) -> None:
         logit = Value.cast(requantiser.o.p[0]).as_signed()

@@ -8,8 +8,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from microduet_hw.activation import ActivationBuffer, word_layout
-from microduet_hw.config import Array, Frozen, Precision
-from microduet_hw.drain import Drain, DrainShape
+from microduet_hw.config import Array, EngineConfig, Frozen, Precision
+from microduet_hw.drain import BiasPort, Drain, DrainShape
 from microduet_hw.joined_input import InputBuffer, JoinedBuffer, connect_vector
 from microduet_hw.layout import Layers, plan_layer, section_words
 from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape, without
@@ -85,7 +85,9 @@ def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
         width=config.precision.width,
         signed=config.precision.signed,
     )
-    drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain)
+    user = config.user if isinstance(config, EngineConfig) else None
+    users = user is not None and user.layer == array.layers[0]
+    drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain, users=users)
     bottom = config.bottom if 0 in array.layers else 0
     beside = section_words(config, 1) if bottom else 0
     return PeArrayShape(
@@ -115,6 +117,7 @@ class PeArray(Component):
     load : `PairLoad`; not with streamed weights
     weights : stream of rows of all PEs' weights, PE 0 lowest, in the order of steps; only with streamed weights
     load_parameters, load_parameters_row, load_parameters_data : as `Drain`
+    biases : as `Drain`; only with users at the first layer
     o_busy, o_starved, o_blocked : this cycle a step went out; a word or a row was missing; a place was
     """
 
@@ -136,6 +139,7 @@ class PeArray(Component):
     o_busy: Signal
     o_starved: Signal
     o_blocked: Signal
+    biases: Any
 
     def __init__(self, *, shape: PeArrayShape) -> None:
         self._shape = shape
@@ -161,6 +165,7 @@ class PeArray(Component):
                 "o_busy": Out(1),
                 "o_starved": Out(1),
                 "o_blocked": Out(1),
+                **({"biases": Out(BiasPort(shape.drain))} if shape.drain.users else {}),
             }
         )
 
@@ -184,6 +189,8 @@ class PeArray(Component):
             self.o_starved.eq(starved),
             self.o_blocked.eq(sequencer.o_blocked),
         ]
+        if shape.drain.users:
+            connect(m, drain.biases, flipped(self.biases))
         return m
 
     def _buffer(self, number: int) -> InputBuffer:

@@ -1,0 +1,159 @@
+"""A whole engine with users: queries get their best items, whenever the user comes, and if he never does."""
+
+import random
+
+import cocotb
+import pytest
+from cocotb.triggers import ClockCycles
+
+from microduet_hw.config import Array, Payload, Precision
+from microduet_hw.status import UserStatus
+from microduet_hw.user_bank import UserBank
+from microduet_hw.user_shape import user_shape
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.flow import Bare
+from tests.support.models import small_config
+from tests.support.user_engine import Host, WholeEngine, abandoned, changed
+from tests.support.users import with_users
+
+ROWS = 40
+WATCHDOG = 3000
+
+
+def engine(*, layer, arrays, payload=Payload.VECTOR, precision=Precision.FIXED16, hidden=(9,), **sizes):
+    config = small_config(precision=precision, elements=12, hidden=hidden, arrays=arrays)
+    (feature,), (source,) = config.features, config.sources
+    (part,) = source.parts
+    config = config.replace(
+        features=(feature.replace(rows=ROWS),), sources=(source.replace(parts=(part.replace(rows=ROWS),)),)
+    )
+    return with_users(config, layer=layer, payload=payload, watchdog=WATCHDOG, **sizes)
+
+
+ENGINES = {
+    "output layer": engine(
+        layer=1, arrays=(Array(pes=4, lanes=3, drain=3, layers=(0,)),), elements=70, lanes=16, waiting=8
+    ),
+    "first layer of two on one array": engine(
+        layer=0,
+        arrays=(Array(pes=6, lanes=4, drain=4, layers=(0, 1)),),
+        precision=Precision.INT8,
+        hidden=(15, 5),
+        elements=33,
+        lanes=8,
+    ),
+    "sums of the second array": engine(
+        layer=1,
+        arrays=(Array(pes=6, lanes=3, drain=4, layers=(0,)), Array(pes=4, lanes=4, drain=3, layers=(1,))),
+        hidden=(14, 7),
+        payload=Payload.SUMS,
+        slots=2,
+        top_k=3,
+    ),
+}
+
+
+def with_fate(host, query):
+    """The query with a user who comes early, late, twice, wrongly or never."""
+    fate = random.choice(["early", "soon", "late", "twice", "corrupt", "stale", "abandoned", "other first", "never"])
+    (good,) = query.packets
+    query.early, query.delay = fate in ("early", "other first"), {"late": WATCHDOG // 3}.get(fate, random.randrange(60))
+    if fate == "twice":
+        query.packets = [good, good]
+    elif fate == "corrupt":
+        query.packets, query.user_status = [changed(good, 1, 0, 1 << 5), good], UserStatus.CHECKSUM
+    elif fate == "stale":
+        query.packets, query.user_status = [changed(good, 0, 1, 1 << 16)], UserStatus.STALE_VERSION
+    elif fate == "abandoned":
+        query.packets, query.user_status = [abandoned(query.number)], UserStatus.ABANDONED
+    elif fate == "other first":
+        query.packets = [changed(good, 0, 0, 1), good]
+    elif fate == "never":
+        query.packets, query.user_status = [], UserStatus.TIMEOUT
+    return query
+
+
+def random_query(host, *, longest):
+    query = host.query(random.choice([1, 2, host.user.top_k, random.randint(1, longest)]))
+    for k, (tag, _) in enumerate(query.items):
+        if random.random() < 0.05:
+            query.items[k] = (tag, ROWS + random.randrange(3))
+    return with_fate(host, query)
+
+
+@cocotb.test()
+async def answers_every_query(dut):
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config, wait=0.2, stall=0.3)
+    await host.start()
+    for count, longest in ((12, 2 * config.user.waiting), (8, 5 * config.user.waiting)):
+        queries = [random_query(host, longest=longest) for _ in range(count)]
+        before = len(host.answers)
+        await host.run(queries)
+        assert len(host.answers) - before == count
+        assert await host.counter("answers") == count
+        assert await host.counter("results") == sum(len(query.items) for query in queries)
+    assert len(host.own) == sum(sum(query.scores) for query, _ in host.answers)
+
+
+@cocotb.test()
+async def a_late_user_holds_nobody_else_up(dut):
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config)
+    await host.start()
+    late = host.query(config.user.waiting - 1, delay=WATCHDOG // 2)
+    others = [host.query(3, delay=20) for _ in range(6)]
+    await host.run([late, *others])
+    assert [query for query, _ in host.answers][-1] is late
+    assert await host.counter("users") == 7
+    assert await host.counter("users_dropped") == 0
+
+
+@cocotb.test()
+async def a_full_ring_loses_nothing(dut):
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config)
+    await host.start()
+    await host.run([host.query(6 * config.user.waiting, delay=WATCHDOG // 2), host.query(2)])
+    assert await host.counter("waiting_full") > WATCHDOG // 4
+    assert await host.counter("waiting") > WATCHDOG // 4
+
+
+@cocotb.test()
+async def answers_soon_after_the_user(dut):
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config)
+    await host.start()
+    items = config.user.waiting - 1
+    query = host.query(items, delay=WATCHDOG // 3, scores=[True] * items)
+    await host.run([query])
+    ready = UserBank(shape=user_shape(config)).latency
+    first = host.own[0][1] - host.packet_cycles[query.number]
+    gaps = [after[1] - before[1] for before, after in zip(host.own, host.own[1:], strict=False)]
+    dut._log.info("user to first result: %d cycles, %d of them the user's part; then %s", first, ready, gaps)
+    if config.user.layer == len(config.hidden):
+        # requantiser 3, sigmoid 3, rank 2, a register each for the choice and the sum's way
+        assert first - ready <= 12
+        assert set(gaps) == {1}
+
+
+@cocotb.test()
+async def starts_anew_after_a_reset(dut):
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config)
+    await host.start()
+    queries = [host.query(3, packets=[]) for _ in range(config.user.slots)]
+    running = cocotb.start_soon(host.run(queries))
+    await ClockCycles(dut.clk, 300)
+    for task in (running, *host._tasks):
+        task.cancel()
+    dut.s_axis_items__tvalid.value = dut.s_axis_users__tvalid.value = 0
+    again = Host(dut, config)
+    await again.start()
+    await again.run([with_fate(again, again.query(5)) for _ in range(4)])
+    assert len(again.answers) == 4
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_answers_queries(name):
+    run_bench(Bare(WholeEngine(config=ENGINES[name])), module=__name__, parameters={"engine": name})
