@@ -136,7 +136,7 @@ class Device:
         digest = int(bundle.config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the engine is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        self.simulator.load(load_beats(bundle.config, bundle.engine_model, bundle.rows))
+        self.simulator.load(load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user))
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""

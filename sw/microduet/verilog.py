@@ -72,7 +72,7 @@ def vectors(bundle: Bundle, *, items: int, seed: int) -> dict[str, str]:
     ]
     return testbench(
         config,
-        load=load_beats(config, bundle.engine_model, bundle.rows),
+        load=load_beats(config, bundle.engine_model, bundle.rows, bundle.user),
         packets=bundle.packets(sparse, given),
         reads=channel_reads(config, bundle.table_ids(sparse), bundle.rows),
         results=results,
