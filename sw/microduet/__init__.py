@@ -14,7 +14,7 @@ if typing.TYPE_CHECKING:
     from microduet.edge.compile import compile_edge as compile_edge
     from microduet.errors import MicroduetError as MicroduetError
     from microduet.presets import compile_config as compile_config
-    from microduet.query.open import query as query
+    from microduet.queries.open import query as query
     from microduet_sim.link import Link as Link
 
 _HOMES = {
@@ -25,7 +25,7 @@ _HOMES = {
     "compile_config": "microduet.presets",
     "compile_edge": "microduet.edge.compile",
     "open": "microduet.device",
-    "query": "microduet.query.open",
+    "query": "microduet.queries.open",
 }
 __all__ = ["Bundle", "Link", "MicroduetError", "compile", "compile_config", "compile_edge", "models", "open", "query"]
 

@@ -90,7 +90,7 @@ def bench_query(
     json
         print one JSON object instead of a table
     """
-    from microduet.query import bench as implementation
+    from microduet.queries import bench as implementation
 
     options = implementation.QueryBenchOptions(
         models=models or implementation.QueryBenchOptions.models,

@@ -286,7 +286,7 @@ def open(bundle: "Bundle | EdgeBundle | Path | str", **options: typing.Any) -> "
     """
     from microduet.edge.bundle import EdgeBundle, is_edge_bundle
     from microduet.edge.device import EdgeDevice
-    from microduet.query.device import QueryDevice
+    from microduet.queries.device import QueryDevice
 
     if isinstance(bundle, EdgeBundle) or (not isinstance(bundle, Bundle) and is_edge_bundle(bundle)):
         return EdgeDevice(bundle, **options)

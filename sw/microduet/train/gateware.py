@@ -12,7 +12,7 @@ from microduet.errors import TrainingError
 from microduet.golden import Golden
 from microduet.models.split import SplitModel
 from microduet.progress import Steps
-from microduet.query.golden import best_first
+from microduet.queries.golden import best_first
 from microduet.train.batches import Source
 from microduet.train.checkpoint import load_users
 from microduet.train.gateware_sample import CANDIDATES, SampleResult, run_sample

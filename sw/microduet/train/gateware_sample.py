@@ -14,9 +14,9 @@ from microduet.duet.users import user_rows, user_tables
 from microduet.edge.bundle import EdgeBundle
 from microduet.models.split import SplitModel
 from microduet.progress import Steps
-from microduet.query.golden import best_items
-from microduet.query.open import OwnSession
-from microduet.query.ranking import QueryStatus
+from microduet.queries.golden import best_items
+from microduet.queries.open import OwnSession
+from microduet.queries.ranking import QueryStatus
 from microduet.train.int8 import users_of
 
 CANDIDATES = 16

@@ -17,7 +17,7 @@ from microduet.errors import BundleError, MicroduetError
 from microduet.measure import costs, search_result
 from microduet.models import DlrmModel, SplitModel
 from microduet.quantise import Calibration
-from microduet.query.questions import query_words
+from microduet.queries.questions import query_words
 from microduet_hw.config import Payload, Precision
 from tests.sw.duet.engines import DIN, SHALLOW, SMALL, batch, built, item, split_model, whole
 from tests.sw.duet.test_engine_golden import edge_users, exact_sums

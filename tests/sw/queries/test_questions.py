@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from microduet.errors import InputError
-from microduet.query.questions import Question, UserMessage, check_question, query_words, replies
+from microduet.queries.questions import Question, UserMessage, check_question, query_words, replies
 from microduet_hw.result import BEAT, OWN_RESULT
 from microduet_hw.status import QUERY, Status, UserStatus
 from microduet_hw.user_packets import unpack_user

@@ -7,7 +7,7 @@ import numpy as np
 
 from microduet.device import Device
 from microduet.errors import DeviceError
-from microduet.query.questions import Question, Reply, abandon_packet, check_question, query_words, replies
+from microduet.queries.questions import Question, Reply, abandon_packet, check_question, query_words, replies
 from microduet_hw.config import UserPart
 from microduet_hw.user_packets import USER_BITS, Beats
 from microduet_sim.batch import Sent

@@ -18,9 +18,9 @@ from microduet.duet import zoo
 from microduet.energy.account import Energy, energy, worst_ratio
 from microduet.errors import InputError
 from microduet.progress import Steps, steps
-from microduet.query.counts import Counts, joined
-from microduet.query.measure import Measured, System, measure
-from microduet.query.session import HEADER_BYTES
+from microduet.queries.counts import Counts, joined
+from microduet.queries.measure import Measured, System, measure
+from microduet.queries.session import HEADER_BYTES
 from microduet.versions import versions
 from microduet_sim.link import Link
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 if typing.TYPE_CHECKING:
-    from microduet.query.device import QueryDevice
-    from microduet.query.session import Session
+    from microduet.queries.device import QueryDevice
+    from microduet.queries.session import Session
 
 
 class QueryStatus(enum.StrEnum):

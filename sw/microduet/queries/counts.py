@@ -3,8 +3,8 @@
 import numpy as np
 
 from microduet.edge.device import EdgeDevice
-from microduet.query.device import QueryDevice
-from microduet.query.ranking import Ranking
+from microduet.queries.device import QueryDevice
+from microduet.queries.ranking import Ranking
 from microduet_hw.config import Precision, SourceKind
 
 READ_BITS = {SourceKind.HBM: 256, SourceKind.DDR: 512}

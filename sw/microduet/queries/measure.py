@@ -9,11 +9,11 @@ import numpy.typing as npt
 import microduet as md
 from microduet.duet import zoo
 from microduet.duet.golden import GoldenUser
-from microduet.query.counts import CardMeter, Counts, edge_counts, joined, link_counts
-from microduet.query.golden import best_items
-from microduet.query.open import OwnSession
-from microduet.query.questions import Question, UserMessage
-from microduet.query.ranking import QueryStatus, Ranking
+from microduet.queries.counts import CardMeter, Counts, edge_counts, joined, link_counts
+from microduet.queries.golden import best_items
+from microduet.queries.open import OwnSession
+from microduet.queries.questions import Question, UserMessage
+from microduet.queries.ranking import QueryStatus, Ranking
 from microduet_hw.config import AXI_BYTES, SourceKind
 
 DEEP_QUEUE_GBPS = {64: 4.754, 128: 9.6, 256: 12.6}

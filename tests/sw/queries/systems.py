@@ -17,8 +17,8 @@ from microduet.golden import Golden
 from microduet.models.split import SplitModel
 from microduet.planner.make import make
 from microduet.presets import engine_config
-from microduet.query.golden import Best, best_items
-from microduet.query.questions import Question, UserMessage
+from microduet.queries.golden import Best, best_items
+from microduet.queries.questions import Question, UserMessage
 from microduet_hw.config import EngineConfig, Precision, UserPart
 from tests.sw.duet.engines import SMALL, split_model
 from tests.sw.duet.test_compile import BOARD

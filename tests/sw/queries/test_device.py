@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from microduet.errors import InputError
-from microduet.query.device import QueryDevice
-from microduet.query.questions import Question, Reply
+from microduet.queries.device import QueryDevice
+from microduet.queries.questions import Question, Reply
 from microduet_hw.status import Status, UserStatus
 from tests.support.environment import require_tool
-from tests.sw.query.systems import SLOTS, TOP_K, WAITING, WATCHDOG, Small, small_system
+from tests.sw.queries.systems import SLOTS, TOP_K, WAITING, WATCHDOG, Small, small_system
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_an_index_beyond_its_table_is_told_and_the_others_are_ranked(
     assert question.user is not None
     status = np.zeros(6, np.int64)
     status[2] = int(Status.INDEX_RANGE)
-    from microduet.query.golden import best_items
+    from microduet.queries.golden import best_items
 
     best = best_items(
         system.golden.run(question.sparse, users=question.user.payload), top_k=TOP_K, tags=question.tags, status=status

@@ -8,9 +8,9 @@ from microduet.bundle import Bundle
 from microduet.edge.bundle import EdgeBundle
 from microduet.edge.device import EdgeDevice
 from microduet.errors import InputError
-from microduet.query.device import QueryDevice
-from microduet.query.histories import Histories
-from microduet.query.session import Session
+from microduet.queries.device import QueryDevice
+from microduet.queries.histories import Histories
+from microduet.queries.session import Session
 from microduet_sim.dram import Memory
 from microduet_sim.link import Link
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microduet.golden import GoldenResult
-from microduet.query.golden import best_first, best_items
+from microduet.queries.golden import best_first, best_items
 from microduet_hw.status import Status
 
 

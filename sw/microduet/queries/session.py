@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from microduet.edge.device import EdgeDevice
 from microduet.errors import DeviceError, InputError
-from microduet.query.histories import Entry, Histories, entry_bytes
-from microduet.query.questions import Question, Reply, UserMessage
-from microduet.query.ranking import QueryStatus, Ranking, Request, Timing, failed, refusal, tags_of
+from microduet.queries.histories import Entry, Histories, entry_bytes
+from microduet.queries.questions import Question, Reply, UserMessage
+from microduet.queries.ranking import QueryStatus, Ranking, Request, Timing, failed, refusal, tags_of
 from microduet_hw.status import UserStatus
-from microduet_sim.link import Delivery, Link
+from microduet_sim.link import Delivery, Direction, Link
 
 if typing.TYPE_CHECKING:
-    from microduet.query.device import QueryDevice
+    from microduet.queries.device import QueryDevice
 
 HEADER_BYTES = 16
 """Of a user vector on the link: query, version, scale, zero point and checksum."""
@@ -68,6 +68,7 @@ class Session:
             )
         self.engine, self.edge, self.link, self.histories = engine, edge, link.open(stream=stream), histories
         self._entries: Mapping[int, Entry] = {}
+        self._epoch_ps = self._end_ps = 0  # of the link's time: the batch's start, the last message's end
 
     def click(self, item: "int | np.integer[typing.Any] | Sequence[npt.ArrayLike]") -> None:
         """Put an item into the user's histories.
@@ -126,7 +127,7 @@ class Session:
         except DeviceError as error:
             return failed(QueryStatus.EDGE_FAILED, detail=str(error))
         edge_ps = round(payload.cycles * 1e6 / self.edge.bundle.config.clock_mhz)
-        delivery = self.link.send(len(payload.values) + HEADER_BYTES, start + edge_ps)
+        delivery = self._send(len(payload.values) + HEADER_BYTES, start + edge_ps)
         mhz = self.engine.bundle.config.engine_mhz
         arrived = delivery.arrived_ps
         message = None
@@ -152,6 +153,16 @@ class Session:
             request=request, question=question, payload=payload.values.copy(), edge_ps=edge_ps, delivery=delivery
         )
 
+    def begin(self) -> None:
+        """A new batch: its times count from here, and the link is free."""
+        self._epoch_ps = self._end_ps
+
+    def _send(self, size: int, at_ps: int, direction: Direction = "up") -> Delivery:
+        """Send at a time of the batch, which is also what the delivery's end counts from."""
+        found = self.link.send(size, self._epoch_ps + at_ps, direction)
+        self._end_ps = max(self._end_ps, found.ended_ps)
+        return dataclasses.replace(found, ended_ps=found.ended_ps - self._epoch_ps)
+
     def deliver(self, sent: "_Sent", reply: Reply) -> Ranking:
         """What the device gets of the engine's answer."""
         request, start = sent.request, round(sent.request.at_us * PS_PER_US)
@@ -161,7 +172,7 @@ class Session:
         brings = request.entries is not None and self.histories is not None
         if brings:
             down += keep * entry_bytes(self.edge.bundle.config)
-        back = self.link.send(down, reply.finished_ps, "down")
+        back = self._send(down, reply.finished_ps, "down")
         tags = reply.tags[:keep]
         if brings and back.arrived_ps is not None:
             self._entries = _entries(typing.cast(Histories, self.histories), request, tags)
@@ -191,6 +202,8 @@ def rank_all(engine: "QueryDevice", requests: Sequence[Request]) -> list[Ranking
 
     A user's requests are computed on his device in their order. A query that fails has a status of its own.
     """
+    for session in dict.fromkeys(request.session for request in requests):
+        session.begin()
     order = sorted(range(len(requests)), key=lambda number: requests[number].at_us)
     prepared = {number: requests[number].session.prepare(requests[number]) for number in order}
     asked = [(number, one) for number, one in prepared.items() if isinstance(one, _Sent)]

@@ -1,0 +1,183 @@
+"""A user's session: device, link and engine as one; how every query ends, and when."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import microduet as md
+from microduet.edge.device import EdgeDevice
+from microduet.errors import InputError
+from microduet.queries.histories import Histories
+from microduet.queries.open import OwnSession
+from microduet.queries.ranking import QueryStatus, Ranking, Request
+from microduet.queries.session import HEADER_BYTES, Session, rank_all
+from tests.support.environment import require_tool
+from tests.sw.queries.systems import TOP_K, Small, small_system
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    require_tool("verilator")
+    return small_system(tmp_path_factory.mktemp("query"))
+
+
+@pytest.fixture(scope="module")
+def session(system: Small) -> Iterator[OwnSession]:
+    with md.query(system.edge, system.engine, md.Link(rtt_ms=0.1), histories=Histories(system.model)) as opened:
+        yield opened
+
+
+@dataclasses.dataclass
+class User:
+    """What is on the device, kept beside it."""
+
+    system: Small
+    session: Session
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        config = self.system.edge.config
+        self.entries = [
+            [self.rng.normal(0, 0.3, history.elements) for _ in range(history.slots)] for history in config.histories
+        ]
+        for group, entries in enumerate(self.entries):
+            self.session.edge.preload(entries, group=group)
+        assert config.static is not None
+        self.static = self.rng.normal(0, 1, config.static.inputs)
+        self.session.set_static(self.static)
+
+    def click(self, item: object, entry: tuple[np.ndarray, ...]) -> None:
+        self.session.click(item)  # type: ignore[arg-type]
+        for kept, one in zip(self.entries, entry, strict=True):
+            kept[:] = [*kept[1:], one]
+
+    def request(self, n: int, **changes: object) -> Request:
+        config = self.system.edge.config
+        assert config.dynamic is not None
+        plain = {
+            "session": self.session,
+            "candidates": self.system.candidates(n, self.rng),
+            "context": self.rng.normal(0, 1, config.dynamic.inputs),
+            "k": min(n, TOP_K),
+        }
+        return Request(**(plain | changes))  # type: ignore[arg-type]
+
+    def check(self, request: Request, ranking: Ranking) -> None:
+        edge = self.system.edge
+        vector = self.system.user_golden.run(
+            [np.stack([edge.entry(k, one) for one in entries])[None] for k, entries in enumerate(self.entries)],
+            edge.static(self.static)[None],
+            edge.context(request.context)[None],
+        ).payload[0]
+        assert ranking.status is QueryStatus.OK
+        assert ranking.payload is not None
+        assert ranking.payload.tolist() == vector.tolist()
+        result = self.system.golden.run(request.candidates, users=vector)
+        order = np.lexsort((np.arange(len(result.logits)), -result.logits))[: request.k]
+        assert ranking.tags.tolist() == order.tolist()
+        assert ranking.logits.tolist() == result.logits[order].tolist()
+
+
+@pytest.fixture
+def user(system: Small, session: OwnSession) -> User:
+    return User(system, session, np.random.default_rng(3))
+
+
+def test_the_whole_way_gives_the_golden_models_ranking(user: User) -> None:
+    request = user.request(21)
+    user.check(request, rank_all(user.session.engine, [request])[0])
+
+
+def test_times_add_up(user: User) -> None:
+    request = user.request(9)
+    (ranking,) = rank_all(user.session.engine, [request])
+    timing = ranking.timing
+    assert timing is not None
+    sent = user.system.edge.config.payload_bytes + HEADER_BYTES
+    assert timing.link_us == pytest.approx(50 + sent * 8 / 24, abs=0.01)
+    assert timing.total_us == pytest.approx(timing.edge_us + timing.link_us + timing.wait_us, abs=0.01)
+    assert 0 < timing.edge_us < 5
+    assert ranking.up_bits == 8 * sent
+    assert timing.down_us is not None
+    assert timing.down_us > 50
+
+
+def test_a_click_on_an_answers_item_is_in_the_next_query(user: User) -> None:
+    histories = user.session.histories
+    assert histories is not None
+    ids = user.rng.integers(0, 50, (6, histories.lookups))
+    (ranking,) = rank_all(user.session.engine, [user.request(6, entries=ids)])
+    best = int(ranking.tags[0])
+    user.click(best, histories.entry(ids[best]))
+    request = user.request(7)
+    user.check(request, rank_all(user.session.engine, [request])[0])
+
+
+def test_embeddings_go_down_apart_from_the_latency(user: User) -> None:
+    histories = user.session.histories
+    assert histories is not None
+    ids = user.rng.integers(0, 50, (6, histories.lookups))
+    plain, brings = (rank_all(user.session.engine, [user.request(6, entries=entries)])[0] for entries in (None, ids))
+    elements = sum(history.elements for history in user.system.edge.config.histories)
+    assert brings.down_bits - plain.down_bits == 8 * 4 * elements * TOP_K
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"candidates": np.zeros((0, 4), np.int64)}, QueryStatus.NO_CANDIDATES),
+        ({"k": 9}, QueryStatus.K_TOO_LARGE),
+        ({"k": 0}, QueryStatus.K_TOO_LARGE),
+        ({"candidates": np.zeros((6, 1), np.int64)}, QueryStatus.BAD_CANDIDATES),
+        ({"tags": np.array([1, 2, 3, 4, 5, 5], np.uint32)}, QueryStatus.DUPLICATE_TAGS),
+        ({"leaves_us": 1.0}, QueryStatus.DISCONNECTED),
+    ],
+)
+def test_a_query_that_cannot_be_answered_says_why_and_no_other_is_touched(
+    user: User, changes: dict[str, object], status: QueryStatus
+) -> None:
+    first, wrong, last = user.request(6), user.request(6, **changes), user.request(6)
+    answers = rank_all(user.session.engine, [first, wrong, last])
+    assert answers[1].status is status
+    assert len(answers[1].tags) == 0
+    user.check(first, answers[0])
+    user.check(last, answers[2])
+
+
+def test_a_lost_link_ends_in_a_status_of_its_own(system: Small, session: OwnSession) -> None:
+    link = md.Link(loss=1.0, attempts=2, retry_ms=0.01)
+    lost = User(system, Session(session.engine, session.edge, link, stream=1), np.random.default_rng(4))
+    (ranking,) = rank_all(session.engine, [lost.request(5)])
+    assert ranking.status is QueryStatus.LINK_LOST
+    assert ranking.timing is not None
+    assert math.isinf(ranking.timing.link_us)
+
+
+def test_a_click_on_what_no_answer_brought_is_refused(user: User) -> None:
+    with pytest.raises(InputError, match=r"the last answer brought embeddings of items .*, not of 12345"):
+        user.session.click(12345)
+    with pytest.raises(InputError, match="a click has an entry for each of the 2 histories, not 1"):
+        user.session.click([np.zeros(6)])
+
+
+def test_a_unit_whose_vectors_do_not_fit_is_refused(system: Small, session: OwnSession, tmp_path: Path) -> None:
+    other = md.compile_edge(md.models.dlrm(_other(tmp_path), split="duet"), out=tmp_path / "edge")
+    with EdgeDevice(other) as unit, pytest.raises(InputError, match="takes user vectors of 9 bytes, the unit"):
+        Session(session.engine, unit, md.Link())
+
+
+def test_an_engine_without_users_takes_no_sessions(system: Small) -> None:
+    with pytest.raises(InputError, match="ranks without users; compile the item's part of a split model"):
+        md.query(system.edge, md.compile("microrec-small"))
+
+
+def _other(folder: Path) -> str:
+    from tests.sw.duet.engines import SMALL
+
+    path = folder / "other.json"
+    path.write_bytes(SMALL.replace(name="other", top=(32, 24, 1)).to_json())
+    return str(path)
