@@ -105,7 +105,7 @@ def run(
     model
         microrec-small, microrec-large, rmc2-8, rmc2-12, rm1 to rm5, a description (.json), a checkpoint (.pt) of a
         whole model or module.py:factory, which returns a torch module; or an edge unit, rm1-edge to rm5-edge, which
-        takes --items, --seed and --json only
+        takes only --items, --seed and --json
     items
         how many items are ranked; of an edge unit, messages behind the history's
     precision
