@@ -10,7 +10,8 @@ from microduet_hw.lookup.geometry import ITEM_BITS, dense_beats, index_beats, pa
 from microduet_hw.lookup.reference import packet_beats, routed
 from microduet_hw.lookup.spread import lanes, queue_depth, spread_schedule
 from microduet_hw.lookup.spread_router import SpreadRouter
-from tests.hw.lookup.test_spread import CASES, spread
+from tests.hw.lookup.test_spread import CASES as UNITS
+from tests.hw.lookup.test_spread import spread
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare
 from tests.support.lookup_bench import random_packet
@@ -18,6 +19,12 @@ from tests.support.lookups import HBM, Table, lookup_config
 from tests.support.streams import StreamSink, StreamSource, start_clocks
 
 EMPTY, LAST = 1 << 32, 1 << 33
+CASES = {
+    "two_channels": UNITS["two_channels"],
+    "mixed": UNITS["mixed"],
+    "sixteen_lanes": lambda: spread([(64, 9, 33), (77, 20, 18)], 4, dense=17),
+    "more_channels_than_lanes": lambda: spread([(500, 8, 50), (320, 20, 17)], 5),
+}
 
 
 def item_beats(config, packet):
@@ -68,7 +75,7 @@ async def offers_a_row_in_its_latency(dut):
     assert first - source.cycles[1] == SpreadRouter(config=config).latency
 
 
-@pytest.mark.parametrize("case", ["two_channels", "mixed", "fixed32"])
+@pytest.mark.parametrize("case", CASES)
 def test_spread_router(case):
     config = CASES[case]()
     run_bench(Bare(SpreadRouter(config=config)), module=__name__, parameters={"case": case})
