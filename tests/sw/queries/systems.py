@@ -19,6 +19,8 @@ from microduet.planner.make import make
 from microduet.presets import engine_config
 from microduet.queries.golden import Best, best_items
 from microduet.queries.questions import Question, UserMessage
+from microduet.queries.ranking import QueryStatus, Ranking, Request
+from microduet.queries.session import Session
 from microduet_hw.config import EngineConfig, Precision, UserPart
 from tests.sw.duet.engines import SMALL, split_model
 from tests.sw.duet.test_compile import BOARD
@@ -96,3 +98,54 @@ def small_system(folder: Path, *, seed: int = 0) -> Small:
     edge = md.compile_edge(model, out=folder / "edge")
     engine = md.compile(model, board=board, config=small_config(board, split="duet"), user=edge, out=folder / "engine")
     return Small(model=model, edge=edge, engine=engine)
+
+
+@dataclasses.dataclass
+class User:
+    """What is on the device, kept beside it."""
+
+    system: Small
+    session: Session
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        config = self.system.edge.config
+        self.entries = [
+            [self.rng.normal(0, 0.3, history.elements) for _ in range(history.slots)] for history in config.histories
+        ]
+        for group, entries in enumerate(self.entries):
+            self.session.edge.preload(entries, group=group)
+        assert config.static is not None
+        self.static = self.rng.normal(0, 1, config.static.inputs)
+        self.session.set_static(self.static)
+
+    def click(self, item: object, entry: tuple[np.ndarray, ...]) -> None:
+        self.session.click(item)  # type: ignore[arg-type]
+        for kept, one in zip(self.entries, entry, strict=True):
+            kept[:] = [*kept[1:], one]
+
+    def request(self, n: int, **changes: object) -> Request:
+        config = self.system.edge.config
+        assert config.dynamic is not None
+        plain = {
+            "session": self.session,
+            "candidates": self.system.candidates(n, self.rng),
+            "context": self.rng.normal(0, 1, config.dynamic.inputs),
+            "k": min(n, TOP_K),
+        }
+        return Request(**(plain | changes))  # type: ignore[arg-type]
+
+    def check(self, request: Request, ranking: Ranking) -> None:
+        edge = self.system.edge
+        vector = self.system.user_golden.run(
+            [np.stack([edge.entry(k, one) for one in entries])[None] for k, entries in enumerate(self.entries)],
+            edge.static(self.static)[None],
+            edge.context(request.context)[None],
+        ).payload[0]
+        assert ranking.status is QueryStatus.OK
+        assert ranking.payload is not None
+        assert ranking.payload.tolist() == vector.tolist()
+        result = self.system.golden.run(request.candidates, users=vector)
+        order = np.lexsort((np.arange(len(result.logits)), -result.logits))[: request.k]
+        assert ranking.tags.tolist() == order.tolist()
+        assert ranking.logits.tolist() == result.logits[order].tolist()

@@ -1,6 +1,5 @@
 """A user's session: device, link and engine as one; how every query ends, and when."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,10 @@ from microduet.edge.device import EdgeDevice
 from microduet.errors import InputError
 from microduet.queries.histories import Histories
 from microduet.queries.open import OwnSession
-from microduet.queries.ranking import QueryStatus, Ranking, Request
+from microduet.queries.ranking import QueryStatus
 from microduet.queries.session import HEADER_BYTES, Session, rank_all
 from tests.support.environment import require_tool
-from tests.sw.queries.systems import TOP_K, Small, small_system
+from tests.sw.queries.systems import TOP_K, Small, User, small_system
 
 
 @pytest.fixture(scope="module")
@@ -29,57 +28,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Small:
 def session(system: Small) -> Iterator[OwnSession]:
     with md.query(system.edge, system.engine, md.Link(rtt_ms=0.1), histories=Histories(system.model)) as opened:
         yield opened
-
-
-@dataclasses.dataclass
-class User:
-    """What is on the device, kept beside it."""
-
-    system: Small
-    session: Session
-    rng: np.random.Generator
-
-    def __post_init__(self) -> None:
-        config = self.system.edge.config
-        self.entries = [
-            [self.rng.normal(0, 0.3, history.elements) for _ in range(history.slots)] for history in config.histories
-        ]
-        for group, entries in enumerate(self.entries):
-            self.session.edge.preload(entries, group=group)
-        assert config.static is not None
-        self.static = self.rng.normal(0, 1, config.static.inputs)
-        self.session.set_static(self.static)
-
-    def click(self, item: object, entry: tuple[np.ndarray, ...]) -> None:
-        self.session.click(item)  # type: ignore[arg-type]
-        for kept, one in zip(self.entries, entry, strict=True):
-            kept[:] = [*kept[1:], one]
-
-    def request(self, n: int, **changes: object) -> Request:
-        config = self.system.edge.config
-        assert config.dynamic is not None
-        plain = {
-            "session": self.session,
-            "candidates": self.system.candidates(n, self.rng),
-            "context": self.rng.normal(0, 1, config.dynamic.inputs),
-            "k": min(n, TOP_K),
-        }
-        return Request(**(plain | changes))  # type: ignore[arg-type]
-
-    def check(self, request: Request, ranking: Ranking) -> None:
-        edge = self.system.edge
-        vector = self.system.user_golden.run(
-            [np.stack([edge.entry(k, one) for one in entries])[None] for k, entries in enumerate(self.entries)],
-            edge.static(self.static)[None],
-            edge.context(request.context)[None],
-        ).payload[0]
-        assert ranking.status is QueryStatus.OK
-        assert ranking.payload is not None
-        assert ranking.payload.tolist() == vector.tolist()
-        result = self.system.golden.run(request.candidates, users=vector)
-        order = np.lexsort((np.arange(len(result.logits)), -result.logits))[: request.k]
-        assert ranking.tags.tolist() == order.tolist()
-        assert ranking.logits.tolist() == result.logits[order].tolist()
 
 
 @pytest.fixture
