@@ -215,7 +215,7 @@ class Drain(wiring.Component):
     def _with_users(self, m: Module, loaded: Value, *, reads: Value, row: Value, plan: Value) -> Value:
         """The parameters of a step, with the biases from outside if the step is of the first layer."""
         bits, port = self._shape.requantiser.bias_bits, self.biases
-        parameters = Signal(self._shape.requantiser.parameters)
+        parameters = Signal(self._shape.requantiser.parameters, name="begun_by_user")
         m.d.comb += [
             parameters.eq(loaded),
             port.read.eq(reads & (row < self._shape.user_rows)),

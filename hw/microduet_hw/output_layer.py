@@ -158,7 +158,7 @@ class OutputLayer(wiring.Component):
     def _parameters(self, m: Module) -> Any:
         """The only row of parameters: registers."""
         layout = self._shape.requantiser.parameters
-        row, result = Signal(layout.size, reset_less=True), Signal(layout)
+        row, result = Signal(layout.size, reset_less=True), Signal(layout, name="row_fields")
         with m.If(self.load_parameters):
             m.d.sync += row.eq(self.load_data)
         m.d.comb += result.eq(row)

@@ -108,7 +108,7 @@ class RankStage(wiring.Component):
         m.submodules.lists = lists = Store(rows=self._user.slots, bits=self._list.size)
         self._lists = lists
         header: Any = Signal(USER_HEADER, reset_less=True)
-        result: Any = Signal(self._result, reset_less=True)
+        result: Any = Signal(self._result, name="scored", reset_less=True)
         m.d.comb += [
             headers.w_data.eq(self.i_headers.payload),
             headers.w_en.eq(self.i_headers.valid),

@@ -101,7 +101,7 @@ class UserMultiplier(wiring.Component):
         """Words of the vector, once per output: their flags, their place in the beat that comes, the row of weights."""
         shape = self._shape
         running, flags = Signal(), Signal(FLAGS)
-        word, output = Signal(range(max(2, shape.words))), Signal(range(max(2, shape.outputs)))
+        word, output = Signal(range(max(2, shape.words))), Signal(range(max(2, shape.outputs)), name="output_number")
         row = Signal(range(max(2, shape.words * shape.outputs)))
         # A word of the vector, or a sum: counted on from output to output only if they are sums.
         element = word if shape.vector else output
@@ -156,7 +156,7 @@ class UserMultiplier(wiring.Component):
     def _finish(self, m: Module, total: Signal, flags: data.View) -> None:
         """Shift and begin with the bias, which is read as the sum is shifted."""
         shape = self._shape
-        whole, output = Signal(), Signal(range(max(2, shape.outputs)))
+        whole, output = Signal(), Signal(range(max(2, shape.outputs)), name="output_begun")
         m.submodules.biases = biases = Store(rows=shape.outputs, bits=shape.bits)
         shifted = Signal(signed(shape.bits), reset_less=True)
         m.d.comb += [

@@ -190,7 +190,7 @@ class WaitingRoom(wiring.Component):
 
     def _following(self, m: Module, may: Signal, chosen: Signal) -> Signal:
         """The first slot of `may` behind `chosen`, in a circle."""
-        result = Signal(6)
+        result = Signal(6, name="following")
         behind = may & ~((mask(self._shape.slots + 1, chosen) << 1) - 1)[: self._shape.slots]
         for candidates in (may, behind):
             for slot in reversed(range(self._shape.slots)):
