@@ -1,0 +1,35 @@
+"""Proofs of what takes users in, holds items up and ranks results: rules that hold, and that break when they must."""
+
+import pytest
+
+from tests.support.formal import prove
+from tests.support.user_contracts import RankContract, UserBufferContract, WaitingRoomContract
+
+CONTRACTS = {
+    # the contract, its parameters, cycles after reset
+    "a packet is there whole or not at all": (UserBufferContract, {}, 9),
+    "vectors leave their slot as they came": (WaitingRoomContract, {}, 13),
+    "vectors of two words too": (WaitingRoomContract, {"words": 2}, 13),
+    "answers hold the best in order": (RankContract, {}, 9),
+}
+
+
+@pytest.mark.parametrize("name", list(CONTRACTS))
+def test_holds(name):
+    contract, parameters, depth = CONTRACTS[name]
+    proof = prove(contract(**parameters), mode="bmc", depth=depth)
+    assert proof, proof
+
+
+@pytest.mark.parametrize("name", list(CONTRACTS))
+def test_is_not_vacuous(name):
+    contract, parameters, _ = CONTRACTS[name]
+    proof = prove(contract(**parameters), mode="cover", depth=24)
+    assert proof, proof
+
+
+@pytest.mark.parametrize("name", list(CONTRACTS))
+def test_fails_without_the_rule(name):
+    contract, parameters, _ = CONTRACTS[name]
+    proof = prove(contract(**parameters, fault=True), mode="bmc", depth=16)
+    assert proof.status == "FAIL", proof
