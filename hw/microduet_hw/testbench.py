@@ -1,5 +1,6 @@
 """A self-checking testbench in plain Verilog: items in, every read and every result compared."""
 
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -50,6 +51,7 @@ def testbench(
     packets: npt.NDArray[np.uint32],
     reads: dict[int, list[tuple[int, npt.NDArray[np.uint8]]]],
     results: list[dict[int | str, int]],
+    users: Sequence[Beats],
 ) -> dict[str, str]:
     """Files of a testbench by name; run it where they lie, the hex files are opened by name.
 
@@ -60,8 +62,17 @@ def testbench(
     load : everything to load, in order
     packets : uint32 (items, 16 x beats)
     reads : as `channel_reads`
-    results : one dict of `result.BEAT` fields per item
+    results : one dict of `result.BEAT` fields per beat
+    users : user packets, sent beside the items one after the other; queries in flight are in slots of their own. None
+        without users
+
+    Raises
+    ------
+    ValueError
+        If there are user packets for an engine without users.
     """
+    if len(users) and not config.user:
+        raise ValueError(f"an engine without users takes no user packets, not {len(users)}")
     load, bulk = bulk_first(load)
     per_item = packets.shape[1] // 16
     items = packets.reshape(-1, 16)
@@ -71,6 +82,7 @@ def testbench(
         "items.hex": _hex(items, last=last),
         "results.hex": "".join(f"{BEAT.const(result).as_bits():032x}\n" for result in results),
         "writes.hex": f"{Register.ITEMS:03x}{len(packets):08x}\n{Register.CONTROL:03x}{1:08x}\n",
+        **({"users.hex": _packets(users)} if config.user else {}),
         "models.v": (resources.files("microduet_hw") / "verilog" / "models.v").read_text(),
     }
     for source, asked in reads.items():
@@ -79,7 +91,7 @@ def testbench(
         answers = [f"{bytes(beat[::-1]).hex()}\n" for _, beats in asked for beat in beats]
         files[f"{port_name(source)}_r.hex"] = "".join(answers)
     counts = {"load": len(load), "items": len(items), "results": len(results)}
-    counts["bulk"] = bulk
+    counts |= {"bulk": bulk, "users": sum(map(len, users))}
     channels = {source: (len(asked), sum(len(beats) for _, beats in asked)) for source, asked in reads.items()}
     files[f"{TOP}.v"] = _top(config, counts, channels, backdoor(config, load, bulk))
     return files
@@ -88,6 +100,13 @@ def testbench(
 def _hex(beats: Beats, *, last: npt.NDArray[np.bool_]) -> str:
     rows = np.ascontiguousarray(beats).view(np.uint8).reshape(-1, 64)[:, ::-1]
     return "".join(f"{int(end)}{row.tobytes().hex()}\n" for row, end in zip(rows, last, strict=True))
+
+
+def _packets(packets: Sequence[Beats]) -> str:
+    """Packets as the lines of a file; one that is never sent, if there are none."""
+    ends = [np.arange(len(beats)) == len(beats) - 1 for beats in packets]
+    lines = "".join(_hex(beats, last=last) for beats, last in zip(packets, ends, strict=True))
+    return lines or _hex(np.zeros((1, 16), np.uint32), last=np.ones(1, bool))
 
 
 def _connections(prefix: str, names: tuple[str, ...], *, model: str = "") -> str:
@@ -107,6 +126,7 @@ def _top(config: EngineConfig, counts: dict[str, int], reads: dict[int, tuple[in
     channels = "\n".join(_channel(source, count, beats, order) for source, (count, beats) in reads.items())
     faults = " + ".join(["result_faults", *(f"faults_{source}" for source in reads)])
     connections = ",\n    ".join(f".{name}({name})" for name in ports)
+    users = _users(counts["users"]) if config.user else ""
     return f"""// Self-checking testbench of {kernel}. Ends with PASSED or FAILED.
 `timescale 1ps / 1ps
 module {TOP};
@@ -136,7 +156,7 @@ module {TOP};
   axis_source #(.FILE("items.hex"), .BEATS({counts["items"]})) items (
     .clk(ap_clk_2), .enable(started), .skip(1'b0), .done(sent),
     {_connections("s_axis_items_", ("tvalid", "tready", "tdata", "tlast"))});
-  axis_checker #(.FILE("results.hex"), .BEATS({counts["results"]})) results (
+{users}  axis_checker #(.FILE("results.hex"), .BEATS({counts["results"]})) results (
     .clk(ap_clk), .done(finished), .faults(result_faults),
     {_connections("m_axis_results_", ("tvalid", "tready", "tdata"))});
 {channels}
@@ -157,6 +177,14 @@ module {TOP};
     $finish;
   end
 endmodule
+"""
+
+
+def _users(beats: int) -> str:
+    return f"""  wire users_sent;
+  axis_source #(.FILE("users.hex"), .BEATS({max(1, beats)})) users (
+    .clk(ap_clk), .enable(started && {int(beats > 0)}), .skip(1'b0), .done(users_sent),
+    {_connections("s_axis_users_", ("tvalid", "tready", "tdata", "tlast"))});
 """
 
 

@@ -76,6 +76,7 @@ def vectors(bundle: Bundle, *, items: int, seed: int) -> dict[str, str]:
         packets=bundle.packets(sparse, given),
         reads=channel_reads(config, bundle.table_ids(sparse), bundle.rows),
         results=results,
+        users=(),
     )
 
 
