@@ -8,11 +8,11 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
+from microduet_hw.best_list import BestInsertion, best_layout, biased, logit_of
 from microduet_hw.config import UserPart
 from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.output_layer import RESULTS, result_layout
 from microduet_hw.result import BEAT, HEADERS, OWN_RESULT
-from microduet_hw.sigmoid import SCORE_BITS
 from microduet_hw.store import Store
 from microduet_hw.user_slots import PLACE
 from microduet_hw.waiting_room import USER_HEADER
@@ -57,17 +57,13 @@ class RankStage(wiring.Component):
     def __init__(self, *, user: UserPart, logit_bits: int) -> None:
         self._user = user
         self._result = result_layout(logit_bits)
-        # Whatever is better has the greater key: the logit less its least value, the tag's complement.
-        self._entry = data.StructLayout(
-            {"tag": unsigned(32), "logit": unsigned(logit_bits), "score": unsigned(SCORE_BITS)}
-        )
+        self._logit_bits = logit_bits
         self._list = data.StructLayout(
             {
                 "number": PLACE["number"].shape,
                 "status": unsigned(8),
                 "user_status": unsigned(8),
-                "count": unsigned(user.top_k.bit_length()),
-                "entries": data.ArrayLayout(self._entry, user.top_k),
+                "best": best_layout(top_k=user.top_k, logit_bits=logit_bits),
             }
         )
         super().__init__(
@@ -145,42 +141,34 @@ class RankStage(wiring.Component):
 
     def _insert(self, m: Module, header: Any, result: Any, *, now: Any, following: Any) -> None:
         """The list with the item in its place, if it has one."""
-        ranked = (header.item.status == 0) & (header.user_status == 0)
-        new: Any = Signal(self._entry)
-        # Unsigned, logits are in order if the least one is 0.
-        logit = Value.cast(result.logit)
+        m.submodules.insertion = insertion = BestInsertion(top_k=self._user.top_k, logit_bits=self._logit_bits)
         m.d.comb += [
-            new.tag.eq(header.item.tag),
-            new.logit.eq(Cat(logit[:-1], ~logit[-1])),
-            new.score.eq(result.score),
+            insertion.i_best.eq(now.best),
+            insertion.i_ranked.eq((header.item.status == 0) & (header.user_status == 0)),
+            insertion.i_new.tag.eq(header.item.tag),
+            insertion.i_new.logit.eq(biased(Value.cast(result.logit))),
+            insertion.i_new.score.eq(result.score),
+            following.best.eq(insertion.o_best),
             following.number.eq(header.item.query.number),
             following.status.eq(now.status | header.item.status),
             following.user_status.eq(now.user_status | header.user_status),
-            following.count.eq(now.count + (ranked & (now.count != self._user.top_k))),
         ]
-        places = range(self._user.top_k)
-        stays = Signal(self._user.top_k)
-        m.d.comb += [stays[k].eq(~ranked | ((now.count > k) & (_key(new) <= _key(now.entries[k])))) for k in places]
-        for k in places:
-            pushed = now.entries[k - 1] if k else new
-            moved = Mux(stays[k - 1], new, pushed) if k else new
-            m.d.comb += following.entries[k].eq(Mux(stays[k], now.entries[k], moved))
 
     def _answer(self, m: Module, best: Any, *, slot: Value, begin: Value, sending: Signal, leaves: Signal) -> None:
         """Send the list `best` of `slot`, entry by entry."""
         answer: Any = Signal(self._list, reset_less=True)
         place: Any = Signal(PLACE)
-        first, rank, bus = answer.entries[0], Signal(8), self.m_axis_results
-        there = answer.count != 0
+        first, rank, bus = answer.best.entries[0], Signal(8), self.m_axis_results
+        there = answer.best.count != 0
         beat = _beat(
             tag=Mux(there, first.tag, 0),
-            logit=Mux(there, _logit(first), 0),
+            logit=Mux(there, logit_of(first), 0),
             score=Mux(there, first.score, 0),
             slot=place.slot,
             rank=rank,
             status=answer.status,
             user_status=answer.user_status,
-            count=answer.count,
+            count=answer.best.count,
         )
         m.d.comb += [
             leaves.eq(sending & bus.tready & bus.tlast),
@@ -188,12 +176,12 @@ class RankStage(wiring.Component):
             self.o_clear.payload.eq(place),
         ]
         with m.If(sending):
-            m.d.comb += [bus.tdata.eq(beat), bus.tlast.eq(rank + 1 >= answer.count)]
+            m.d.comb += [bus.tdata.eq(beat), bus.tlast.eq(rank + 1 >= answer.best.count)]
         with m.If(begin):
             m.d.sync += [sending.eq(1), answer.eq(best), rank.eq(0), place.slot.eq(slot), place.number.eq(best.number)]
         with m.Elif(sending & bus.tready):
             m.d.sync += [sending.eq(~bus.tlast), rank.eq(rank + 1)]
-            m.d.sync += [answer.entries[k].eq(answer.entries[k + 1]) for k in range(self._user.top_k - 1)]
+            m.d.sync += [answer.best.entries[k].eq(answer.best.entries[k + 1]) for k in range(self._user.top_k - 1)]
 
 
 def _own(header: Any, result: Any) -> Value:
@@ -217,13 +205,3 @@ def _beat(**fields: Value) -> Value:
         padding = value[-1] if value.shape().signed else Const(0, 1)
         bits += [value[: field.width], padding.replicate(max(0, field.width - len(value)))]
     return Cat(*bits)
-
-
-def _key(entry: Any) -> Value:
-    """The greater it is, the better."""
-    return Cat(~entry.tag, entry.logit)
-
-
-def _logit(entry: Any) -> Value:
-    """The logit of an entry, signed again."""
-    return Cat(entry.logit[:-1], ~entry.logit[-1]).as_signed()

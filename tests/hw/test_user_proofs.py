@@ -3,13 +3,14 @@
 import pytest
 
 from tests.support.formal import prove
-from tests.support.user_contracts import RankContract, UserBufferContract, WaitingRoomContract
+from tests.support.user_contracts import InsertionContract, RankContract, UserBufferContract, WaitingRoomContract
 
 CONTRACTS = {
     # the contract, its parameters, cycles after reset
     "a packet is there whole or not at all": (UserBufferContract, {}, 9),
     "vectors leave their slot as they came": (WaitingRoomContract, {}, 13),
     "vectors of two words too": (WaitingRoomContract, {"words": 2}, 13),
+    "a list stays in order": (InsertionContract, {}, 2),
     "answers hold the best in order": (RankContract, {}, 9),
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
 from amaranth.lib import data
 
+from microduet_hw.best_list import BestInsertion, best_layout, better_key, entry_layout
 from microduet_hw.config import UserPart
 from microduet_hw.output_layer import RESULTS, result_layout
 from microduet_hw.rank import RankStage
@@ -146,6 +147,51 @@ class WaitingRoomContract(Contract):
             Cover(starts & (gone[0] == 1) & (gone[1] == 1)),
             Cover(~ports["o_space"] & ~ports["i_reserve"]),
         ]
+
+
+class InsertionContract(Contract):
+    """`BestInsertion`: a list in order, with the item in it or not, is a list in order; so every list ever is."""
+
+    TOP_K, LOGIT_BITS = 4, 16
+
+    def __init__(self, *, fault: bool = False) -> None:
+        super().__init__(BestInsertion(top_k=self.TOP_K, logit_bits=self.LOGIT_BITS), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        layout = best_layout(top_k=self.TOP_K, logit_bits=self.LOGIT_BITS)
+        before, after = (data.View(layout, ports[name]) for name in ("i_best", "o_best"))
+        new, ranked = data.View(entry_layout(self.LOGIT_BITS), ports["i_new"]), ports["i_ranked"]
+        place = [Signal(name=f"at_{k}") for k in range(self.TOP_K + 1)]
+        olds, news = ([Value.cast(best.entries[k]) for k in range(self.TOP_K)] for best in (before, after))
+        for k, here in enumerate(place):
+            with_new = [*olds[:k], Value.cast(new), *olds[k:]][: self.TOP_K]
+            same = [
+                (found == due) | (after.count <= p) for p, (found, due) in enumerate(zip(news, with_new, strict=True))
+            ]
+            # In its place it is worse than nothing before it, and better than what is behind it.
+            better = [before.count > k - 1, k == 0 or better_key(new) <= better_key(before.entries[k - 1])]
+            worse = (before.count <= k) | (
+                k < self.TOP_K and better_key(new) > better_key(before.entries[min(k, self.TOP_K - 1)])
+            )
+            m.d.comb += here.eq(Cat(*same, *([] if k == 0 else better)).all() & worse)
+        kept = [(old == found) | (before.count <= k) for k, (old, found) in enumerate(zip(olds, news, strict=True))]
+        m.d.comb += [
+            Assume(before.count <= self.TOP_K),
+            Assume(self._ordered(before) | self.fault),
+            Assert(self._ordered(after)),
+            Assert(after.count == Mux(ranked & (before.count != self.TOP_K), before.count + 1, before.count)),
+            Assert(ranked | Cat(*kept).all()),
+            Assert(~ranked | Cat(*place).any()),
+            Cover(ranked & (before.count == self.TOP_K) & place[1]),
+            Cover(ranked & place[self.TOP_K]),
+        ]
+
+    def _ordered(self, best: Any) -> Value:
+        pairs = [
+            (best.count <= k + 1) | (better_key(best.entries[k]) >= better_key(best.entries[k + 1]))
+            for k in range(self.TOP_K - 1)
+        ]
+        return Cat(*pairs).all()
 
 
 class RankContract(Contract):
