@@ -28,6 +28,7 @@ from microduet_sim.compiler import (
     verilate,
 )
 from microduet_sim.lanes import lane_header
+from microduet_sim.library import shared_library
 from microduet_sim.quiet import quiet_header
 from microduet_sim.tools import verilator_root
 
@@ -99,27 +100,18 @@ def build(
 
 def tables_library() -> Path:
     """The library that computes table rows, built once."""
-
-    def make(folder: Path) -> None:
-        units = [Unit(source=RUNTIME / "tables_api.cpp")]
-        compile_library(units, folder / "tables.so", folder=folder, flags=[f"-I{RUNTIME}"])
-
-    key = _digest([runtime_digest(), *toolchain(), *COMPILE_FLAGS, _own_sources()])
-    return publish("tables", key, make)[0] / "tables.so"
+    return shared_library("tables", [RUNTIME / "tables_api.cpp"], inputs=_headers(RUNTIME), folders=[RUNTIME])
 
 
 def dram_library() -> Path:
     """The library of the DRAM model alone, built once."""
     folder = RUNTIME / "dram"
-    sources = ("api.cpp", "controller.cpp", "replay.cpp")
+    units = [folder / name for name in ("api.cpp", "controller.cpp", "replay.cpp")]
+    return shared_library("dram", units, inputs=_headers(RUNTIME), folders=[RUNTIME, folder])
 
-    def make(work: Path) -> None:
-        units = [Unit(source=folder / name) for name in sources]
-        compile_library(units, work / "dram.so", folder=work, flags=[f"-I{RUNTIME}", f"-I{folder}"])
 
-    texts = [path.read_text() for path in sorted(folder.iterdir())]
-    key = _digest([*texts, *toolchain(), *COMPILE_FLAGS, _own_sources()])
-    return publish("dram", key, make)[0] / "dram.so"
+def _headers(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.h"))
 
 
 def _digest(parts: Sequence[str]) -> str:

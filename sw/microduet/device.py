@@ -187,6 +187,8 @@ class Device:
         """
         self._expect_open()
         bundle = self.bundle
+        if bundle.config.user is not None:
+            raise InputError(f"{bundle.config.name} ranks for users: ask it queries, as md.query does")
         sparse, dense = check_batch(bundle.shape, sparse, dense)
         packets = bundle.packets(sparse, dense)
         results = self.send(packets, mode=mode, progress=progress)

@@ -1,15 +1,16 @@
 """The driver of an engine that ranks for users: queries in, answers out."""
 
+import itertools
 import typing
 from collections.abc import Sequence
 
 import numpy as np
 
 from microduet.device import Device
-from microduet.errors import DeviceError
-from microduet.queries.questions import Question, Reply, abandon_packet, check_question, query_words, replies
+from microduet.errors import DeviceError, InputError
+from microduet.queries.questions import Question, Reply, check_question, query_words, replies
 from microduet_hw.config import UserPart
-from microduet_hw.user_packets import USER_BITS, Beats
+from microduet_hw.user_packets import USER_BITS, Beats, pack_abandon
 from microduet_sim.batch import Sent
 from microduet_sim.card import PATIENCE, Progress, SimulationError
 from microduet_sim.queries import QuerySimulator, Ranked
@@ -48,13 +49,19 @@ class QueryDevice(Device):
         Raises
         ------
         InputError
-            If a query has no candidates, tags that are not distinct or ids of a wrong shape; nothing is sent then.
+            If a query has no candidates, tags that are not distinct, or tags or ids that are of a wrong shape or
+            take more than 32 bits, or if one comes before the query in front of it; nothing is sent then.
         DeviceError
             If the device is closed or stops answering.
         """
         self._expect_open()
         for question in questions:
             check_question(question, lookups=self.bundle.shape.lookups)
+        for before, question in itertools.pairwise(questions):
+            if question.at < before.at:
+                raise InputError(
+                    f"queries must come in the order of their arrival, not at {question.at} behind {before.at}"
+                )
         if not questions:
             return []
         slots = [k % self.user.slots for k in range(len(questions))]
@@ -114,7 +121,7 @@ class QueryDevice(Device):
             if question.user is not None:
                 told.append((question.user.at, question.user.packet(number=number, slot=slot)))
             if question.abandoned_at is not None:
-                told.append((question.abandoned_at, abandon_packet(number=number, slot=slot)))
+                told.append((question.abandoned_at, pack_abandon(number=number, slot=slot)))
             for at, beats in sorted(told, key=lambda one: one[0]):
                 earliest[slot] = max(at, earliest.get(slot, 0))
                 found.append((earliest[slot], k, beats, slot, turn))

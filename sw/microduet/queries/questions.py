@@ -9,11 +9,14 @@ import numpy.typing as npt
 from microduet.errors import InputError
 from microduet_hw.result import OWN_RESULT
 from microduet_hw.status import QUERY, Status, UserStatus
-from microduet_hw.user_packets import Beats, pack_abandon, pack_user
+from microduet_hw.user_packets import USER, USER_BYTES, Beats, pack_user
 from microduet_sim.queries import Ranked
 
 NUMBERS = 1 << 16
 """Queries are numbered modulo this."""
+
+NUMBER = 1 << 32
+"""Tags and ids are below this."""
 
 Ids = npt.NDArray[np.int64]
 
@@ -105,11 +108,6 @@ def query_words(count: int, *, number: int, slot: int, scores: bool) -> npt.NDAr
     return words
 
 
-def abandon_packet(*, number: int, slot: int) -> Beats:
-    """The packet that gives a query up."""
-    return pack_abandon(number=number, slot=slot)
-
-
 def replies(ranked: Ranked, questions: Sequence[Question], slots: Sequence[int], *, start_ps: int = 0) -> list[Reply]:
     """Answers in the order of the questions, whose slots are given: those of one slot come in their order."""
     waiting: dict[int, list[int]] = {}
@@ -152,19 +150,30 @@ def check_question(question: Question, *, lookups: int) -> None:
         raise InputError(f"candidates must be int64 ({n}, {lookups}), not {shape}")
     if n < 1:
         raise InputError("a query has at least one candidate, not 0")
+    wrong = question.sparse[(question.sparse < 0) | (question.sparse >= NUMBER)]
+    if len(wrong):
+        raise InputError(f"ids of candidates must be 0 to 2^32 - 1, not {wrong[0]}")
+    check_tags(question.tags, n)
     if len(np.unique(question.tags)) != n:
         values, counts = np.unique(question.tags, return_counts=True)
         raise InputError(f"tags of a query must differ, but {values[counts.argmax()]} comes {counts.max()} times")
 
 
-def _with_checksum(beats: Beats, crc32: int) -> Beats:
-    from microduet_hw.user_packets import USER
+def check_tags(tags: npt.NDArray[np.integer], count: int) -> None:
+    """Raise InputError unless there is a tag of 32 bits for each of `count` candidates."""
+    if tags.dtype.kind not in "iu" or tags.shape != (count,):
+        raise InputError(f"tags must be uint32 ({count},), not {tags.dtype} {tags.shape}")
+    wrong = tags[(tags < 0) | (tags >= NUMBER)]
+    if len(wrong):
+        raise InputError(f"tags must be 0 to 2^32 - 1, not {wrong[0]}")
 
+
+def _with_checksum(beats: Beats, crc32: int) -> Beats:
     text = bytearray(beats.astype("<u4").tobytes())
     offset = USER["crc32"].offset
-    whole = int.from_bytes(text[:64], "little")
-    whole = whole & ~(0xFFFFFFFF << offset) | crc32 << offset
-    text[:64] = whole.to_bytes(64, "little")
+    header = int.from_bytes(text[:USER_BYTES], "little")
+    header = header & ~(0xFFFFFFFF << offset) | crc32 << offset
+    text[:USER_BYTES] = header.to_bytes(USER_BYTES, "little")
     return np.frombuffer(bytes(text), "<u4").reshape(beats.shape).astype(np.uint32)
 
 

@@ -7,6 +7,10 @@ import typing
 import numpy as np
 import numpy.typing as npt
 
+from microduet.errors import InputError
+from microduet.inputs import check_batch
+from microduet.queries.questions import check_tags
+
 if typing.TYPE_CHECKING:
     from microduet.queries.device import QueryDevice
     from microduet.queries.session import Session
@@ -18,8 +22,10 @@ class QueryStatus(enum.StrEnum):
     OK = "ok"
     NO_CANDIDATES = "no candidates"
     K_TOO_LARGE = "k is larger than the number of candidates, or than the engine keeps"
+    BAD_TAGS = "tags are not a number of 32 bits for each candidate"
     DUPLICATE_TAGS = "two candidates have the same tag"
     BAD_CANDIDATES = "candidates have a wrong shape, or an id beyond its table"
+    BAD_CONTEXT = "the context has a wrong size, or is not finite"
     EDGE_FAILED = "the edge unit refused"
     LINK_LOST = "the link lost the user vector"
     DISCONNECTED = "the user has gone"
@@ -107,19 +113,21 @@ class Request:
 
 def refusal(request: Request, engine: "QueryDevice") -> Ranking | None:
     """What can be seen to be wrong before anything is sent."""
-    candidates, shape = request.candidates, engine.bundle.shape
+    candidates = request.candidates
     if not len(candidates):
         return failed(QueryStatus.NO_CANDIDATES)
-    if candidates.dtype != np.int64 or candidates.ndim != 2 or candidates.shape[1] != shape.lookups:
-        detail = f"candidates must be int64 (n, {shape.lookups}), not {candidates.dtype} {candidates.shape}"
-        return failed(QueryStatus.BAD_CANDIDATES, detail=detail)
+    try:
+        check_batch(engine.bundle.shape, candidates)
+    except InputError as error:
+        return failed(QueryStatus.BAD_CANDIDATES, detail=str(error))
     if not 1 <= request.k <= min(len(candidates), engine.user.top_k):
         limit = min(len(candidates), engine.user.top_k)
         return failed(QueryStatus.K_TOO_LARGE, detail=f"k must be 1 to {limit}, not {request.k}")
-    tags = tags_of(request)
-    if len(tags) != len(candidates) or len(np.unique(tags)) != len(tags):
-        return failed(QueryStatus.DUPLICATE_TAGS)
-    return None
+    try:
+        check_tags(tags_of(request), len(candidates))
+    except InputError as error:
+        return failed(QueryStatus.BAD_TAGS, detail=str(error))
+    return None if len(np.unique(tags_of(request))) == len(candidates) else failed(QueryStatus.DUPLICATE_TAGS)
 
 
 def failed(status: QueryStatus, *, detail: str = "") -> Ranking:

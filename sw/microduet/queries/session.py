@@ -81,7 +81,8 @@ class Session:
         Raises
         ------
         InputError
-            If the last answer had no such item, or brought no embeddings.
+            If the last answer had no such item, or brought no embeddings, or an entry has a wrong size; no history
+            has changed then.
         DeviceError
             If the unit refuses.
         """
@@ -93,6 +94,8 @@ class Session:
         groups = len(self.edge.bundle.config.histories)
         if len(item) != groups:
             raise InputError(f"a click has an entry for each of the {groups} histories, not {len(item)}")
+        for group, entry in enumerate(item):
+            self.edge.bundle.entry(group, entry)  # one that is wrong is refused before the first one acts
         for group, entry in enumerate(item):
             self.edge.click(entry, group=group)
 
@@ -124,6 +127,8 @@ class Session:
         start = round(request.at_us * PS_PER_US)
         try:
             payload = self.edge.infer(request.context)
+        except InputError as error:
+            return failed(QueryStatus.BAD_CONTEXT, detail=str(error))
         except DeviceError as error:
             return failed(QueryStatus.EDGE_FAILED, detail=str(error))
         edge_ps = round(payload.cycles * 1e6 / self.edge.bundle.config.clock_mhz)
@@ -142,7 +147,7 @@ class Session:
         gone = round((request.leaves_us or 0) * PS_PER_US)
         lost_at = None if message is not None else max(delivery.ended_ps, gone)
         question = Question(
-            sparse=request.candidates,
+            sparse=np.ascontiguousarray(request.candidates, np.int64),
             tags=tags_of(request),
             user=message,
             at=math.ceil(start * mhz / 1e6),

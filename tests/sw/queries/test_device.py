@@ -1,29 +1,16 @@
 """The driver of an engine for users: several queries at once, late and broken user vectors, each to its own query."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from microduet.errors import InputError
 from microduet.queries.device import QueryDevice
+from microduet.queries.golden import best_items
 from microduet.queries.questions import Question, Reply
 from microduet_hw.status import Status, UserStatus
-from tests.support.environment import require_tool
-from tests.sw.queries.systems import SLOTS, TOP_K, WAITING, WATCHDOG, Small, small_system
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    require_tool("verilator")
-    return small_system(tmp_path_factory.mktemp("query"))
-
-
-@pytest.fixture(scope="module")
-def device(system: Small) -> Iterator[QueryDevice]:
-    with QueryDevice(system.engine) as opened:
-        yield opened
+from tests.sw.queries.systems import SLOTS, TOP_K, WAITING, WATCHDOG, Small
 
 
 @pytest.fixture
@@ -145,8 +132,6 @@ def test_an_index_beyond_its_table_is_told_and_the_others_are_ranked(
     assert question.user is not None
     status = np.zeros(6, np.int64)
     status[2] = int(Status.INDEX_RANGE)
-    from microduet.queries.golden import best_items
-
     best = best_items(
         system.golden.run(question.sparse, users=question.user.payload), top_k=TOP_K, tags=question.tags, status=status
     )
@@ -160,3 +145,24 @@ def test_nothing_is_asked_of_no_queries_or_of_wrong_ones(
     question = system.question(2, rng)
     with pytest.raises(InputError, match="tags of a query must differ"):
         device.ask([dataclasses.replace(question, tags=np.array([1, 1], np.uint32))])
+
+
+@pytest.mark.parametrize("wrong", [-1, 1 << 32])
+def test_an_id_that_no_packet_can_carry_is_refused(
+    device: QueryDevice, system: Small, rng: np.random.Generator, wrong: int
+) -> None:
+    question = system.question(2, rng)
+    sparse = question.sparse.copy()
+    sparse[1, 2] = wrong
+    with pytest.raises(InputError, match=rf"ids of candidates must be 0 to 2\^32 - 1, not {wrong}"):
+        device.ask([dataclasses.replace(question, sparse=sparse)])
+
+
+def test_queries_out_of_their_order_are_refused(device: QueryDevice, system: Small, rng: np.random.Generator) -> None:
+    with pytest.raises(InputError, match="queries must come in the order of their arrival, not at 5 behind 9"):
+        device.ask([system.question(2, rng, at=9), system.question(2, rng, at=5)])
+
+
+def test_items_without_a_query_are_refused(device: QueryDevice, system: Small, rng: np.random.Generator) -> None:
+    with pytest.raises(InputError, match="ranks for users: ask it queries"):
+        device.infer(system.candidates(2, rng))

@@ -14,14 +14,7 @@ from microduet.queries.histories import Histories
 from microduet.queries.open import OwnSession
 from microduet.queries.ranking import QueryStatus
 from microduet.queries.session import HEADER_BYTES, Session, rank_all
-from tests.support.environment import require_tool
-from tests.sw.queries.systems import TOP_K, Small, User, small_system
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    require_tool("verilator")
-    return small_system(tmp_path_factory.mktemp("query"))
+from tests.sw.queries.systems import TOP_K, Small, User
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +74,14 @@ def test_embeddings_go_down_apart_from_the_latency(user: User) -> None:
         ({"k": 9}, QueryStatus.K_TOO_LARGE),
         ({"k": 0}, QueryStatus.K_TOO_LARGE),
         ({"candidates": np.zeros((6, 1), np.int64)}, QueryStatus.BAD_CANDIDATES),
+        ({"candidates": np.full((6, 4), 10**6)}, QueryStatus.BAD_CANDIDATES),
+        ({"candidates": np.full((6, 4), -1)}, QueryStatus.BAD_CANDIDATES),
+        ({"context": [1.0]}, QueryStatus.BAD_CONTEXT),
+        ({"context": [float("nan"), 0.0]}, QueryStatus.BAD_CONTEXT),
         ({"tags": np.array([1, 2, 3, 4, 5, 5], np.uint32)}, QueryStatus.DUPLICATE_TAGS),
+        ({"tags": np.array([1, 2], np.uint32)}, QueryStatus.BAD_TAGS),
+        ({"tags": np.arange(6) + 2**32}, QueryStatus.BAD_TAGS),
+        ({"tags": np.zeros(6)}, QueryStatus.BAD_TAGS),
         ({"leaves_us": 1.0}, QueryStatus.DISCONNECTED),
     ],
 )
@@ -110,6 +110,14 @@ def test_a_click_on_what_no_answer_brought_is_refused(user: User) -> None:
         user.session.click(12345)
     with pytest.raises(InputError, match="a click has an entry for each of the 2 histories, not 1"):
         user.session.click([np.zeros(6)])
+
+
+def test_a_click_with_one_wrong_entry_changes_no_history(user: User) -> None:
+    sizes = [history.elements for history in user.system.edge.config.histories]
+    with pytest.raises(InputError, match="must have 3 elements, not 1"):
+        user.session.click([np.ones(sizes[0]), np.ones(1)])
+    request = user.request(5)
+    user.check(request, rank_all(user.session.engine, [request])[0])
 
 
 def test_a_unit_whose_vectors_do_not_fit_is_refused(system: Small, session: OwnSession, tmp_path: Path) -> None:
