@@ -4,6 +4,7 @@ import dataclasses
 import json
 import platform
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from rich.table import Table
 from microduet import zoo
 from microduet.cpu.systems import Whole
 from microduet.cpu.tables import EmbeddingBags, TableKind, table_bytes
-from microduet.cpu.tune import Tuned, cores, tune
+from microduet.cpu.tune import Tried, Tuned, cores, tune
 from microduet.duet.shape import DlrmShape, Lookups, TableShape
 from microduet.errors import InputError
 from microduet.progress import Steps, steps
@@ -115,15 +116,15 @@ def _row(prefix: str, tuned: Tuned) -> Figures:
         f"{prefix}p25_ms": times.p25_ms,
         f"{prefix}p75_ms": times.p75_ms,
         f"{prefix}variant": str(tuned.variant),
-        f"{prefix}grid": grid(tuned),
+        f"{prefix}grid": grid(tuned.grid),
     }
 
 
-def grid(tuned: Tuned) -> list[Figures]:
+def grid(tried: Sequence[Tried]) -> list[Figures]:
     """Every variant that was tried, with its median or why it did not run."""
     return [
         {"variant": str(one.variant), "ms": one.times.median_ms if one.times else None, "failed": one.failed}
-        for one in tuned.grid
+        for one in tried
     ]
 
 

@@ -87,17 +87,11 @@ def random_query(shape: DlrmShape, split: SplitModel, *, n: int, seed: int) -> Q
         return torch.cat(columns, 1)
 
     user, items = ids(shape.user.features, 1), ids(shape.item_features, n)
-    order = sorted(range(len(shape.features)), key=(*shape.user.features, *shape.item_features).index)
+    assert (*shape.user.features, *shape.item_features) == tuple(range(len(shape.features))), "so the zoo has them"
     sparse = torch.cat([user.expand(n, -1), items], 1)
-    width = sum(one.out_features for one in linears_out(split))
     dense = torch.randn(1, shape.dense, generator=generator).expand(n, -1).contiguous() if shape.dense else None
-    assert order == list(range(len(shape.features))), "the user's features come first in the models of the zoo"
-    return Query(sparse=sparse, dense=dense, items=items, user=torch.rand(1, width, generator=generator))
-
-
-def linears_out(split: SplitModel) -> list[torch.nn.Linear]:
-    """The last layer of the user's top MLP: its outputs are the user vector."""
-    return [[one for one in split.user_model.top.modules() if isinstance(one, torch.nn.Linear)][-1]]
+    user_vector = torch.rand(1, split.split.user_top[-1], generator=generator)
+    return Query(sparse=sparse, dense=dense, items=items, user=user_vector)
 
 
 def in_batches(

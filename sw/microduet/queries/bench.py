@@ -10,8 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from microduet.cpu.bench import cpu_name
-from microduet.cpu.query import CpuSystem, models_of, system_a, system_b
+from microduet.cpu.bench import cpu_name, grid
+from microduet.cpu.query import models_of, system_a, system_b
 from microduet.cpu.tables import table_bytes
 from microduet.cpu.tune import cores
 from microduet.duet import zoo
@@ -160,8 +160,8 @@ def _cpu(name: str, row: Figures, options: QueryBenchOptions, progress: Steps) -
         "throughput_a_over_c": row["c_per_s"] / a.per_s,
         "energy_a_over_c": energies["a"].typical / c.typical,
         "energy_a_over_c_worst": worst_ratio(energies["a"], c),
-        "a_grid": _grid(a),
-        "b_grid": _grid(b),
+        "a_grid": grid(a.grid),
+        "b_grid": grid(b.grid),
     }
 
 
@@ -172,13 +172,6 @@ def _energy(prefix: str, found: Energy) -> Figures:
         f"{prefix}_mj_high": found.high * 1000,
         f"{prefix}_mj_places": {place: joules * 1000 for place, joules in found.places.items()},
     }
-
-
-def _grid(system: CpuSystem) -> list[Figures]:
-    return [
-        {"variant": str(one.variant), "ms": one.times.median_ms if one.times else None, "failed": one.failed}
-        for one in system.grid
-    ]
 
 
 def means(rows: Sequence[Figures]) -> Figures:

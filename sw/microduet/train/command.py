@@ -72,6 +72,8 @@ def plan(model: str, options: TrainOptions, progress: Steps) -> Plan:
     """
     if options.seeds < 1:
         raise TrainingError(f"--seeds must be at least 1, not {options.seeds}")
+    if options.gateware and options.split != "duet":
+        raise TrainingError(f"--gateware needs --split duet, not {options.split}")
     if options.table_rows is not None and options.table_rows < 1:
         raise TrainingError(f"--table-rows must be at least 1, not {options.table_rows}")
     whole = zoo.shape_of(model)
@@ -136,8 +138,6 @@ def on_gateware(wanted: Plan, queries: int, progress: Steps) -> "GatewareQuality
     """How well the first seed's split ranks as edge unit and engine compute it; raises as `gateware_quality`."""
     from microduet.train.gateware import gateware_quality
 
-    if wanted.split != "duet":
-        raise TrainingError(f"--gateware needs --split duet, not {wanted.split}")
     spec = zoo.DlrmModelSpec(shape=wanted.shape, seed=wanted.seeds[0], split=zoo.split_of(wanted.shape, "duet"))
     own = Training(spec, wanted.data, wanted.settings, checkpoint_path(wanted.folder, spec)).run(progress)
     return gateware_quality(own, rows=wanted.test_rows, queries=queries, progress=progress)
@@ -145,10 +145,15 @@ def on_gateware(wanted: Plan, queries: int, progress: Steps) -> "GatewareQuality
 
 def show_quality(found: "GatewareQuality", console: Console) -> None:
     """What ranking in integers costs, and whether the gateware agrees."""
+    orders = "too few rows to rank 100 of them"
+    if found.top_10 is not None:
+        orders = (
+            f"of groups of 100 rows {found.top_10:.1%} have the same ten best in the same order, "
+            f"{found.top_10_members:.1%} of the ten agree"
+        )
     console.print(
         f"in the integers of edge unit and engine, {found.rows:,} test rows: AUC {found.auc_integer:.5f}, in float32 "
-        f"{found.auc_float:.5f}; of groups of 100 rows {found.top_10:.1%} have the same ten best in the same order, "
-        f"{found.top_10_members:.1%} of the ten agree",
+        f"{found.auc_float:.5f}; {orders}",
         soft_wrap=True,
     )
     console.print(

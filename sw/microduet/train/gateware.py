@@ -34,8 +34,8 @@ class GatewareQuality(Frozen, frozen=True, kw_only=True):
     -------
     rows : of the test part
     auc_float, auc_integer : of the split model in float32, and of the integers of edge unit and engine
-    top_10 : share of groups of 100 rows whose ten best are the same rows in the same order
-    top_10_members : mean share of the ten best that both have
+    top_10 : share of groups of 100 rows whose ten best are the same rows in the same order; None if no group is whole
+    top_10_members : mean share of the ten best that both have; None likewise
     sample : queries that ran through the simulated edge unit and engine
     sample_items : their candidates
     mismatches : of user vectors, logits and orders against the golden models, in the sample
@@ -44,8 +44,8 @@ class GatewareQuality(Frozen, frozen=True, kw_only=True):
     rows: int
     auc_float: float
     auc_integer: float
-    top_10: float
-    top_10_members: float
+    top_10: float | None
+    top_10_members: float | None
     sample: int
     sample_items: int
     mismatches: int
@@ -147,8 +147,11 @@ def _quality(part: _Part, sample: SampleResult) -> GatewareQuality:
     )
 
 
-def tops(floats: npt.NDArray[np.float32], logits: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Over groups of `GROUP` rows: share with the ten best in the same order, and mean share of the ten that agree."""
+def tops(floats: npt.NDArray[np.float32], logits: npt.NDArray[np.int64]) -> tuple[float, float] | tuple[None, None]:
+    """Over groups of `GROUP` rows: share with the ten best in the same order, and mean share of the ten that agree.
+
+    Rows behind the last whole group are left out; without a whole group there is nothing to say.
+    """
     same: list[bool] = []
     members: list[float] = []
     for first in range(0, len(floats) - GROUP + 1, GROUP):
@@ -158,4 +161,4 @@ def tops(floats: npt.NDArray[np.float32], logits: npt.NDArray[np.int64]) -> tupl
         b = best_first(logits[rows], tags)[:TOP]
         same.append(bool((a == b).all()))
         members.append(len(np.intersect1d(a, b)) / TOP)
-    return (float(np.mean(same)), float(np.mean(members))) if same else (1.0, 1.0)
+    return (float(np.mean(same)), float(np.mean(members))) if same else (None, None)

@@ -1,7 +1,6 @@
 """Rows of a log through the simulated edge unit and engine, held against the golden models bit for bit."""
 
 import dataclasses
-import typing
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +8,12 @@ import numpy.typing as npt
 import microduet as md
 from microduet.bundle import Bundle
 from microduet.duet.configure import histories
-from microduet.duet.golden import GoldenUser
-from microduet.duet.users import user_rows, user_tables
+from microduet.duet.users import UserBatch, user_rows, user_tables
 from microduet.edge.bundle import EdgeBundle
 from microduet.models.split import SplitModel
 from microduet.progress import Steps
-from microduet.queries.golden import best_items
+from microduet.queries.golden import GoldenSystem
 from microduet.queries.open import OwnSession
-from microduet.queries.ranking import QueryStatus
 from microduet.train.int8 import users_of
 
 CANDIDATES = 16
@@ -55,7 +52,7 @@ def run_sample(
         progress(f"building: {what}", done, of)
 
     with md.query(edge, engine, progress=building) as session:
-        golden = _Golden(edge, engine)
+        golden = GoldenSystem(edge, engine)
         for number, first in enumerate(starts):
             users = users_of(model, sparse[first : first + 1], dense[first : first + 1])
             whole = model.spec.shape
@@ -64,15 +61,6 @@ def run_sample(
             wrong += _differs(session, golden, _histories(model, users.sparse[0]), users, np.ascontiguousarray(items))
             progress("ranking in RTL", number + 1, len(starts))
     return SampleResult(queries=len(starts), items=len(starts) * CANDIDATES, mismatches=wrong)
-
-
-class _Golden:
-    """Both golden models."""
-
-    def __init__(self, edge: EdgeBundle, engine: Bundle) -> None:
-        self.edge = edge
-        self.user = GoldenUser(config=edge.config, model=edge.model)
-        self.items = engine.golden()
 
 
 def _histories(model: SplitModel, ids: npt.NDArray[np.int64]) -> list[Entries]:
@@ -98,33 +86,16 @@ def _histories(model: SplitModel, ids: npt.NDArray[np.int64]) -> list[Entries]:
 
 
 def _differs(
-    session: OwnSession, golden: _Golden, groups: list[Entries], users: typing.Any, items: npt.NDArray[np.int64]
+    session: OwnSession, golden: GoldenSystem, groups: list[Entries], users: UserBatch, items: npt.NDArray[np.int64]
 ) -> bool:
-    """Whether the unit's vector, or any candidate's logit, or their order, is not the golden models'."""
-    edge = golden.edge
+    """Whether the unit's vector, or any candidate's result, or their order, is not the golden models'."""
+    edge = session.edge
     for number, entries in enumerate(groups):
-        session.edge.preload(entries, group=number)
-    static = None if users.static is None or edge.config.static is None else users.static[0]
+        edge.preload(entries, group=number)
+    static = None if users.static is None or edge.bundle.config.static is None else users.static[0]
     if static is not None:
         session.set_static(static)
-    context = () if users.context is None or edge.config.dynamic is None else users.context[0]
+    context = () if users.context is None or edge.bundle.config.dynamic is None else users.context[0]
     k = min(10, len(items), session.engine.user.top_k)
     ranking = session.rank(items, context, k, scores=True)
-    user = golden.user.run(
-        [
-            np.stack([edge.entry(number, one) for one in entries] or [np.zeros(history.elements, np.int64)])[None]
-            for number, (entries, history) in enumerate(zip(groups, edge.config.histories, strict=True))
-        ],
-        None if static is None else edge.static(static)[None],
-        edge.context(context)[None] if edge.config.dynamic is not None else None,
-    ).payload[0]
-    result = golden.items.run(items, users=user)
-    best = best_items(result, top_k=k)
-    return not (
-        ranking.status is QueryStatus.OK
-        and ranking.payload is not None
-        and ranking.own is not None
-        and (ranking.payload == user).all()
-        and (ranking.own[:, 0] == result.logits).all()
-        and (ranking.tags == best.tags).all()
-    )
+    return golden.differs(ranking, golden.user_vector(groups, static, context), items, k=k)
