@@ -13,11 +13,6 @@ from microduet_hw.status import Status, UserStatus
 from tests.sw.queries.systems import SLOTS, TOP_K, WAITING, WATCHDOG, Small
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(11)
-
-
 def check(system: Small, question: Question, reply: Reply) -> None:
     best = system.best(question)
     assert reply.user_status is UserStatus.OK
