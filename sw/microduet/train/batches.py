@@ -43,6 +43,7 @@ class Source:
     -------
     batch : rows of a batch
     seed : of the order of rows within a chunk; chunks themselves come in the log's order
+    most : rows of a chunk, at most: 2,560 dense inputs of 2^16 rows are 640 MB
     """
 
     data: DataSet
@@ -50,11 +51,12 @@ class Source:
     hashing: Hashing
     batch: int
     seed: int = 0
+    most: int = 1 << 16
 
     @property
     def chunk(self) -> int:
         """Rows that are read and shuffled together: whole batches."""
-        most = min(CHUNK_IDS // max(1, self.data.schema.lookups), 1 << 16)
+        most = min(CHUNK_IDS // max(1, self.data.schema.lookups), self.most)
         return max(1, most // self.batch) * self.batch
 
     def batches(self, part: Part, *, first: int, count: int, train: bool, epoch: int = 0) -> Generator[Batch]:

@@ -30,6 +30,9 @@ PAIRS = (("base", "split"), ("split", "int8"), ("base", "int8"))
 JUDGED_AT_ONCE = 2048
 """Test rows of a batch, at most."""
 
+JUDGED_CHUNK = 4 * JUDGED_AT_ONCE
+"""Test rows that are read together: the models of all seeds are in memory too, and a command stays under 4 GB."""
+
 
 class Figure(Frozen, frozen=True, kw_only=True):
     """One metric of one kind of model, or its difference between two.
@@ -150,7 +153,9 @@ def _judged(
 ) -> tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.uint8]]:
     """Scores of all models, and the labels, of the first `count` test rows, which are read once for all."""
     batch = min(JUDGED_AT_ONCE, max(1, LOOKUPS_AT_ONCE // shape.lookups))
-    batches = dataclasses.replace(source, batch=batch).batches("test", first=0, count=count, train=False)
+    batches = dataclasses.replace(source, batch=batch, most=JUDGED_CHUNK).batches(
+        "test", first=0, count=count, train=False
+    )
     with using_threads(threads_for(shape, batch)):
         return score_all(ahead(batches), scorers, lambda rows: progress("judging", rows, count))
 

@@ -1,5 +1,7 @@
 """A model that learns a small log, and the batches it is given."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +98,12 @@ def test_refuses_an_unknown_precision() -> None:
 def test_refuses_columns_of_another_model() -> None:
     with pytest.raises(TrainingError, match="log: has other columns than small"):
         Hashing(SMALL.replace(features=SMALL.features[:2], user=SMALL.user.replace(features=(0,))), small_log().schema)
+
+
+@pytest.mark.parametrize(("most", "chunk"), [(1 << 16, 1 << 16), (BATCH * 3 + 1, BATCH * 3), (1, BATCH)])
+def test_chunks_are_whole_batches_of_no_more_rows_than_wanted(most: int, chunk: int) -> None:
+    log, own = small_log(), learner()
+    wanted = dataclasses.replace(source(log, own), most=most)
+    assert wanted.chunk == chunk
+    sizes = [len(batch.labels) for batch in wanted.batches("test", first=0, count=1000, train=False)]
+    assert sum(sizes) == 1000
