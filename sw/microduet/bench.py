@@ -17,6 +17,8 @@ from microduet.errors import DeviceError
 from microduet.job import RunOptions, compile_named, open_device, report
 from microduet.measure import Job, measure
 from microduet.progress import steps
+from microduet.queries.device import QueryDevice
+from microduet.queries.engine_bench import measure_users
 from microduet.versions import versions
 
 LOADED_ITEMS = 10_000
@@ -26,7 +28,7 @@ ROUNDS = 5
 
 
 def engine(model: str, options: RunOptions) -> int:
-    """Throughput, idle and loaded latency, lookups; every score compared."""
+    """Throughput, idle latency, without users loaded latency, lookups; every score compared."""
     console = Console(stderr=options.json, highlight=False)
     bundle = compile_named(model, options)
     job = Job(
@@ -39,7 +41,10 @@ def engine(model: str, options: RunOptions) -> int:
     )
     job.ids(options.items, salt=0)  # what is wrong with the traffic is said before a simulator is built
     with steps(console) as progress, open_device(bundle, progress, memory=options.memory) as device:
-        measured = measure(job, device, progress=progress)
+        if isinstance(device, QueryDevice):
+            measured = measure_users(job, device, progress=progress)
+        else:
+            measured = measure(job, device, progress=progress)
     return report(measured, options, console)
 
 

@@ -25,12 +25,15 @@ def bench_engine(
 ) -> int:
     """Cycles per item, idle and loaded latency (10,000 items), lookup latency, multipliers and card resources.
 
+    An engine of a split model's items is measured with random users, who are known from the start of four queries; it
+    has no loaded latency.
+
     Example: microduet bench engine --model microrec-large --precision fixed32 --json
 
     Parameters
     ----------
     model
-        as for run, which knows the other options too
+        as for run, which knows the other options too; or the items of a split model, like microrec-small-exact
     items
         of the saturated batch, from which cycles per item come
     seed

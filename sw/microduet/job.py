@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from microduet import compiler, model_names, paper
+from microduet import device as devices
 from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.errors import InputError
@@ -92,8 +93,8 @@ def open_device(
     wave: typing.Literal["vcd", "fst"] | None = None,
     memory: Memory = "dram",
 ) -> Device:
-    """The device of a bundle; the steps of a build are shown."""
-    return Device(
+    """The device of a bundle, a `QueryDevice` if it ranks for users; the steps of a build are shown."""
+    return devices.open(
         bundle, memory=memory, wave=wave, progress=lambda done, of, what: progress(f"build: {what}", done, of)
     )
 
@@ -120,6 +121,7 @@ def show(measured: Measured, console: Console) -> None:
         ("latency at 80 % load, p50", "p50_latency_cycles", None),
         ("latency at 80 % load, p99", "p99_latency_cycles", None),
         ("lookup latency, ns", "lookup_latency_ns", known and known.lookup_ns),
+        ("multiplications per item", "macs_per_item", None),
         ("multipliers", "multipliers", known and known.multipliers),
         ("multiplier use", "multiplier_use", None),
         ("DSP slices", "dsp", known and known.dsp),
@@ -130,6 +132,8 @@ def show(measured: Measured, console: Console) -> None:
         ("mismatches", "mismatches", None),
     ]
     for label, name, other in rows:
+        if name not in figures:  # an engine for users has no loaded latency
+            continue
         table.add_row(label, f"{figures[name]:,}", "" if other is None else f"{other:,.1f}".removesuffix(".0"))
     console.print(table)
     console.print(f"simulated at {figures['simulated_cycles_per_second']:,} engine cycles per second")

@@ -97,15 +97,31 @@ def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Me
             found[0] = dataclasses.replace(found[0], where=str(fault or "after the last hidden layer's input"))
         return batch, found, count
 
-    config = job.bundle.config
     saturated, wrong, count = run("saturated", job.items, "saturated", 0)
     idle, wrong_idle, count_idle = run("idle", min(IDLE_ITEMS, job.items), "idle", 1)
     items = job.loaded_items or job.items
     gaps = np.random.default_rng([job.seed, 2]).exponential(saturated.cycles_per_item / LOAD, items)
     loaded, wrong_loaded, count_loaded = run("loaded", items, np.cumsum(gaps).astype(np.int64), 2)
     p50, p99 = np.percentile(loaded.latency, [50, 99])
-    macs = sum(layer.inputs * layer.outputs for layer in config.hidden)
     figures: dict[str, object] = {
+        **described(job),
+        "mismatches": count + count_idle + count_loaded,
+        "cycles_per_item": round(saturated.cycles_per_item, 3),
+        "idle_latency_cycles": round(float(idle.latency.mean()), 1),
+        "p50_latency_cycles": round(float(p50), 1),
+        "p99_latency_cycles": round(float(p99), 1),
+        "lookup_latency_ns": round(float(idle.lookup_ns.mean()), 1),
+        "multiplier_use": array_use(job.bundle, saturated.cycles_per_item),
+        "loaded_items": items,
+        **simulated(cycles=saturated.cycles, seconds=saturated.seconds),
+    }
+    return Measured(figures=figures, mismatches=[*wrong, *wrong_idle, *wrong_loaded])
+
+
+def described(job: Job) -> dict[str, object]:
+    """What is run, and what its engine costs."""
+    config = job.bundle.config
+    return {
         "model": job.bundle.manifest.model,
         "precision": str(config.precision),
         "config": config.name,
@@ -113,25 +129,27 @@ def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Me
         "traffic": job.traffic,
         "seed": job.seed,
         "items": job.items,
-        "mismatches": count + count_idle + count_loaded,
         **costs(job.bundle),
-        "cycles_per_item": round(saturated.cycles_per_item, 3),
-        "idle_latency_cycles": round(float(idle.latency.mean()), 1),
-        "p50_latency_cycles": round(float(p50), 1),
-        "p99_latency_cycles": round(float(p99), 1),
-        "lookup_latency_ns": round(float(idle.lookup_ns.mean()), 1),
-        "multiplier_use": round(macs / saturated.cycles_per_item / config.multipliers, 4)
-        if config.multipliers
-        else 0.0,
+        "macs_per_item": job.bundle.shape.macs,
         "clock_mhz": config.engine_mhz,
         "memory_clock_mhz": config.memory_mhz,
-        "loaded_items": items,
-        "simulated_cycles": saturated.cycles,
-        "simulated_cycles_per_second": round(saturated.cycles / saturated.seconds) if saturated.seconds else 0,
         "config_digest": config.digest,
         "versions": versions(),
     }
-    return Measured(figures=figures, mismatches=[*wrong, *wrong_idle, *wrong_loaded])
+
+
+def array_use(bundle: Bundle, cycles: float) -> float:
+    """Part of the arrays' multipliers that compute a product of the model, at `cycles` per item."""
+    multipliers = bundle.config.multipliers
+    return round(bundle.shape.macs / cycles / multipliers, 4) if multipliers else 0.0
+
+
+def simulated(*, cycles: int, seconds: float) -> dict[str, object]:
+    """How long the saturated batch took, and how fast it was simulated."""
+    return {
+        "simulated_cycles": cycles,
+        "simulated_cycles_per_second": round(cycles / seconds) if seconds else 0,
+    }
 
 
 def compare(
@@ -172,6 +190,7 @@ def costs(bundle: Bundle) -> dict[str, int]:
     return {
         "multipliers": used.multipliers,
         "output_multipliers": used.output_multipliers,
+        "user_multipliers": config.user.multipliers if config.user else 0,
         "dsp": used.dsp,
         "bram36": used.bram36,
         "uram": used.uram,
