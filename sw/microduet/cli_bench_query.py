@@ -1,5 +1,6 @@
 """The commands under `microduet bench` that compare with a processor."""
 
+from pathlib import Path
 from typing import Literal
 
 from microduet.cli_bench import bench
@@ -58,6 +59,7 @@ def bench_query(
     cpu: bool = True,
     compiled: bool = True,
     seed: Natural = 0,
+    plot: Path | None = None,
     json: bool = False,
 ) -> int:
     """Three systems: the whole model on this processor, Duet's halves, and edge unit, link and engine in simulation.
@@ -65,7 +67,7 @@ def bench_query(
     Times count from the context known to the top k known, the link included. Every answer is compared with the golden
     models. All variants that the processor's systems were tried in are printed.
 
-    Example: microduet bench query --models rm1 --models rm5 --json
+    Example: microduet bench query --models rm1 --models rm5 --plot three-systems.svg
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def bench_query(
         try torch.compile too, which takes some minutes
     seed
         of models, histories, contexts and candidates
+    plot
+        write a picture of the three systems to this .svg file
     json
         print one JSON object instead of a table
     """
@@ -102,7 +106,54 @@ def bench_query(
         cpu=cpu,
         compiled=compiled,
         seed=seed,
+        plot=plot,
         json=json,
+    )
+    return implementation.main(options)
+
+
+@bench.command(name="users")
+def bench_users(
+    *,
+    model: str = "rm1",
+    n: Count = 1024,
+    k: Count = 10,
+    per_s: float = 10.0,
+    rtt_ms: tuple[float, ...] = (0.0, 10.0),
+    queries: Count = 100,
+    seed: Natural = 0,
+    json: bool = False,
+) -> int:
+    """How many users, each with Poisson queries, an engine bears before the 99th percentile of their times doubles.
+
+    The engine's two times, a query alone and from answer to answer under load, are measured in RTL; a queue with these
+    times gives the percentiles, and a stream at the first link's load runs in RTL beside it.
+
+    Example: microduet bench users --model rm1 --rtt-ms 0 --rtt-ms 10
+
+    Parameters
+    ----------
+    model
+        rm1 to rm5
+    n
+        candidates of a query
+    k
+        of the top k
+    per_s
+        queries per second of each user
+    rtt_ms
+        of the links, may be given several times; candidates set out half of it after the context
+    queries
+        of the stream in RTL
+    seed
+        of the model, arrivals, contexts and candidates
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.queries import users as implementation
+
+    options = implementation.UsersBenchOptions(
+        model=model, n=n, k=k, per_s=per_s, rtt_ms=rtt_ms, queries=queries, seed=seed, json=json
     )
     return implementation.main(options)
 

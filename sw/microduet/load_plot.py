@@ -1,34 +1,19 @@
 """The picture of latency over load."""
 
-import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from microduet.load_command import Measured
+from microduet.plots import STYLE, svg
 from microduet_sim.dram.load import OUTSTANDING, LoadPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.typing import RcKeyType
 
-STYLE: "dict[RcKeyType, Any]" = {
-    "svg.hashsalt": "microduet",  # the same figures give the same file
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 3.5,
-}
 COLOURS = "viridis"
 """Sizes are in an order, and so are these colours, for colour-blind eyes too; its palest end is left out."""
 TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -49,10 +34,7 @@ def load_svg(measured: Sequence[Measured]) -> str:
             f"load, GB/s; each line from left to right: {', '.join(map(str, OUTSTANDING))} random reads in flight",
             fontsize=STYLE["font.size"],
         )
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    # matplotlib leaves spaces at the ends of lines.
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+        return svg(figure)
 
 
 def _panel(axes: "Axes", measured: Measured, name: str) -> None:

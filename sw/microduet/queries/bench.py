@@ -5,6 +5,7 @@ import json
 import math
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -17,6 +18,7 @@ from microduet.cpu.tune import cores
 from microduet.duet import zoo
 from microduet.energy.account import Energy, energy, worst_ratio
 from microduet.errors import InputError
+from microduet.folders import write_file
 from microduet.progress import Steps, steps
 from microduet.queries.counts import Counts, joined
 from microduet.queries.measure import Measured, System, measure
@@ -43,6 +45,7 @@ class QueryBenchOptions:
     compiled: bool = True
     cpu: bool = True
     seed: int = 0
+    plot: Path | None = None
     json: bool = False
 
 
@@ -53,6 +56,11 @@ def main(options: QueryBenchOptions) -> int:
             raise InputError(f"models must be {', '.join(zoo.RM)}, not {name!r}")
     if min((*options.n, options.queries, options.users, options.k)) < 1:
         raise InputError("n, queries, users and k must be at least 1")
+    if options.plot is not None:
+        if not options.cpu or len(options.n) != 1:
+            raise InputError("--plot shows all three systems at one size of query: leave out --no-cpu and other --n")
+        if options.plot.suffix != ".svg" or not options.plot.parent.is_dir():
+            raise InputError(f"--plot must be an .svg file in a folder that exists, not {str(options.plot)!r}")
     console = Console(stderr=options.json, highlight=False)
     with steps(console) as progress:
         rows = [row for name in options.models for row in _model(name, options, progress)]
@@ -66,6 +74,10 @@ def main(options: QueryBenchOptions) -> int:
         "seed": options.seed,
         "versions": versions(),
     }
+    if options.plot is not None:
+        from microduet.queries.plot import systems_svg
+
+        write_file(options.plot, systems_svg(rows, cpu=cpu_name()))
     if options.json:
         print(json.dumps(result))
     else:
@@ -75,7 +87,7 @@ def main(options: QueryBenchOptions) -> int:
 
 def _model(name: str, options: QueryBenchOptions, progress: Steps) -> list[Figures]:
     link = Link(rtt_ms=options.rtt_ms, seed=options.seed)
-    system = System(name, link=link, seed=options.seed)
+    system = System.of(name, link=link, seed=options.seed)
     try:
         found: list[Measured] = []
         for place, n in enumerate(options.n):

@@ -1,13 +1,16 @@
 """System (c): edge unit, link and engine in simulation, checked against the golden models query by query."""
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 import microduet as md
+from microduet.bundle import Bundle
 from microduet.channel_load import channel_loads
 from microduet.duet import zoo
+from microduet.edge.bundle import EdgeBundle
 from microduet.queries.counts import CardMeter, Counts, edge_counts, joined, link_counts
 from microduet.queries.golden import GoldenSystem
 from microduet.queries.open import OwnSession
@@ -49,21 +52,25 @@ class System:
 
     Parameters
     ----------
-    name : rm1 to rm5
+    edge, engine : bundles of one split model
     link : between unit and engine
-    seed : of the model, the history, contexts and candidates
+    seed : of the history, contexts and candidates
     """
 
-    def __init__(self, name: str, *, link: md.Link, seed: int) -> None:
-        self.spec = zoo.spec(name, split="duet", seed=seed)
-        self.edge_bundle = md.compile_edge(self.spec)
-        self.engine_bundle = md.compile(self.spec)
-        self.session: OwnSession = md.query(self.edge_bundle, self.engine_bundle, link)
+    def __init__(self, edge: EdgeBundle, engine: Bundle, *, link: md.Link, seed: int) -> None:
+        self.edge_bundle, self.engine_bundle = edge, engine
+        self.session: OwnSession = md.query(edge, engine, link)
         self.golden = GoldenSystem(self.edge_bundle, self.engine_bundle)
         self._rng = np.random.default_rng([seed, 77])
         self._histories: list[list[npt.NDArray[np.float64]]] = []
         self._static: npt.NDArray[np.float64] | None = None
         self._begin()
+
+    @classmethod
+    def of(cls, name: str, *, link: md.Link, seed: int) -> Self:
+        """Of rm1 to rm5, whose weights have the same seed."""
+        spec = zoo.spec(name, split="duet", seed=seed)
+        return cls(md.compile_edge(spec), md.compile(spec), link=link, seed=seed)
 
     def close(self) -> None:
         """End the simulations."""
@@ -102,11 +109,11 @@ def measure(system: System, *, n: int, k: int, queries: int, users: int) -> Meas
     k = min(k, n, session.engine.user.top_k)
     rankings: list[Ranking] = []
     counts: Counts = {}
-    _, wrong = _one(system, n=n, k=k, scores=True)
+    _, bad = _one(system, n=n, k=k, scores=True)
     meter = CardMeter(session.engine)
     for _ in range(queries):
         ranking, differs = _one(system, n=n, k=k)
-        wrong += differs
+        bad += differs
         rankings.append(ranking)
         if ranking.timing is not None:
             counts = joined(
@@ -124,7 +131,7 @@ def measure(system: System, *, n: int, k: int, queries: int, users: int) -> Meas
         users=users,
         lookup_share=share,
         counts=counts,
-        mismatches=wrong + alone_wrong + busy_wrong,
+        mismatches=bad + alone_wrong + busy_wrong,
     )
 
 
@@ -135,33 +142,35 @@ def _one(system: System, *, n: int, k: int, scores: bool = False) -> tuple[Ranki
     return ranking, system.golden.differs(ranking, system.user_vector(context), candidates, k=k)
 
 
-def _question(system: System, n: int) -> Question:
-    """A query whose user vector is there at once."""
+def question(system: System, n: int, *, at: int = 0, user_at: int = 0) -> Question:
+    """A query whose candidates and user vector come in these engine cycles."""
     vector, edge = system.user_vector(system.context()), system.edge_bundle
     message = UserMessage(
         payload=vector,
         version=edge.manifest.version,
         scale=float(edge.model.payload_scale),
         zero_point=edge.model.top[-1].output_zero_point,
+        at=user_at,
     )
-    return Question(sparse=system.candidates(n), tags=np.arange(n, dtype=np.uint32), user=message)
+    return Question(sparse=system.candidates(n), tags=np.arange(n, dtype=np.uint32), user=message, at=at)
 
 
-def _wrong(system: System, question: Question, reply: Reply, k: int) -> bool:
-    assert question.user is not None, "the bench gives one"
-    best = system.golden.best(question.user.payload, question.sparse, top_k=k)
+def wrong(system: System, asked: Question, reply: Reply, k: int) -> bool:
+    """Whether a reply's best `k` are not the golden models'."""
+    assert asked.user is not None, "the bench gives one"
+    best = system.golden.best(asked.user.payload, asked.sparse, top_k=k)
     return bool((reply.tags[:k] != best.tags).any() or (reply.logits[:k] != best.logits).any())
 
 
 def _alone(system: System, *, n: int, k: int) -> tuple[int, float, int]:
     """Engine cycles of a query whose user vector is there from the start; the lookups' share of the DRAM's bound."""
-    engine, question = system.session.engine, _question(system, n)
-    (reply,) = engine.ask([question])
+    engine, asked = system.session.engine, question(system, n)
+    (reply,) = engine.ask([asked])
     ps = 1e6 / engine.bundle.config.engine_mhz
     assert engine.ranked is not None, "the query was asked"
     lookup_ns = float(engine.ranked.vector_ps.max() - engine.ranked.accepted_ps.min()) / 1000
-    share = bound_ns(system, question.sparse) / lookup_ns
-    return round((reply.finished_ps - reply.begun_ps) / ps), share, int(_wrong(system, question, reply, k))
+    share = bound_ns(system, asked.sparse) / lookup_ns
+    return round((reply.finished_ps - reply.begun_ps) / ps), share, int(wrong(system, asked, reply, k))
 
 
 def bound_ns(system: System, candidates: Ids) -> float:
@@ -175,9 +184,9 @@ def bound_ns(system: System, candidates: Ids) -> float:
 def _together(system: System, *, n: int, k: int, users: int) -> tuple[float, int]:
     """Queries per second in the steady state, with `users` on their way at once."""
     engine = system.session.engine
-    questions = [_question(system, n) for _ in range(2 * users)]
+    questions = [question(system, n) for _ in range(2 * users)]
     replies = engine.ask(questions)
-    wrong = sum(_wrong(system, q, r, k) for q, r in zip(questions, replies, strict=True))
+    bad = sum(wrong(system, q, r, k) for q, r in zip(questions, replies, strict=True))
     ends = np.sort([reply.finished_ps for reply in replies])
     span = float(ends[-1] - ends[users - 1]) if len(ends) > users else float(ends[-1])
-    return (len(ends) - users) / (span * 1e-12), int(wrong)
+    return (len(ends) - users) / (span * 1e-12), int(bad)

@@ -1,12 +1,11 @@
 """The picture of learning curves."""
 
-import io
 from typing import TYPE_CHECKING
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from microduet.load_plot import STYLE
+from microduet.plots import STYLE, svg
 from microduet.train.compare import Comparison
 
 if TYPE_CHECKING:
@@ -29,9 +28,7 @@ def curves_svg(found: Comparison) -> str:
             panels[0].annotate("best possible, test rows", (0.02, found.best_auc), xycoords=("axes fraction", "data"),
                                xytext=(0, -10), textcoords="offset points", color="#666666")  # fmt: skip
         figure.supxlabel(f"rows learnt, {len(found.seeds)} seeds", fontsize=STYLE["font.size"])
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+        return svg(figure)
 
 
 def _lines(axes: "Axes", found: Comparison, name: str) -> None:
