@@ -118,6 +118,12 @@ class MdRun(ctypes.Structure):
     )
 
 
+class MdInterval(ctypes.Structure):
+    """When something was busy."""
+
+    _fields_ = (("start_ps", U64), ("end_ps", U64), ("kind", U32), ("number", U32), ("count", U64))
+
+
 class MdCounters(ctypes.Structure):
     """Totals since the simulation was opened."""
 
@@ -142,6 +148,9 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[object, ...]]] = {
     "md_counters": (None, (_HANDLE, ctypes.POINTER(MdCounters))),
     "md_record": (None, (_HANDLE, POINTER, U64, U32)),
     "md_recorded": (U64, (_HANDLE,)),
+    "md_watch": (None, (_HANDLE, ctypes.c_int)),
+    "md_watched": (U64, (_HANDLE, POINTER, U64)),
+    "md_watched_counters": (U64, (_HANDLE,)),
     "md_floor": (F64, (F64,)),
 }
 

@@ -27,6 +27,7 @@ from microduet_sim.compiler import (
     toolchain,
     verilate,
 )
+from microduet_sim.counters import counter_header
 from microduet_sim.lanes import lane_header
 from microduet_sim.library import shared_library
 from microduet_sim.quiet import quiet_header
@@ -38,7 +39,7 @@ Structure = Literal["composite", "flat"]
 Wave = Literal["vcd", "fst"]
 
 RUNTIME = Path(__file__).parent / "runtime"
-COMMON_SOURCES = ("api.cpp", "simulation.cpp", "output_hash.cpp", "floor.cpp", "dram/controller.cpp")
+COMMON_SOURCES = ("api.cpp", "activity.cpp", "simulation.cpp", "output_hash.cpp", "floor.cpp", "dram/controller.cpp")
 MEMORY_SIDE_INPUTS = ("mem_rst", "m_axi_", "s_axis_items_")
 """Beginnings of the inputs that change with the memory-side clock: the runtime tells them apart by hand."""
 
@@ -127,7 +128,7 @@ def runtime_digest() -> str:
 
 @functools.cache
 def _own_sources() -> str:
-    files = ("build.py", "compiler.py", "lanes.py", "quiet.py")
+    files = ("build.py", "compiler.py", "counters.py", "lanes.py", "quiet.py")
     return _digest([Path(__file__).with_name(name).read_text() for name in files])
 
 
@@ -174,6 +175,7 @@ class _Plan:
         report(0, 1, "verilating")
         top = self.top()
         verilate(work / f"{top}.v", top=top, prefix="Vmodel", folder=work / "model", flags=self.verilator_flags())
+        (work / "counters.h").write_text(counter_header(work / "model", prefix="Vmodel", counters=self.config.counters))
         if isinstance(self.config, EngineConfig):
             (work / "quiet.h").write_text(
                 quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk", inputs=MEMORY_SIDE_INPUTS)

@@ -1,7 +1,8 @@
 """A simulated unit, engine or edge: load it, write its registers and its memory, make it wait and fail."""
 
+import contextlib
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from microduet_sim.abi import (
     address,
     load_library,
 )
+from microduet_sim.activity import Activity, read_activity
 from microduet_sim.batch import Counters, Fault, Sent, Stalls, Words, checked_words
 from microduet_sim.build import Library
 from microduet_sim.dram import Memory
@@ -219,6 +221,17 @@ class Card(Generic[Config]):
         else:
             self._batch(lambda report, text: self._library.md_run(handle, run, report, text), progress)
         return arguments
+
+    @contextlib.contextmanager
+    def watching(self) -> Generator[Callable[[], Activity]]:
+        """Keep when the unit's parts are busy from now on; call what it gives for what was kept so far."""
+        handle, config = self._open(), self._config
+        self._library.md_watch(handle, True)
+        try:
+            yield lambda: read_activity(self._library, self._open(), counters=config.counters, channels=config.channels)
+        finally:
+            if not self.closed:
+                self._library.md_watch(handle, False)
 
     def counters(self) -> Counters:
         """Cycles and reads so far."""

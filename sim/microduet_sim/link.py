@@ -1,6 +1,6 @@
 """The link between a device and the datacentre: rates, delay, jitter, loss and retransmission, packet by packet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -73,6 +73,31 @@ class Link(Frozen, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A packet once on the line.
+
+    Members
+    -------
+    packet : its number in the message
+    bytes : of it
+    start_ps, sent_ps : when it was on the line
+    ended_ps : when it arrived, or, if it was lost, when the sender has waited long enough
+    """
+
+    packet: int
+    bytes: int
+    start_ps: int
+    sent_ps: int
+    ended_ps: int
+    lost: bool
+
+    def earlier(self, ps: int) -> Self:
+        """The same `ps` picoseconds earlier."""
+        times = {name: getattr(self, name) - ps for name in ("start_ps", "sent_ps", "ended_ps")}
+        return replace(self, **times)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delivery:
     """What became of a message.
 
@@ -82,12 +107,18 @@ class Delivery:
     lost : a packet of it was given up
     sent_bits : on the line, retransmissions included
     retransmissions : packets sent again
+    attempts : packet by packet
     """
 
     ended_ps: int
     lost: bool = False
     sent_bits: int
     retransmissions: int
+    attempts: tuple[Attempt, ...] = ()
+
+    def earlier(self, ps: int) -> Self:
+        """The same `ps` picoseconds earlier."""
+        return replace(self, ended_ps=self.ended_ps - ps, attempts=tuple(one.earlier(ps) for one in self.attempts))
 
     @property
     def arrived_ps(self) -> int | None:
@@ -100,6 +131,7 @@ class Delivery:
             lost=self.lost or other.lost,
             sent_bits=self.sent_bits + other.sent_bits,
             retransmissions=self.retransmissions + other.retransmissions,
+            attempts=self.attempts + other.attempts,
         )
 
 
@@ -126,21 +158,28 @@ class OpenLink:
             raise LinkError(f"a message has at least 1 byte and a time of at least 0, not {size} and {at_ps}")
         whole, rest = divmod(size, self.link.packet_bytes)
         total = Delivery(ended_ps=0, sent_bits=0, retransmissions=0)
-        for length in [self.link.packet_bytes] * whole + [rest] * (rest > 0):
-            total = total + self._packet(length, at_ps, direction)
+        for number, length in enumerate([self.link.packet_bytes] * whole + [rest] * (rest > 0)):
+            total = total + self._packet(number, length, at_ps, direction)
         return total
 
-    def _packet(self, length: int, at_ps: int, direction: Direction) -> Delivery:
+    def _packet(self, number: int, length: int, at_ps: int, direction: Direction) -> Delivery:
         link, random = self.link, self._random[direction]
         retry_ms = link.rtt_ms + link.jitter_ms + 1 if link.retry_ms is None else link.retry_ms
-        for attempt in range(link.attempts):
-            end = max(at_ps, self._free_ps[direction]) + link.picoseconds(length, direction)
+        attempts: list[Attempt] = []
+        while not attempts or (attempts[-1].lost and len(attempts) < link.attempts):
+            start = max(at_ps, self._free_ps[direction])
+            end = start + link.picoseconds(length, direction)
             self._free_ps[direction] = end
             late = random.random() * link.jitter_ms
-            if random.random() >= link.loss:
-                arrived = end + round((link.rtt_ms / 2 + late) * PS_PER_MS)
-                return Delivery(ended_ps=arrived, sent_bits=8 * length * (attempt + 1), retransmissions=attempt)
-            at_ps = end + round(retry_ms * PS_PER_MS)
+            lost = random.random() < link.loss
+            at_ps = end + round((retry_ms if lost else link.rtt_ms / 2 + late) * PS_PER_MS)
+            attempts.append(
+                Attempt(packet=number, bytes=length, start_ps=start, sent_ps=end, ended_ps=at_ps, lost=lost)
+            )
         return Delivery(
-            ended_ps=at_ps, lost=True, sent_bits=8 * length * link.attempts, retransmissions=link.attempts - 1
+            ended_ps=at_ps,
+            lost=attempts[-1].lost,
+            sent_bits=8 * length * len(attempts),
+            retransmissions=len(attempts) - 1,
+            attempts=tuple(attempts),
         )

@@ -9,6 +9,7 @@ from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.generate import generate
 from microduet_hw.image import load_beats
 from microduet_hw.reference import scores
+from microduet_sim.activity import Activity
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import Structure, build
 from microduet_sim.simulator import Simulator
@@ -60,6 +61,7 @@ class Bench:
             lambda feature, first, count: self.tables[feature].rows[first : first + count].astype(np.int64),
         )
         verilog = generate(self.config)
+        self.activity: dict[int, Activity] = {}
         structures: tuple[Structure, ...] = ("composite", "flat")
         self.libraries = [build(self.config, verilog, structure=name, checks=name == "flat") for name in structures]
 
@@ -71,7 +73,10 @@ class Bench:
             simulator.set_faults(faults, seed=6)
             simulator.write(ITEMS, COUNT)
             simulator.write(CONTROL, 1)
-            return simulator.run(pack_items(self.config, sparse=self.sparse), hashes=EDGES)
+            with simulator.watching() as activity:
+                results = simulator.run(pack_items(self.config, sparse=self.sparse), hashes=EDGES)
+                self.activity[number] = activity()
+            return results
 
 
 @pytest.fixture(scope="module", params=list(Precision))
@@ -87,6 +92,14 @@ def test_composite_equals_flat_at_every_edge(bench: Bench, stalls: Stalls, fault
     assert not different.size, f"first different edge of the batch: {different[0]}"
     assert (composite.logit == flat.logit).all()
     assert (composite.finished_ps == flat.finished_ps).all()
+    assert _lists(bench.activity[0]) == _lists(bench.activity[1])
+
+
+def _lists(activity: Activity) -> list[list[int]]:
+    """All intervals of an activity, to compare."""
+    intervals = [*activity.counters.values(), *activity.reads.values(), activity.items, activity.results]
+    assert sum(len(one) for one in intervals) > COUNT
+    return [array.tolist() for one in intervals for array in (one.start_ps, one.end_ps, one.count)]
 
 
 def test_both_equal_the_reference(bench: Bench) -> None:

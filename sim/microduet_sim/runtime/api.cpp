@@ -1,5 +1,6 @@
 // The functions that Python calls. No state outside the handles, so any number of simulations may be open at once.
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -93,5 +94,16 @@ MICRODUET_API void md_record(Simulation* simulation, uint32_t* words, uint64_t c
 }
 
 MICRODUET_API uint64_t md_recorded(Simulation* simulation) { return simulation->record().cycles(); }
+
+MICRODUET_API void md_watch(Simulation* simulation, int on) { simulation->watch(on); }
+
+// What was kept so far: all of it, whose number is returned, or none if it is more than `capacity`.
+MICRODUET_API uint64_t md_watched(const Simulation* simulation, MdInterval* intervals, uint64_t capacity) {
+    const auto& kept = simulation->activity().intervals();
+    if (kept.size() <= capacity) std::copy(kept.begin(), kept.end(), intervals);
+    return kept.size();
+}
+
+MICRODUET_API uint64_t md_watched_counters(const Simulation* simulation) { return simulation->watched_counters(); }
 
 MICRODUET_API double md_floor(double seconds) { return microduet::floor_cycles_per_second(seconds); }

@@ -88,6 +88,16 @@ struct MdCounters {
     uint64_t* commands;  // per channel and kind of DRAM command
 };
 
+// Kinds of activity: a counter of the unit went up; beats of a stream were taken; a read of a memory channel was on its way.
+enum MdActivity : uint32_t { MD_COUNTER = 0, MD_ITEMS, MD_USERS, MD_RESULTS, MD_READ, MD_ACTIVITIES };
+
+// Cycles in a row, or one read from its address taken to its last beat taken.
+struct MdInterval {
+    uint64_t start_ps, end_ps;
+    uint32_t kind, number;  // number: of the counter, of the channel
+    uint64_t count;         // of cycles, of the read's beats
+};
+
 // Called at most ten times a second with the items finished and the engine cycles of the batch; not 0 stops the batch.
 typedef int (*MdProgress)(uint64_t finished, uint64_t engine_cycles);
 

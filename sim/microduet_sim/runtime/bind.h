@@ -1,8 +1,10 @@
-// Finds the pins of a Verilated engine by name. `ports.h`, written by the build, lists channels and arrays.
+// Finds the pins of a Verilated engine by name. `ports.h` and `counters.h`, written by the build, list
+// channels, arrays and counters.
 #pragma once
 
 #include "Vmodel.h"
 #include "Vmodel___024root.h"
+#include "counters.h"
 #include "pins.h"
 #include "ports.h"
 
@@ -23,6 +25,7 @@ namespace microduet {
                              &MICRODUET_PIN(PORT, rready), &MICRODUET_PIN(PORT, rid),                 \
                              &MICRODUET_PIN(PORT, rresp), &MICRODUET_PIN(PORT, rlast),                \
                              MICRODUET_PIN(PORT, rdata).data()});
+#define MICRODUET_BIND_COUNTER(SIGNAL) pins.counters.push_back(&top.rootp->SIGNAL);
 #define MICRODUET_CONTROL(SIGNAL) pins.control.SIGNAL = Pin(MICRODUET_PIN(s_axi_control, SIGNAL))
 
 inline void bind_control(Vmodel& top, Pins& pins) {
@@ -65,6 +68,7 @@ inline void bind(Vmodel& top, Pins& pins) {
     pins.results = MICRODUET_STREAM(m_axis_results);
     bind_control(top, pins);
     MICRODUET_CHANNELS(MICRODUET_BIND_CHANNEL)
+    MICRODUET_COUNTERS(MICRODUET_BIND_COUNTER)
 }
 
 }  // namespace microduet

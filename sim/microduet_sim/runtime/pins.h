@@ -56,6 +56,7 @@ struct Pins {
     StreamPins items, users, load, results;  // users: null without any
     ControlPins control;
     std::vector<ChannelPins> channels;
+    std::vector<const uint64_t*> counters;  // in their registers; none if this build does not show them
 };
 
 }  // namespace microduet

@@ -32,7 +32,8 @@ Simulation::Simulation(const MdOpen& open)
       items_(model_->pins.items, results_.turns()),
       users_(model_->pins.users, results_.turns()),
       load_(model_->pins.load),
-      control_(model_->pins.control) {
+      control_(model_->pins.control),
+      activity_(model_->pins) {
     if (model_->pins.channels.size() != open.channels)
         throw std::runtime_error("the library has " + std::to_string(model_->pins.channels.size()) +
                                  " memory channels, the configuration " + std::to_string(open.channels));
@@ -70,7 +71,9 @@ void Simulation::step() {
         for (size_t k = 0; k < ports_.size(); ++k)
             if ((active_[k] = ports_[k].sample(clocks_.memory_cycles))) ports_[k].keep();
     }
+    if (activity_.on()) activity_.sample(edge);
     model_->rise(edge, std::exchange(changed_, Changes{control_.busy(), false}));
+    if (activity_.on()) activity_.keep(edge, clocks_.picoseconds());
     drive(edge);
     if (waving_) wave();
 }

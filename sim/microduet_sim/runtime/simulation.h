@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "activity.h"
 #include "arguments.h"
 #include "channel_port.h"
 #include "clocks.h"
@@ -42,6 +43,9 @@ class Simulation {
     void open_wave(const char* path, uint64_t first_cycle, uint64_t end_cycle);
     void counters(MdCounters& counters) const;
     OperandRecord& record() { return model_->record; }
+    void watch(bool on) { on ? activity_.begin(clocks_.picoseconds()) : activity_.end(); }
+    uint64_t watched_counters() const { return model_->pins.counters.size(); }
+    const ActivityRecord& activity() const { return activity_; }
 
   private:
     void reset();
@@ -70,6 +74,7 @@ class Simulation {
     PacketFeeder items_, users_;
     LoadFeeder load_;
     ControlMaster control_;
+    ActivityRecord activity_;
     MdRun* run_ = nullptr;
     uint64_t batch_cycle_ = 0, batch_memory_cycle_ = 0;  // clocks when the batch began
     bool waving_ = false;
