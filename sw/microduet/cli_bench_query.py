@@ -59,6 +59,8 @@ def bench_query(
     cpu: bool = True,
     compiled: bool = True,
     seed: Natural = 0,
+    trace: Path | None = None,
+    trace_plot: Path | None = None,
     plot: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -89,6 +91,10 @@ def bench_query(
         try torch.compile too, which takes some minutes
     seed
         of models, histories, contexts and candidates
+    trace
+        write the timeline of one more query of the first model to this file, for Perfetto
+    trace_plot
+        draw that timeline to this .svg file
     plot
         write a picture of the three systems to this .svg file
     json
@@ -106,6 +112,8 @@ def bench_query(
         cpu=cpu,
         compiled=compiled,
         seed=seed,
+        trace=trace,
+        trace_plot=trace_plot,
         plot=plot,
         json=json,
     )

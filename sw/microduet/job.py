@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import sys
 import typing
@@ -16,7 +15,9 @@ from microduet import device as devices
 from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.errors import InputError
+from microduet.folders import write_file
 from microduet.measure import Job, Measured, measure, search_result
+from microduet.perfetto import check_writable
 from microduet.placement import Plan
 from microduet.progress import Steps, steps
 from microduet_sim.dram import Memory
@@ -48,7 +49,8 @@ def main(model: str, options: RunOptions) -> int:
     console = Console(stderr=options.json, highlight=False)
     window, wave = _window(options.window), _wave_kind(options.wave)
     for path in (options.wave, options.trace):
-        _check_folder(path)
+        if path is not None:
+            check_writable(path)
     bundle = compile_named(model, options)
     if bundle.config.user is not None:
         raise InputError(f"{model} ranks items for users: microduet bench query runs it with its edge unit")
@@ -154,9 +156,7 @@ def write_trace(path: Path, batch: Batch, bundle: Bundle) -> None:
         for track, kind, first, last in ((1, "lookup", start, middle), (2, "compute", middle, end)):
             span: dict[str, object] = {"name": f"item {item}", "cat": kind, "id": item, "pid": 1, "tid": track}
             events += [span | {"ph": "b", "ts": first}, span | {"ph": "e", "ts": last}]
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
-    temporary.replace(path)
+    write_file(path, json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
 
 
 def _window(text: str) -> tuple[int, int]:
@@ -164,12 +164,6 @@ def _window(text: str) -> tuple[int, int]:
     if not match or int(match[1]) >= int(match[2]):
         raise InputError(f"window must be FIRST:END in engine cycles, FIRST below END, not {text!r}")
     return int(match[1]), int(match[2])
-
-
-def _check_folder(path: Path | None) -> None:
-    """Say that a file can't be written before it takes a minute to have something to write."""
-    if path is not None and not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: cannot be written: {path.parent} is not a folder that may be written to")
 
 
 def _wave_kind(path: Path | None) -> typing.Literal["vcd", "fst"] | None:

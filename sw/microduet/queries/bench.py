@@ -19,6 +19,7 @@ from microduet.duet import zoo
 from microduet.energy.account import Energy, energy, worst_ratio
 from microduet.errors import InputError
 from microduet.folders import write_file
+from microduet.perfetto import check_writable
 from microduet.progress import Steps, steps
 from microduet.queries.counts import Counts, joined
 from microduet.queries.measure import Measured, System, measure
@@ -45,6 +46,8 @@ class QueryBenchOptions:
     compiled: bool = True
     cpu: bool = True
     seed: int = 0
+    trace: Path | None = None
+    trace_plot: Path | None = None
     plot: Path | None = None
     json: bool = False
 
@@ -56,11 +59,7 @@ def main(options: QueryBenchOptions) -> int:
             raise InputError(f"models must be {', '.join(zoo.RM)}, not {name!r}")
     if min((*options.n, options.queries, options.users, options.k)) < 1:
         raise InputError("n, queries, users and k must be at least 1")
-    if options.plot is not None:
-        if not options.cpu or len(options.n) != 1:
-            raise InputError("--plot shows all three systems at one size of query: leave out --no-cpu and other --n")
-        if options.plot.suffix != ".svg" or not options.plot.parent.is_dir():
-            raise InputError(f"--plot must be an .svg file in a folder that exists, not {str(options.plot)!r}")
+    _check_files(options)
     console = Console(stderr=options.json, highlight=False)
     with steps(console) as progress:
         rows = [row for name in options.models for row in _model(name, options, progress)]
@@ -78,11 +77,32 @@ def main(options: QueryBenchOptions) -> int:
         from microduet.queries.plot import systems_svg
 
         write_file(options.plot, systems_svg(rows, cpu=cpu_name()))
+    if options.trace_plot is not None and options.trace is not None:
+        from microduet.queries.trace_plot import timeline_svg
+
+        write_file(options.trace_plot, timeline_svg(options.trace))
     if options.json:
         print(json.dumps(result))
     else:
         show(result, console)
     return 1 if any(row["mismatches"] for row in rows) else 0
+
+
+def _check_files(options: QueryBenchOptions) -> None:
+    """Raise InputError before anything is measured if a file cannot be written."""
+    if options.plot is not None:
+        if not options.cpu or len(options.n) != 1:
+            raise InputError("--plot shows all three systems at one size of query: leave out --no-cpu and other --n")
+        if options.plot.suffix != ".svg" or not options.plot.parent.is_dir():
+            raise InputError(f"--plot must be an .svg file in a folder that exists, not {str(options.plot)!r}")
+    if options.trace_plot is not None:
+        if options.trace is None:
+            raise InputError("--trace-plot draws the timeline that --trace writes: give both")
+        if options.trace_plot.suffix != ".svg":
+            raise InputError(f"--trace-plot must end in .svg, not {str(options.trace_plot)!r}")
+    for path in (options.trace, options.trace_plot):
+        if path is not None:
+            check_writable(path)
 
 
 def _model(name: str, options: QueryBenchOptions, progress: Steps) -> list[Figures]:
@@ -92,7 +112,8 @@ def _model(name: str, options: QueryBenchOptions, progress: Steps) -> list[Figur
         found: list[Measured] = []
         for place, n in enumerate(options.n):
             progress(f"{name}: queries of {n}", place, len(options.n))
-            found.append(measure(system, n=n, k=options.k, queries=options.queries, users=options.users))
+            trace = options.trace if (name, place) == (options.models[0], 0) else None
+            found.append(measure(system, n=n, k=options.k, queries=options.queries, users=options.users, trace=trace))
         config = system.engine_bundle.config
         user = typing.cast(typing.Any, config.user)
         multipliers = config.multipliers + config.output_lanes + user.multipliers

@@ -24,6 +24,7 @@ class QueryDevice(Device):
     Members
     -------
     ranked : what the simulator gave back of the last queries
+    started_ps : the time that those count from, since the simulator was opened
     """
 
     SIMULATOR = QuerySimulator
@@ -76,19 +77,19 @@ class QueryDevice(Device):
             patience=patience,
             progress=progress,
         )
-        start_ps = round(self._started * 1e6 / self.bundle.config.engine_mhz)
-        return replies(self.ranked, questions, slots, start_ps=start_ps)
+        return replies(self.ranked, questions, slots, start_ps=self.started_ps)
 
     def _start(self) -> None:
         super()._start()
-        self._asked = 0
+        self._asked = self.started_ps = 0
         self.ranked: Ranked | None = None
 
     def _rank(self, items: Sent, users: Sent, **options: typing.Any) -> Ranked:
         try:
             self.registers["items"] = len(items)
             self.registers["control"] = 1
-            self._started = self.simulator.counters().engine_cycles
+            cycles = self.simulator.counters().engine_cycles
+            self.started_ps = round(cycles * 1e6 / self.bundle.config.engine_mhz)
             return self.simulator.rank(items, users, **options)
         except SimulationError as error:
             raise DeviceError(str(error)) from error

@@ -1,6 +1,7 @@
 """System (c): edge unit, link and engine in simulation, checked against the golden models query by query."""
 
 import dataclasses
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -103,8 +104,8 @@ class System:
         return self.golden.user_vector(self._histories, self._static, context)
 
 
-def measure(system: System, *, n: int, k: int, queries: int, users: int) -> Measured:
-    """Queries one after the other, then `users` at once, all checked."""
+def measure(system: System, *, n: int, k: int, queries: int, users: int, trace: Path | None = None) -> Measured:
+    """Queries one after the other, one whose timeline is written to `trace`, then `users` at once, all checked."""
     session = system.session
     k = min(k, n, session.engine.user.top_k)
     rankings: list[Ranking] = []
@@ -119,6 +120,8 @@ def measure(system: System, *, n: int, k: int, queries: int, users: int) -> Meas
             counts = joined(
                 edge_counts(session.edge, ranking), link_counts(ranking), meter.counts(ranking.timing.total_us * 1e-6)
             )
+    if trace is not None:
+        bad += _one(system, n=n, k=k, trace=trace)[1]
     cycles, share, alone_wrong = _alone(system, n=n, k=k)
     per_s, busy_wrong = _together(system, n=n, k=k, users=users)
     clock = system.edge_bundle.config.clock_mhz
@@ -135,10 +138,10 @@ def measure(system: System, *, n: int, k: int, queries: int, users: int) -> Meas
     )
 
 
-def _one(system: System, *, n: int, k: int, scores: bool = False) -> tuple[Ranking, bool]:
+def _one(system: System, *, n: int, k: int, scores: bool = False, trace: Path | None = None) -> tuple[Ranking, bool]:
     """A query alone, and whether it was answered wrongly; with every candidate's own result it takes longer."""
     context, candidates = system.context(), system.candidates(n)
-    ranking = system.session.rank(candidates, context, k, scores=scores)
+    ranking = system.session.rank(candidates, context, k, scores=scores, trace=trace)
     return ranking, system.golden.differs(ranking, system.user_vector(context), candidates, k=k)
 
 

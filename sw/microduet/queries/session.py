@@ -4,6 +4,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,10 @@ class Session:
     link : between them
     stream : tells the jitter and losses of users apart
     histories : where embeddings of clicked items come from
+
+    Members
+    -------
+    sent : what became of the messages of the last batch
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Session:
         self.engine, self.edge, self.link, self.histories = engine, edge, link.open(stream=stream), histories
         self._entries: Mapping[int, Entry] = {}
         self._epoch_ps = self._end_ps = 0  # of the link's time: the batch's start, the last message's end
+        self.sent: list[tuple[Direction, Delivery]] = []
 
     def click(self, item: "int | np.integer[typing.Any] | Sequence[npt.ArrayLike]") -> None:
         """Put an item into the user's histories.
@@ -112,12 +118,27 @@ class Session:
         tags: npt.NDArray[np.uint32] | None = None,
         entries: npt.NDArray[np.int64] | None = None,
         scores: bool = False,
+        trace: Path | str | None = None,
     ) -> Ranking:
-        """The best k of the candidates, alone on the engine; arguments as `Request`'s."""
+        """The best k of the candidates, alone on the engine; arguments as `Request`'s.
+
+        Parameters
+        ----------
+        trace : write what edge unit, link and engine did when to this file, for Perfetto; also of a query that fails
+
+        Raises
+        ------
+        InputError
+            If the trace cannot be written; nothing is sent then.
+        """
         request = Request(
             session=self, candidates=candidates, context=context, k=k, tags=tags, entries=entries, scores=scores
         )
-        return rank_all(self.engine, [request])[0]
+        if trace is None:
+            return rank_all(self.engine, [request])[0]
+        from microduet.queries.trace import rank_traced
+
+        return rank_traced(request, Path(trace))
 
     def prepare(self, request: Request) -> "_Sent | Ranking":
         """Compute the user vector and send it; a failure is an answer already."""
@@ -161,12 +182,15 @@ class Session:
     def begin(self) -> None:
         """A new batch: its times count from here, and the link is free."""
         self._epoch_ps = self._end_ps
+        self.sent = []
 
     def _send(self, size: int, at_ps: int, direction: Direction = "up") -> Delivery:
         """Send at a time of the batch, which is also what the delivery's end counts from."""
         found = self.link.send(size, self._epoch_ps + at_ps, direction)
         self._end_ps = max(self._end_ps, found.ended_ps)
-        return dataclasses.replace(found, ended_ps=found.ended_ps - self._epoch_ps)
+        found = found.earlier(self._epoch_ps)
+        self.sent.append((direction, found))
+        return found
 
     def deliver(self, sent: "_Sent", reply: Reply) -> Ranking:
         """What the device gets of the engine's answer."""

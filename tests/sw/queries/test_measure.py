@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,13 @@ def test_all_that_was_asked_is_answered_right_and_counted(opened: System) -> Non
     assert found.counts["link.up_bit"] == found.rankings[0].up_bits
     single = found.engine_cycles / opened.engine_bundle.config.engine_mhz
     assert 1e6 / found.per_s < single, "several queries at once take less time each than one alone"
+
+
+def test_one_more_query_leaves_its_timeline(opened: System, tmp_path: Path) -> None:
+    found = measure(opened, n=12, k=TOP_K, queries=1, users=2, trace=tmp_path / "query.json")
+    assert (found.mismatches, len(found.rankings)) == (0, 1)
+    events = json.loads((tmp_path / "query.json").read_text())["traceEvents"]
+    assert [event["args"]["candidates"] for event in events if "candidates" in event.get("args", {})] == [12]
 
 
 def test_the_bound_of_lookups_grows_with_the_candidates(opened: System) -> None:
