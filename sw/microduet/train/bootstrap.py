@@ -53,6 +53,7 @@ def replicates(
         column for scores in models.values() for column in (correct(scores, clicks), losses(scores, clicks), scores)
     ]
     matrix = np.stack([np.ones(len(clicks)), clicks, *sums], axis=1)
+    del sums  # as large as the matrix
     generator = np.random.default_rng(seed)
     results = {name: np.full((count, len(NAMES)), np.nan) for name in models}
     for number in range(count):

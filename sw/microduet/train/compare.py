@@ -116,15 +116,8 @@ def compare(plan: Plan, progress: Steps) -> Comparison:
         raise TrainingError("--seeds, --test-rows and --replicates must be at least 1")
     count = min(plan.test_rows, plan.data.rows("test"))
     curves: dict[str, list[tuple[Point, ...]]] = {}
-    paths, scorers, sources = list[str](), list[Scorer](), list[Source]()
-    for seed in plan.seeds:
-        runs, own = _runs(plan, seed, progress)
-        scorers += own
-        for kind, run in runs.items():
-            curves.setdefault(kind, []).append(run.description.curve)
-            paths.append(str(run.path))
-            sources.append(run.source)
-    scores, labels = _judged(plan.shape, sources[0], count, scorers, progress)
+    paths: list[str] = []
+    scores, labels = _scores(plan, count, curves, paths, progress)
     kinds = [kind for kind in ("base", "split", "int8") if _key(kind, plan.seeds[0]) in scores]
     exact = {name: metrics(values, labels) for name, values in scores.items()}
     drawn = replicates(scores, labels, count=plan.replicates)
@@ -146,6 +139,21 @@ def compare(plan: Plan, progress: Steps) -> Comparison:
 
 def _key(kind: str, seed: int) -> str:
     return f"{kind}-{seed}"
+
+
+def _scores(
+    plan: Plan, count: int, curves: dict[str, list[tuple[Point, ...]]], paths: list[str], progress: Steps
+) -> tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.uint8]]:
+    """As `_judged` of all runs, whose curves and paths are noted; no model stays in memory."""
+    scorers, sources = list[Scorer](), list[Source]()
+    for seed in plan.seeds:
+        runs, own = _runs(plan, seed, progress)
+        scorers += own
+        for kind, run in runs.items():
+            curves.setdefault(kind, []).append(run.description.curve)
+            paths.append(str(run.path))
+            sources.append(run.source)
+    return _judged(plan.shape, sources[0], count, scorers, progress)
 
 
 def _judged(
