@@ -27,6 +27,7 @@ class Ranked:
     finished_ps : uint64 (results,): last beat taken
     engine_cycles, memory_cycles : of the batch
     seconds : of real time, inside the C++ loop
+    hashes : uint64, one per clock edge: of all outputs, if asked for
     """
 
     beats: Words
@@ -38,6 +39,7 @@ class Ranked:
     engine_cycles: int
     memory_cycles: int
     seconds: float
+    hashes: Times
 
 
 class QuerySimulator(Simulator):
@@ -51,6 +53,7 @@ class QuerySimulator(Simulator):
         results: int,
         capacity: int,
         patience: int = PATIENCE,
+        hashes: int = 0,
         progress: Progress | None = None,
     ) -> Ranked:
         """Send candidates and user packets until `results` packets are out and all user packets are sent.
@@ -59,6 +62,7 @@ class QuerySimulator(Simulator):
         ----------
         results : one per query, and one per item whose own result is wanted
         capacity : beats of all results together, at most
+        hashes : keep hashes of all outputs for so many clock edges
 
         Raises
         ------
@@ -67,14 +71,17 @@ class QuerySimulator(Simulator):
         """
         beats, lengths = np.zeros((capacity, RESULT_WORDS), np.uint32), np.zeros(results, np.uint32)
         vectors, finished = np.zeros(len(items), np.uint64), np.zeros(results, np.uint64)
+        edges = np.zeros(hashes, np.uint64)
+        arrays = {"answers": beats, "answer_beats": lengths, "vector_ps": vectors, "finished_ps": finished}
         run = self._send(
             items,
             users=users,
             results=results,
-            arrays={"answers": beats, "answer_beats": lengths, "vector_ps": vectors, "finished_ps": finished},
+            arrays=arrays | ({"hashes": edges} if hashes else {}),
             patience=patience,
             progress=progress,
             answer_capacity=capacity,
+            hash_capacity=hashes,
         )
         return Ranked(
             beats=beats[: run.answer_count],
@@ -86,4 +93,5 @@ class QuerySimulator(Simulator):
             engine_cycles=run.engine_cycles,
             memory_cycles=run.memory_cycles,
             seconds=run.seconds,
+            hashes=edges[: run.hash_count],
         )

@@ -23,6 +23,7 @@ uint64_t Simulation::hash_outputs() const {
     for (const uint8_t* pin : {pins.items.tready, pins.load.tready, pins.results.tvalid, pins.results.tlast,
                                pins.probe_vector, pins.interrupt})
         hash.add(*pin);
+    if (pins.users.tready) hash.add(*pins.users.tready);
     for (int k = 0; k < 4; ++k) hash.add(pins.results.tdata[k]);
     for (const ChannelPins& channel : pins.channels) {
         hash.add(*channel.arvalid | *channel.rready << 8 | *channel.arlen << 16 | *channel.arid << 24);
