@@ -5,8 +5,7 @@ import ctypes
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Self, TypeVar, get_args
+from typing import Generic, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +31,7 @@ from microduet_sim.abi import (
 from microduet_sim.activity import Activity, read_activity
 from microduet_sim.batch import Counters, Fault, Sent, Stalls, Words, checked_words
 from microduet_sim.build import Library
+from microduet_sim.closing import Closing
 from microduet_sim.dram import Memory
 from microduet_sim.dram.channels import dram_arguments
 from microduet_sim.dram.parameters import COMMANDS, DramParameters
@@ -55,7 +55,7 @@ class SimulationError(SimulatorError):
 Config = TypeVar("Config", EngineConfig, EdgeConfig)
 
 
-class Card(Generic[Config]):
+class Card(Closing, Generic[Config]):
     """One simulated unit with its memory: what all units have.
 
     Parameters
@@ -111,14 +111,6 @@ class Card(Generic[Config]):
         handle = ctypes.c_void_p()
         self._check(lambda text: self._library.md_open(ctypes.byref(arguments), ctypes.byref(handle), text))
         self._handle = handle
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None) is not None:

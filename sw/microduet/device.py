@@ -4,8 +4,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from microduet_hw.status import Status
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
 from microduet_sim.card import SimulationError
+from microduet_sim.closing import Closing
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
@@ -66,7 +66,7 @@ class Batch:
     seconds: float
 
 
-class Device:
+class Device(Closing):
     """One engine, open: loaded with a bundle's weights and ready for items.
 
     Parameters
@@ -104,14 +104,6 @@ class Device:
         )
         self.batch: Batch | None = None
         self._start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the simulation; closing twice is allowed."""

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ from microduet_hw.edge.packets import Beats, join_messages, pack_message
 from microduet_sim.batch import Fault, Stalls
 from microduet_sim.build import build
 from microduet_sim.card import PATIENCE, SimulationError
+from microduet_sim.closing import Closing
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
@@ -32,7 +32,7 @@ REFUSALS = ~(EdgeStatus.AXI_ERROR | EdgeStatus.TIMEOUT | EdgeStatus.SUM_MISMATCH
 """Statuses of messages that have not acted."""
 
 
-class EdgeDevice:
+class EdgeDevice(Closing):
     """One edge unit, open: loaded with a bundle's weights, its histories empty.
 
     Parameters
@@ -69,14 +69,6 @@ class EdgeDevice:
             raise DeviceError(f"the unit is of configuration {self.registers['digest']:08x}, not {digest:08x}")
         self.simulator.load(load_beats(config, model))
         self._tag = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the simulation; closing twice is allowed."""

@@ -2,7 +2,6 @@
 
 import typing
 from pathlib import Path
-from types import TracebackType
 
 from microduet.bundle import Bundle
 from microduet.edge.bundle import EdgeBundle
@@ -11,20 +10,13 @@ from microduet.errors import InputError
 from microduet.queries.device import QueryDevice
 from microduet.queries.histories import Histories
 from microduet.queries.session import Session
+from microduet_sim.closing import Closing
 from microduet_sim.dram import Memory
 from microduet_sim.link import Link
 
 
-class OwnSession(Session):
+class OwnSession(Closing, Session):
     """A session whose engine and unit are its own: closing it ends both simulations."""
-
-    def __enter__(self) -> typing.Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End both simulations; closing twice is allowed."""
