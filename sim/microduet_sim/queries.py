@@ -1,6 +1,6 @@
 """A simulated engine that ranks for users: candidates and user vectors in, ranked answers out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ class Ranked:
     engine_cycles: int
     memory_cycles: int
     seconds: float
-    hashes: Times
+    hashes: Times = field(default_factory=lambda: np.empty(0, np.uint64))
 
 
 class QuerySimulator(Simulator):
