@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import microduet as md
-from microduet import compiler, model_names
+from microduet import compiler, model_names, presets
 from microduet.bundle import FORMAT, Bundle
 from microduet.bundle_files import file_digest
 from microduet.duet.compile import compilable
@@ -203,3 +203,9 @@ def model(kind: str) -> DlrmModel | SplitModel:
 def test_says_what_it_does_not_take(call: Callable[[str], object], message: str, board: str) -> None:
     with pytest.raises(MicroduetError, match=message):
         call(board)
+
+
+@pytest.mark.parametrize(("name", "slots"), [("rm1-duet", 8), ("rm5-duet", 8), ("microrec-small", 4)])
+def test_engines_of_little_arithmetic_have_more_items_in_flight(name: str, slots: int) -> None:
+    shape = model_names.engine_shape(model_names.find(name))
+    assert presets.compile_config(shape).vector_slots == slots
