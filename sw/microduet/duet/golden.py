@@ -149,21 +149,29 @@ class StaticMemo:
 
     def __init__(self, golden: GoldenUser) -> None:
         self._golden = golden
-        self._known: dict[bytes, npt.NDArray[np.int64]] = {}
+        self._places: dict[bytes, int] = {}
+        self._outputs: npt.NDArray[np.int64] | None = (
+            None  # one block: many small ones would keep the heap from shrinking
+        )
 
     def outputs(self, values: npt.NDArray[np.int64] | None) -> tuple[npt.NDArray[np.int64], ...]:
         """The last layer's, int64 (users, outputs), as a tuple of one; () without such an MLP."""
         if values is None:
             return ()
+        if len(values) > MEMO_USERS:
+            return self._golden.static(values)[-1:]
         keys = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values]
-        new = [place for place, key in enumerate(keys) if key not in self._known]
-        if len(self._known) > MEMO_USERS:
-            self._known.clear()
+        new = [number for number, key in enumerate(keys) if key not in self._places]
+        if len(self._places) + len(new) > MEMO_USERS:
+            self._places.clear()
             new = list(range(len(keys)))
-        if new:
-            for place, output in zip(new, self._golden.static(values[new])[-1], strict=True):
-                self._known[keys[place]] = output
-        return (np.stack([self._known[key] for key in keys]),)
+        if new or self._outputs is None:
+            found = self._golden.static(values[new])[-1]
+            if self._outputs is None:
+                self._outputs = np.empty((MEMO_USERS, found.shape[1]), np.int64)
+            for number, output in zip(new, found, strict=True):
+                self._outputs[self._places.setdefault(keys[number], len(self._places))] = output
+        return (self._outputs[[self._places[key] for key in keys]],)
 
 
 def _layers(stack: Stack | None, layers: tuple[QuantisedLayer, ...]) -> tuple[GoldenLayer, ...]:

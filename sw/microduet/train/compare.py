@@ -165,7 +165,7 @@ def _judged(
         "test", first=0, count=count, train=False
     )
     with using_threads(threads_for(shape, batch)):
-        return score_all(ahead(batches), scorers, lambda rows: progress("judging", rows, count))
+        return score_all(ahead(batches), scorers, count, lambda rows: progress("judging", rows, count))
 
 
 def _runs(plan: Plan, seed: int, progress: Steps) -> tuple[dict[str, Trained], list[Scorer]]:

@@ -114,16 +114,17 @@ class Int8Scores:
 
 
 def score_all(
-    batches: Iterator[Batch], scorers: Sequence[Scorer], progress: Callable[[int], None] = lambda rows: None
+    batches: Iterator[Batch], scorers: Sequence[Scorer], count: int, progress: Callable[[int], None] = lambda rows: None
 ) -> tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.uint8]]:
-    """Scores of every model, float32 (rows,) each, and the labels, in one pass over the rows."""
-    found: dict[str, list[npt.NDArray[np.float32]]] = {}
-    labels: list[npt.NDArray[np.uint8]] = []
+    """Scores of every model, float32 (count,) each, and the labels, in one pass over the `count` rows of `batches`."""
+    found: dict[str, npt.NDArray[np.float32]] = {}
+    labels = np.empty(count, np.uint8)
     rows = 0
     for batch in batches:
-        labels.append(batch.labels.numpy().astype(np.uint8))
+        own = slice(rows, rows := rows + len(batch.labels))
+        labels[own] = batch.labels.numpy()
         for scorer in scorers:
             for name, values in scorer(batch).items():
-                found.setdefault(name, []).append(values)
-        progress(rows := rows + len(batch.labels))
-    return {name: np.concatenate(parts) for name, parts in found.items()}, np.concatenate(labels)
+                found.setdefault(name, np.empty(count, np.float32))[own] = values
+        progress(rows)
+    return found, labels

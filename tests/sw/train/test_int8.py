@@ -64,7 +64,7 @@ def test_integers_rank_nearly_as_the_float_model(tmp_path: Path) -> None:
         sums = learner.tables.sums(batch.bags)
         return {"split": learner.score(batch, sums=sums), "int8": integers.score(batch, sums)}
 
-    scores, labels = score_all(result.source.batches("test", first=0, count=2000, train=False), [scorer])
+    scores, labels = score_all(result.source.batches("test", first=0, count=2000, train=False), [scorer], 2000)
     assert np.array_equal(labels, log.whole("test").labels)
     assert 0 < np.abs(scores["split"] - scores["int8"]).mean() < 0.01  # values beyond the users' ranges are cut
     assert abs(metrics(scores["split"], labels).auc - metrics(scores["int8"], labels).auc) < 0.005
