@@ -13,6 +13,9 @@ from microduet.traced import TracedModel
 from microduet_hw.config import Precision
 
 if typing.TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from microduet.duet.users import UserBatch
     from microduet.models.split import SplitModel
 
@@ -27,7 +30,7 @@ def find_model(name: str, *, seed: int = 0, dim: int = 32) -> "TracedModel | Spl
     if ".py" in name:
         return load(name)
     if name.endswith(model_names.CHECKPOINT):
-        model, _ = load_checkpoint(name)
+        model, *_ = load_checkpoint(name)
     else:
         spec = model_names.find(name, seed=seed, dim=dim)
         if isinstance(spec, zoo.ZooModel):
@@ -36,11 +39,11 @@ def find_model(name: str, *, seed: int = 0, dim: int = 32) -> "TracedModel | Spl
     return model if isinstance(model, SplitModel) else whole_model(model)
 
 
-def users_of(name: str) -> "UserBatch | None":
-    """The users in a checkpoint who show the ranges of its user part."""
-    from microduet.train.checkpoint import load_users
+def shown(name: str) -> "tuple[UserBatch | None, npt.NDArray[np.int64] | None]":
+    """The users and items in a checkpoint that show the ranges of a split."""
+    from microduet.train.checkpoint import load_items, load_users
 
-    return load_users(name) if name.endswith(model_names.CHECKPOINT) else None
+    return (load_users(name), load_items(name)) if name.endswith(model_names.CHECKPOINT) else (None, None)
 
 
 def main(
@@ -69,8 +72,14 @@ def main(
 
         if data is not None:
             raise InputError(f"{model}: the items of a split are checked with random users: data must not be given")
+        users, ranges = shown(model)
         report = check_items(
-            found, precisions=precisions if precision else PRECISIONS, items=items, seed=seed, users=users_of(model)
+            found,
+            precisions=precisions if precision else PRECISIONS,
+            items=items,
+            seed=seed,
+            users=users,
+            ranges=ranges,
         )
     if json:
         print(msgspec.json.encode(report).decode())

@@ -133,8 +133,8 @@ def _compilable(model: Model, calibration: Batch, user: "EdgeBundle | None") -> 
     from microduet.traced import TracedModel
 
     if isinstance(model, str):
-        built, users = forms.load(model)
-        return forms.compilable(built, calibration=calibration, user=user, users=users)
+        built, users, items = forms.load(model)
+        return forms.compilable(built, calibration=calibration, user=user, users=users, items=items)
     if isinstance(model, DlrmModelSpec | DlrmModel | SplitModel):
         return forms.compilable(model, calibration=calibration, user=user)
     if user is not None:

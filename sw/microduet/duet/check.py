@@ -33,13 +33,14 @@ def check_items(
     items: int = ITEMS,
     seed: int = 0,
     users: UserBatch | None = None,
+    ranges: Ids | None = None,
 ) -> CheckReport:
     """Compare every precision with the float split model; each item has a user of its own.
 
     Parameters
     ----------
     items, seed : random items with uniform ids, and their labels, drawn from the float model's probabilities
-    users : of a checkpoint, who show the ranges of the user part; by default 512 with uniform ids
+    users, ranges : users and items of a checkpoint, which show the ranges; by default 512 and 2,048 with uniform ids
     """
     traced = item_model(model)
     sparse, dense = _random(model, items, seed + 1)
@@ -49,7 +50,7 @@ def check_items(
     outputs = traced.layers(vector, given.floats)
 
     def judged(precision: Precision) -> Judged:
-        item = quantise_item(model, precision=precision, scale=given.scale, users=users)
+        item = quantise_item(model, precision=precision, scale=given.scale, users=users, items=ranges)
         integers, errors = given.of(item)
         return Judged(quantised=item.quantised, users=integers, errors=errors)
 

@@ -4,6 +4,7 @@ import typing
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from microduet.compilable import Compilable, content, whole
 from microduet.duet.engine_model import item_model, user_tables, whole_model
@@ -13,6 +14,7 @@ from microduet.duet.quantise_item import quantise_item, scale_of
 from microduet.duet.users import UserBatch
 from microduet.duet.zoo import DlrmModelSpec
 from microduet.errors import InputError, ModelError
+from microduet.fold_user import UserScale
 from microduet.inputs import check_batch
 from microduet.models.dlrm import DlrmModel
 from microduet.models.split import SplitModel, build_dlrm
@@ -24,11 +26,17 @@ if typing.TYPE_CHECKING:
     from microduet.edge.bundle import EdgeBundle
 
 Form = DlrmModelSpec | DlrmModel | SplitModel
+Ids = npt.NDArray[np.int64]
 Given = tuple[np.ndarray, np.ndarray | None] | Calibration | None
 
 
 def compilable(
-    model: Form, *, calibration: Given = None, user: "EdgeBundle | None" = None, users: UserBatch | None = None
+    model: Form,
+    *,
+    calibration: Given = None,
+    user: "EdgeBundle | None" = None,
+    users: UserBatch | None = None,
+    items: Ids | None = None,
 ) -> Compilable:
     """`model`, ready to be quantised.
 
@@ -36,7 +44,7 @@ def compilable(
     ----------
     calibration : (sparse, dense) of whole items, with their users' lookups and dense inputs, that show the ranges
     user : the edge unit whose vectors the engine takes; by default the one that `compile_edge` makes of the model
-    users : of a checkpoint, who show the ranges of a `duet` split; by default 512 with uniform ids
+    users, items : of a checkpoint, which show the ranges of a `duet` split; by default 512 and 2,048 with uniform ids
 
     Raises
     ------
@@ -50,34 +58,39 @@ def compilable(
     batch = _calibration(built, calibration)
     if isinstance(built, DlrmModel):
         return whole(whole_model(built), batch, form=True)
-    return _duet(model, built, batch, user, users) if duet else _exact(built, batch)
+    if not duet:
+        return _exact(built, batch)
+    scale = scale_of(user or _edge(model, built, users), built)
+    return _duet(built, scale, batch, users, items)
 
 
-def load(path: str) -> tuple[DlrmModel | SplitModel, UserBatch | None]:
-    """The model in a checkpoint, and the users who show the ranges of its user part."""
-    from microduet.train.checkpoint import load_model, load_users
+def load(path: str) -> tuple[DlrmModel | SplitModel, UserBatch | None, Ids | None]:
+    """The model in a checkpoint, and the users and items that show the ranges of a `duet` split."""
+    from microduet.train.checkpoint import load_items, load_model, load_users
 
-    return load_model(path), load_users(path)
+    return load_model(path), load_users(path), load_items(path)
+
+
+def _edge(model: Form, built: SplitModel, users: UserBatch | None) -> "EdgeBundle":
+    """The edge unit of the same model."""
+    from microduet.edge.compile import compile_edge
+
+    return compile_edge(model if isinstance(model, DlrmModelSpec) else built, calibration=users)
 
 
 def _duet(
-    model: Form, built: SplitModel, batch: Calibration | None, user: "EdgeBundle | None", users: UserBatch | None
+    built: SplitModel, scale: UserScale, batch: Calibration | None, users: UserBatch | None, items: Ids | None
 ) -> Compilable:
-    from microduet.edge.compile import compile_edge
-
-    given = model if isinstance(model, DlrmModelSpec) else built
-    edge = user or compile_edge(given, calibration=users)
-    scale = scale_of(edge, built)
     traced = item_model(built)
 
     def integers(precision: Precision) -> tuple[Quantised, None]:
-        part = quantise_item(built, precision=precision, scale=scale, users=users, calibration=batch)
+        part = quantise_item(built, precision=precision, scale=scale, users=users, items=items, calibration=batch)
         return part.quantised, None
 
     return Compilable(
         traced=traced,
         quantise=integers,
-        content=content(traced, batch, msgspec.json.encode(scale), _bytes(users)),
+        content=content(traced, batch, msgspec.json.encode(scale), _bytes(users, items)),
         mode="spread" if traced.shape.pooled else "best",
     )
 
@@ -99,8 +112,8 @@ def _exact(built: SplitModel, batch: Calibration | None) -> Compilable:
     )
 
 
-def _bytes(users: UserBatch | None) -> bytes:
-    arrays = () if users is None else (users.sparse, users.static, users.context)
+def _bytes(users: UserBatch | None, items: Ids | None) -> bytes:
+    arrays = (items,) if users is None else (users.sparse, users.static, users.context, items)
     return b"".join(np.ascontiguousarray(array).tobytes() for array in arrays if array is not None)
 
 

@@ -36,6 +36,7 @@ def quantise_item(
     precision: Precision,
     scale: UserScale | None = None,
     users: UserBatch | None = None,
+    items: npt.NDArray[np.int64] | None = None,
     calibration: Calibration | None = None,
 ) -> QuantisedItem:
     """Integers of the item's part of `model`.
@@ -44,7 +45,8 @@ def quantise_item(
     ----------
     scale : of the user vectors of a `duet` split, as its edge unit's bundle says; an `exact` one has its own
     users : who show the range of the combined layers; by default 512 with uniform ids
-    calibration : in place of both, items with their users: (items, all lookups), (items, D) in the model's columns
+    items : int64 (n, the item's lookups) that show the ranges of the item's layers; by default 2,048 with uniform ids
+    calibration : in place of all these, items with their users: (items, all lookups), (items, D) in the model's columns
 
     Raises
     ------
@@ -60,7 +62,7 @@ def quantise_item(
         return QuantisedItem(model=traced, quantised=quantised, exact=exact)
     if scale is None:
         raise ModelError(f"{model.name}: the scale of its user vectors must be known")
-    batch = _batch(model, traced, users) if calibration is None else _part(model, calibration)
+    batch = _batch(model, traced, users, items) if calibration is None else _part(model, calibration)
     return QuantisedItem(model=traced, quantised=quantise(traced, precision=precision, calibration=batch, scale=scale))
 
 
@@ -110,11 +112,13 @@ def _columns(model: SplitModel, features: tuple[int, ...], sparse: npt.NDArray[n
     return np.concatenate([sparse[:, model.shape.columns(number)] for number in features], axis=1)
 
 
-def _batch(model: SplitModel, traced: TracedModel, users: UserBatch | None) -> Calibration:
-    """Uniform items, each with one of the users in turn."""
+def _batch(
+    model: SplitModel, traced: TracedModel, users: UserBatch | None, items: npt.NDArray[np.int64] | None
+) -> Calibration:
+    """Items, each with one of the users in turn."""
     vectors = float_users(model, users or random_users(model))
-    items = random_batch(traced, items=CALIBRATION_ITEMS)
-    return dataclasses.replace(items, users=vectors[np.arange(CALIBRATION_ITEMS) % len(vectors)])
+    batch = random_batch(traced, items=CALIBRATION_ITEMS) if items is None else Calibration(sparse=items)
+    return dataclasses.replace(batch, users=vectors[np.arange(len(batch.sparse)) % len(vectors)])
 
 
 def _part(model: SplitModel, whole: Calibration) -> Calibration:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from microduet.data.schema import DataSchema
@@ -138,6 +140,12 @@ def load_users(path: Path | str) -> UserBatch | None:
     if "users" not in tensors:
         return None
     return UserBatch(**{name: value.numpy() for name, value in tensors["users"].items()})
+
+
+def load_items(path: Path | str) -> npt.NDArray[np.int64] | None:
+    """The items in a checkpoint that show the ranges of its item part, int64 (items, lookups); None if it has none."""
+    _, tensors = read_checkpoint(Path(path))
+    return tensors["items"].numpy() if "items" in tensors else None
 
 
 def restore(path: Path, model: torch.nn.Module, weights: Tensors) -> None:

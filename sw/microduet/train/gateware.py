@@ -16,7 +16,7 @@ from microduet.queries.golden import best_first
 from microduet.train.batches import Source
 from microduet.train.checkpoint import load_users
 from microduet.train.gateware_sample import CANDIDATES, SampleResult, run_sample
-from microduet.train.int8 import Int8Scores
+from microduet.train.int8 import Int8Scores, log_items
 from microduet.train.metrics import metrics
 from microduet.train.run import Trained
 from microduet_hw.config import Frozen
@@ -118,10 +118,8 @@ def _test_part(trained: Trained, users: Int8Scores, golden: Golden, count: int, 
 
 def _items(source: Source, model: SplitModel, count: int) -> Iterator[npt.NDArray[np.int64]]:
     """Ids of the items of test rows, batch by batch."""
-    whole = model.spec.shape
     for chunk in source.data.chunks("test", first=0, count=count, size=source.chunk):
-        sparse = source.hashing(chunk)
-        own = np.concatenate([sparse[:, whole.columns(k)] for k in whole.item_features], 1)
+        own = log_items(model, source.hashing(chunk))
         for start in range(0, len(own), source.batch):
             yield np.ascontiguousarray(own[start : start + source.batch])
 

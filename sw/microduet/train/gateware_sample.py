@@ -14,7 +14,7 @@ from microduet.models.split import SplitModel
 from microduet.progress import Steps
 from microduet.queries.golden import GoldenSystem
 from microduet.queries.open import OwnSession
-from microduet.train.int8 import users_of
+from microduet.train.int8 import log_items, users_of
 
 CANDIDATES = 16
 """Items that each user of the sample is shown: his own row's and those of the rows behind it."""
@@ -55,10 +55,8 @@ def run_sample(
         golden = GoldenSystem(edge, engine)
         for number, first in enumerate(starts):
             users = users_of(model, sparse[first : first + 1], dense[first : first + 1])
-            whole = model.spec.shape
-            block = sparse[first : first + CANDIDATES]
-            items = np.concatenate([block[:, whole.columns(k)] for k in whole.item_features], 1)
-            wrong += _differs(session, golden, _histories(model, users.sparse[0]), users, np.ascontiguousarray(items))
+            items = np.ascontiguousarray(log_items(model, sparse[first : first + CANDIDATES]))
+            wrong += _differs(session, golden, _histories(model, users.sparse[0]), users, items)
             progress("ranking in RTL", number + 1, len(starts))
     return SampleResult(queries=len(starts), items=len(starts) * CANDIDATES, mismatches=wrong)
 

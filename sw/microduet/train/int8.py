@@ -13,6 +13,7 @@ from microduet.duet.quantise import QuantisedUser, quantise_user
 from microduet.duet.users import CALIBRATION_USERS, UserBatch
 from microduet.models.dlrm import scores
 from microduet.models.split import SplitModel
+from microduet.quantise import CALIBRATION_ITEMS
 from microduet.train.batches import Batch
 from microduet.train.shapes import Hashing
 from microduet.train.tables import Tables
@@ -53,6 +54,18 @@ def calibration(model: SplitModel, data: DataSet, hashing: Hashing) -> UserBatch
     count = min(CALIBRATION_USERS, data.rows("train"))
     chunk = next(iter(data.chunks("train", count=count, size=count)))
     return users_of(model, hashing(chunk), chunk.dense)
+
+
+def log_items(model: SplitModel, sparse: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The items of some rows of a log, int64 (rows, the item's lookups); `sparse` as of `users_of`."""
+    whole = model.spec.shape
+    return np.concatenate([sparse[:, whole.columns(number)] for number in whole.item_features], 1)
+
+
+def calibration_items(model: SplitModel, data: DataSet, hashing: Hashing) -> npt.NDArray[np.int64]:
+    """The first items of the training part, which show the ranges: popular ones have learnt the largest weights."""
+    count = min(CALIBRATION_ITEMS, data.rows("train"))
+    return log_items(model, hashing(next(iter(data.chunks("train", count=count, size=count)))))
 
 
 class Int8Scores:

@@ -13,7 +13,7 @@ from microduet.models.split import SplitModel
 from microduet.progress import Steps
 from microduet.train.batches import Source, ahead
 from microduet.train.checkpoint import SUFFIX, Description, Point, Tensors, read_checkpoint, restore, write_checkpoint
-from microduet.train.int8 import calibration
+from microduet.train.int8 import calibration, calibration_items
 from microduet.train.learner import Learner
 from microduet.train.metrics import metrics
 from microduet.train.shapes import Hashing
@@ -93,17 +93,21 @@ class Training:
             with using_threads(threads_for(self._learner.spec.shape, self._source.batch)):
                 self._learn(progress)
             self._restore(self._path)
-            self._write(self._path, {"model": self._learner.model.state_dict(), **self._users()}, finished=True)
+            self._write(self._path, {"model": self._learner.model.state_dict(), **self._shown()}, finished=True)
             self._state.unlink(missing_ok=True)
         return Trained(learner=self._learner, source=self._source, description=self._description, path=self._path)
 
-    def _users(self) -> Tensors:
-        """Who show the ranges of a split model's user part, for the compiler."""
-        if not isinstance(self._learner.model, SplitModel):
+    def _shown(self) -> Tensors:
+        """Users and items of the log, which show the ranges of a split model's parts to the compiler."""
+        model = self._learner.model
+        if not isinstance(model, SplitModel):
             return {}
-        users = calibration(self._learner.model, self._data, self._source.hashing)
+        users = calibration(model, self._data, self._source.hashing)
         arrays = {"sparse": users.sparse, "static": users.static, "context": users.context}
-        return {"users": {name: torch.from_numpy(array) for name, array in arrays.items() if array is not None}}
+        return {
+            "users": {name: torch.from_numpy(array) for name, array in arrays.items() if array is not None},
+            "items": torch.from_numpy(calibration_items(model, self._data, self._source.hashing)),
+        }
 
     def _read(self) -> bool:
         """Whether the training is over; resumes it if it was interrupted."""

@@ -16,8 +16,8 @@ from microduet.duet.shape import DlrmShape
 from microduet.errors import InputError, ModelError
 from microduet.models import SplitModel
 from microduet.train.batches import Batch
-from microduet.train.checkpoint import load_model, load_users
-from microduet.train.int8 import Int8Scores, calibration, score_all, users_of
+from microduet.train.checkpoint import load_items, load_model, load_users, read_checkpoint, write_checkpoint
+from microduet.train.int8 import Int8Scores, calibration, log_items, score_all, users_of
 from microduet.train.metrics import metrics
 from microduet.train.run import Settings, Trained, Training
 from tests.sw.duet.test_shape import SMALL
@@ -86,6 +86,27 @@ def test_a_loaded_model_has_its_users(tmp_path: Path) -> None:
     expected = calibration(model, log, result.source.hashing)
     assert np.array_equal(users.sparse, expected.sparse)
     assert users.sparse.shape[0] == 512
+    items = load_items(result.path)
+    assert items is not None
+    assert np.array_equal(items, log_items(model, log.whole("train").sparse[:2048]))
+
+
+@pytest.mark.parametrize(("shown", "cut"), [(True, True), (False, False)])
+def test_a_checkpoints_own_items_show_the_ranges_of_its_engine(tmp_path: Path, shown: bool, cut: bool) -> None:
+    """With items of small weights alone the scales are fine, and what is larger is cut."""
+    result, log = trained(tmp_path)
+    description, tensors = read_checkpoint(result.path)
+    model = load_model(result.path)
+    assert isinstance(model, SplitModel)
+    for number in model.spec.shape.item_features:
+        tensors["model"][f"embeddings.tables.{model.spec.shape.features[number].table}.weight"][0] = 1e-3
+    items = {"items": torch.zeros_like(tensors["items"])} if shown else {}
+    kept = {name: value for name, value in tensors.items() if name != "items"}
+    write_checkpoint(tmp_path / "small.pt", description, kept | items)
+    golden = md.compile(str(tmp_path / "small.pt"), out=tmp_path / "bundle").golden()
+    rows = log_items(model, log.whole("test").sparse[:200])
+    vector = golden.run(rows, users=np.zeros((200, model.split.user_top[-1]), np.uint8)).vector
+    assert bool((np.abs(vector) >= (1 << 15) - 1).any()) == cut
 
 
 def test_a_whole_models_checkpoint_is_an_engine_but_no_edge_unit(tmp_path: Path) -> None:
