@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Something that holds a simulation: leaving its ``with`` statement closes it."""
+    """Something that holds a simulation or a process: leaving its ``with`` statement closes it."""
 
     def __enter__(self) -> Self:
         return self

@@ -8,18 +8,19 @@ import importlib.util
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from perfetto.common.query_result_iterator import QueryResultIterator
 from perfetto.trace_processor.platform import PlatformDelegate
 from perfetto.trace_processor.protos import ProtoFactory
 from perfetto.trace_processor.rpc import TraceProcessorRpc
 
+from microduet_sim.closing import Closing
+
 HOST = Path(__file__).with_suffix(".js")
 
 
-class TraceProcessor:
+class TraceProcessor(Closing):
     """A timeline, opened.
 
     Parameters
@@ -40,14 +41,6 @@ class TraceProcessor:
         self._protos: Any = ProtoFactory(PlatformDelegate())
         self._rpc = TraceProcessorRpc(self, self._protos)
         self._load(path.read_bytes())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the processor."""
