@@ -65,7 +65,7 @@ def bench_lookup(
     precision: str | None = None,
     profile: Profile = "default",
     plan: Literal["best", "rule", "paper-built", "paper-hbm", "paper-literal", "spread"] | None = None,
-    refresh: RefreshMode = "aligned",
+    refresh: RefreshMode | None = None,
     traffic: tuple[str, ...] = (),
     items: int = 1000,
     lookups: tuple[int, ...] = (1,),
@@ -95,7 +95,8 @@ def bench_lookup(
     plan
         where the tables lie; best if not given, paper-built under the profile microrec
     refresh
-        aligned, staggered, off, single-bank or postponed; the JSON says whether the card could do it
+        aligned, staggered, off, single-bank or postponed; single-bank for tables spread over all channels and aligned
+        for others if not given. Each row says whether the card could do it
     traffic
         uniform, zipf, zipf:EXPONENT or a file of ids, may be given several times; uniform and zipf if not given
     items

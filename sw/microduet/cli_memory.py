@@ -17,7 +17,7 @@ def params(name: str | None = None, /) -> int:
     Parameters
     ----------
     name
-        hbm2-u280, ddr4-2400 or lpddr4x-4266; if not given, all, each in a table of its name
+        hbm2-u280, hbm2-u280-rows, ddr4-2400 or lpddr4x-4266; if not given, all, each in a table of its name
     """
     from microduet import memory_command as implementation
 

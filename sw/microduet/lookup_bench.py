@@ -15,13 +15,13 @@ from microduet.channel_load import channel_loads
 from microduet.device import Device
 from microduet.errors import InputError
 from microduet.measure import compare
-from microduet.memory_settings import CARD_REFRESH, Settings, dram_settings
+from microduet.memory_settings import CARD_REFRESH, Settings, dram_settings, usual_refresh
 from microduet.planner.make import make
 from microduet.progress import Steps, steps
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet.traffic import make_ids
 from microduet.versions import versions
-from microduet_hw.config import Precision
+from microduet_hw.config import EngineConfig, Precision
 from microduet_sim.dram import Profile, RefreshMode
 
 INTERVAL_US = 2.0
@@ -64,7 +64,7 @@ class LookupOptions:
     precision: str | None = None
     profile: Profile = "default"
     plan: str | None = None
-    refresh: RefreshMode = "aligned"
+    refresh: RefreshMode | None = None
     traffic: tuple[str, ...] = TRAFFIC
     items: int = 1000
     lookups: tuple[int, ...] = (1,)
@@ -114,7 +114,7 @@ def measure(case: Case, options: LookupOptions, progress: Steps) -> Iterator[dic
     }
     bundle = _compile(case, options)
     config = bundle.config
-    settings = dram_settings(refresh=options.refresh, profile=options.profile)
+    settings = dram_settings(refresh=options.refresh, profile=options.profile, spread=config.spread > 0)
     what = f"{case.model.shape.name} {case.dim or ''}".strip()
     with Device(bundle, dram=settings, progress=lambda done, of, step: progress(f"build: {step}", done, of)) as device:
         for traffic, ids in batches.items():
@@ -130,7 +130,7 @@ def measure(case: Case, options: LookupOptions, progress: Steps) -> Iterator[dic
             row = _row(case, options, traffic, batch.lookup_ns) | _throughput(bundle, first, settings, item_ns)
             if options.profile == "microrec":  # its readers serve one read at a time: latency is what they take
                 row["lookup_bound_share"] = round(float(batch.lookup_ns.mean()) / item_ns, 4)
-            yield row | {"mismatches": mismatches}
+            yield row | _refreshed(config, options) | {"mismatches": mismatches}
 
 
 def _row(case: Case, options: LookupOptions, traffic: str, lookup_ns: np.ndarray) -> dict[str, object]:
@@ -142,13 +142,17 @@ def _row(case: Case, options: LookupOptions, traffic: str, lookup_ns: np.ndarray
         "precision": str(case.precision),
         "lookups": case.lookups,
         "profile": options.profile,
-        "refresh": options.refresh,
         "traffic": traffic,
         "mean_ns": round(float(lookup_ns.mean()), 1),
         "p50_ns": round(float(p50), 1),
         "p99_ns": round(float(p99), 1),
         "paper_ns": paper.lookup_ns(case.model.shape.name, case.dim),
     }
+
+
+def _refreshed(config: EngineConfig, options: LookupOptions) -> dict[str, object]:
+    refresh = options.refresh or usual_refresh(spread=config.spread > 0)
+    return {"refresh": refresh, "the_card": CARD_REFRESH[refresh]}
 
 
 def _throughput(bundle: Bundle, ids: np.ndarray, settings: Settings, item_ns: float) -> dict[str, object]:
@@ -214,8 +218,6 @@ def _compile(case: Case, options: LookupOptions) -> Bundle:
 def _stated(options: LookupOptions) -> dict[str, object]:
     return {
         "profile": options.profile,
-        "refresh": options.refresh,
-        "the_card": CARD_REFRESH[options.refresh],
         "interval_us": INTERVAL_US,
         "switch": "off",
         "items": options.items,

@@ -22,11 +22,19 @@ NARROW_PIPELINE_NS = 233.0
 Settings = dict[SourceKind, DramParameters]
 
 
-def dram_settings(*, refresh: RefreshMode = "aligned", profile: Profile = "default") -> Settings:
-    """The parameters of both kinds of channel."""
+def usual_refresh(*, spread: bool) -> RefreshMode:
+    """How the memory behind an engine is refreshed if nobody says how."""
+    return "single-bank" if spread else "aligned"
+
+
+def dram_settings(
+    *, refresh: RefreshMode | None = None, profile: Profile = "default", spread: bool = False
+) -> Settings:
+    """The parameters of both kinds of channel; `spread`: of an engine whose tables are spread over all channels."""
+    refresh = refresh or usual_refresh(spread=spread)
     settings: Settings = {}
     for kind in (SourceKind.HBM, SourceKind.DDR):
-        parameters = default_parameters(kind).replace(**_refresh(kind, refresh))
+        parameters = default_parameters(kind, spread=spread).replace(**_refresh(kind, refresh))
         if profile == "microrec":
             more = NARROW_PIPELINE_NS - default_parameters(SourceKind.HBM).pipeline_ns
             parameters = parameters.replace(
@@ -40,7 +48,9 @@ def _refresh(kind: SourceKind, mode: RefreshMode) -> dict[str, object]:
     if mode == "off":
         return {"refresh": "off"}
     if mode == "aligned":
-        return {"refresh_phase": "aligned"}
-    if mode == "single-bank" and kind is SourceKind.HBM:
-        return {"refresh": "single-bank", "refresh_phase": "staggered"}
-    return {"refresh_phase": "staggered", "refresh_postpone": 8 if mode == "postponed" else 0}
+        return {"refresh": "all-bank", "refresh_phase": "aligned"}
+    return {
+        "refresh": "single-bank" if mode == "single-bank" and kind is SourceKind.HBM else "all-bank",
+        "refresh_phase": "staggered",
+        "refresh_postpone": 8 if mode == "postponed" else 0,
+    }

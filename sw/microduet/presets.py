@@ -1,5 +1,7 @@
 """Named arrangements of arrays, and what stands between a shape and a whole configuration."""
 
+import math
+
 from microduet import boards, placement, search
 from microduet.errors import SearchError
 from microduet.planner.make import make
@@ -11,8 +13,11 @@ NAMES = ("default", PAPER)
 PAPER_PES = (128, 128, 32)
 PAPER_LANES = {Precision.FIXED16: 16, Precision.FIXED32: 8, Precision.INT8: 16}
 """Multipliers of one of the paper's PEs."""
-MANY_SLOTS = 8
-"""Items in flight in an engine whose lookups last long beside its arithmetic: of spread tables, or of few layers."""
+MANY_SLOTS, MOST_SLOTS = 8, 32
+"""Items in flight in an engine whose lookups last long beside its arithmetic: of few layers, or of spread tables."""
+SPREAD_LOOKUPS = 128
+"""Of these items' lookups each channel has about so many, or the unluckiest holds all others up: of n random ones over 32
+channels it is some n / 32 and twice the root of that."""
 SPREAD_OUTSTANDING = 64
 """Reads per channel in flight in an engine whose tables are spread over all channels."""
 PAPER_DRAIN = 16
@@ -52,8 +57,9 @@ def engine_config(
 ) -> EngineConfig:
     """The configuration of `shape` computed by `arrays` with tables placed by `plan`.
 
-    In an engine of spread tables more items and reads are in flight, for each item waits for the slowest channel; in
-    one that ranks for users more items, for little is left to compute (RM5: 3.0 cycles per item instead of 4.2).
+    In an engine of spread tables more items and reads are in flight, for each item waits for the slowest channel (RM1's
+    items: 17.4 memory cycles with 32, 19.0 with 16, 29 with 8); in one that ranks for users more items, for little is
+    left to compute (RM5: 3.0 cycles per item instead of 4.2).
     """
     config = EngineConfig(
         name=name or f"{shape.name}-{precision}",
@@ -70,8 +76,14 @@ def engine_config(
         user=shape.user_part,
     )
     if config.spread:
-        config = config.replace(outstanding=SPREAD_OUTSTANDING)
-    return config.replace(vector_slots=MANY_SLOTS) if config.spread or config.user else config
+        return config.replace(outstanding=SPREAD_OUTSTANDING, vector_slots=_spread_slots(config))
+    return config.replace(vector_slots=MANY_SLOTS) if config.user else config
+
+
+def _spread_slots(config: EngineConfig) -> int:
+    """A power of two."""
+    items = math.ceil(SPREAD_LOOKUPS * (1 << config.spread) / config.lookups)
+    return min(MOST_SLOTS, max(MANY_SLOTS, 1 << (items - 1).bit_length()))
 
 
 def compile_config(

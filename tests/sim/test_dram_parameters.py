@@ -11,13 +11,22 @@ from tests.support.environment import REPOSITORY
 
 
 def test_built_in_sets_are_the_card_and_a_phone() -> None:
-    hbm, ddr, lpddr = (built_in(name) for name in BUILT_IN)
+    hbm, rows, ddr, lpddr = (built_in(name) for name in BUILT_IN)
     assert (hbm.bytes >> 20, hbm.burst_bytes, hbm.banks) == (256, 32, 16)
     assert (ddr.bytes >> 30, ddr.burst_bytes, ddr.banks) == (16, 64, 16)
     assert hbm.peak_gigabytes_per_s == pytest.approx(14.4, rel=1e-3)
     assert ddr.peak_gigabytes_per_s == pytest.approx(19.2, rel=1e-3)
     assert (lpddr.bytes >> 30, lpddr.burst_bytes, lpddr.banks) == (1, 32, 8)
     assert 4 * lpddr.peak_gigabytes_per_s == pytest.approx(34.1, rel=1e-3)
+    same = {"address_map": hbm.address_map, "refresh": hbm.refresh, "refresh_phase": hbm.refresh_phase}
+    assert rows != hbm
+    assert rows.replace(**same) == hbm
+
+
+def test_a_set_may_say_only_in_what_it_differs_from_another(tmp_path: Path) -> None:
+    path = tmp_path / "slow.toml"
+    path.write_text('base = "ddr4-2400"\nCL = 19\n')
+    assert read_parameters(path) == built_in("ddr4-2400").replace(CL=19)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -31,7 +40,7 @@ def test_a_printed_set_is_read_again(name: str, tmp_path: Path) -> None:
 def test_the_page_lists_every_key_and_its_values() -> None:
     page = (REPOSITORY / "docs" / "memory.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \| (.*) \| (.*) \|$", page, re.MULTILINE)
-    sets = [msgspec.to_builtins(built_in(name)) for name in BUILT_IN]
+    sets = [msgspec.to_builtins(built_in(name)) for name in ("hbm2-u280", "ddr4-2400", "lpddr4x-4266")]
     assert [key for key, *_ in rows if key in sets[0]] == list(sets[0])
     for key, *values in rows:
         if key in sets[0]:
@@ -63,6 +72,7 @@ WRONG_VALUES = [
     ("refresh_postpone = 0", "refresh_postpone = 9", "refresh_postpone must be at most 8, not 9"),
     ('refresh = "all-bank"', 'refresh = "sometimes"', "refresh"),
     ("tCK_ns = 1.111", "tCK_ns = = 1", "not a TOML file"),
+    ("tCK_ns = 1.111", 'base = "hbm3"', "base must be hbm2-u280, hbm2-u280-rows, ddr4-2400, lpddr4x-4266, not 'hbm3'"),
 ]
 
 
@@ -80,14 +90,14 @@ def test_a_wrong_key_is_named_with_the_file(tmp_path: Path, old: str, new: str, 
 
 
 def test_a_missing_file_lists_the_built_in_sets(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="no such file; built-in sets are hbm2-u280, ddr4-2400, lpddr4x-4266"):
+    with pytest.raises(ParameterError, match=f"no such file; built-in sets are {', '.join(BUILT_IN)}"):
         read_parameters(tmp_path / "none.toml")
 
 
 def test_several_sets_in_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "both.toml"
     path.write_text("\n".join(f"[{name}]\n{built_in_text(name)}" for name in BUILT_IN))
-    with pytest.raises(ParameterError, match="must hold one set, not 3: hbm2-u280, ddr4-2400, lpddr4x-4266"):
+    with pytest.raises(ParameterError, match=f"must hold one set, not 4: {', '.join(BUILT_IN)}"):
         read_parameters(path)
 
 

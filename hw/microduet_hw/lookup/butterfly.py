@@ -25,7 +25,8 @@ class Butterfly(wiring.Component):
     Parameters
     ----------
     lanes, channels : powers of two, not more lanes than channels
-    depth : rows and tokens that wait in front of every switch, as in `Queue`
+    depth : rows and tokens that wait in front of every switch, as in `Queue`; as many as a memory of look-up
+        tables has
 
     Members
     -------
@@ -47,7 +48,7 @@ class Butterfly(wiring.Component):
     i: list[stream.Interface]
     o: list[stream.Interface]
 
-    def __init__(self, *, lanes: int, channels: int, depth: int = 4) -> None:
+    def __init__(self, *, lanes: int, channels: int, depth: int = 32) -> None:
         for name, count in (("lanes", lanes), ("channels", channels)):
             if count < 2 or count & (count - 1):
                 raise ValueError(f"{name} must be a power of two of at least 2, not {count!r}")

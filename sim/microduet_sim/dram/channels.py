@@ -13,10 +13,14 @@ DRAM_SETS = {SourceKind.HBM: "hbm2-u280", SourceKind.DDR: "ddr4-2400", SourceKin
 """The built-in set for each kind of channel."""
 
 
+SPREAD_SETS = DRAM_SETS | {SourceKind.HBM: "hbm2-u280-rows"}
+"""The same of an engine whose tables are spread over all channels."""
+
+
 @functools.cache
-def default_parameters(kind: SourceKind) -> DramParameters:
+def default_parameters(kind: SourceKind, *, spread: bool = False) -> DramParameters:
     """What stands behind a channel of `kind` unless something else is asked for."""
-    return built_in(DRAM_SETS[kind])
+    return built_in((SPREAD_SETS if spread else DRAM_SETS)[kind])
 
 
 def dram_arguments(
@@ -30,9 +34,10 @@ def dram_arguments(
         If a part lies outside its channel.
     """
     kinds = [config.sources[source].kind for source in config.channels]
+    spread = isinstance(config, EngineConfig) and config.spread > 0
     structures: list[MdDram] = []
     for number, (source, kind) in enumerate(zip(config.channels, kinds, strict=True)):
-        parameters = chosen.get(kind) or default_parameters(kind)
+        parameters = chosen.get(kind) or default_parameters(kind, spread=spread)
         for part in config.sources[source].parts:
             if part.end > parameters.bytes:
                 raise ValueError(

@@ -12,7 +12,7 @@ import msgspec
 from microduet_sim.dram.address_map import Segment, parse_map
 from microduet_sim.errors import SimulatorError
 
-BUILT_IN = ("hbm2-u280", "ddr4-2400", "lpddr4x-4266")
+BUILT_IN = ("hbm2-u280", "hbm2-u280-rows", "ddr4-2400", "lpddr4x-4266")
 """Names of the sets that come with the package."""
 COMMANDS = ("ACT", "RD", "WR", "PRE", "PREA", "AP", "REFAB", "REFSB")
 """Commands to the chips, in the order of the runtime's numbers."""
@@ -254,7 +254,13 @@ def read_parameters(source: str | Path) -> DramParameters:
     return _convert(table, str(source))
 
 
-def _convert(table: object, where: str) -> DramParameters:
+def _convert(table: dict[str, object], where: str) -> DramParameters:
+    """A set of all keys, or of those in which it differs from the built-in set `base`."""
+    base = table.pop("base", None)
+    if base is not None:
+        if base not in BUILT_IN:
+            raise ParameterError(f"{where}: base must be {', '.join(BUILT_IN)}, not {base!r}")
+        table = msgspec.to_builtins(built_in(str(base))) | table
     try:
         return msgspec.convert(table, DramParameters)
     except (msgspec.ValidationError, ValueError) as error:

@@ -12,13 +12,12 @@ from microduet.bundle import Bundle
 from microduet.channel_load import channel_loads
 from microduet.duet import zoo
 from microduet.edge.bundle import EdgeBundle
+from microduet.memory_settings import dram_settings
 from microduet.queries.counts import CardMeter, Counts, edge_counts, joined, link_counts
 from microduet.queries.golden import GoldenSystem
 from microduet.queries.open import OwnSession
 from microduet.queries.questions import Question, Reply, UserMessage
 from microduet.queries.ranking import Ranking
-from microduet_hw.config import SourceKind
-from microduet_sim.dram.channels import default_parameters
 
 Ids = npt.NDArray[np.int64]
 
@@ -179,7 +178,7 @@ def _alone(system: System, *, n: int, k: int) -> tuple[int, float, int]:
 def bound_ns(system: System, candidates: Ids) -> float:
     """The least time that the slowest channel needs for the rows of candidates int64 (n, lookups)."""
     bundle = system.engine_bundle
-    settings = {kind: default_parameters(kind) for kind in (SourceKind.HBM, SourceKind.DDR)}
+    settings = dram_settings(spread=bundle.config.spread > 0)
     loads = channel_loads(bundle.config, bundle.table_ids(candidates), settings)
     return max(load.bound_ns for load in loads) * len(candidates)
 

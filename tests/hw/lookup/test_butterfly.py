@@ -14,7 +14,14 @@ from tests.support.flow import Bare
 from tests.support.streams import StreamSink, StreamSource, start_clocks
 
 TOKEN = 1 << 32
-SIZES = {"two_lanes": (2, 2), "four_lanes": (4, 4), "one_level_of_splitters": (4, 8), "two_levels": (2, 8)}
+SIZES = {
+    "two_lanes": (2, 2, 4),
+    "four_lanes": (4, 4, 32),
+    "one_level_of_splitters": (4, 8, 4),
+    "two_levels": (2, 8, 32),
+    "card": (16, 32, 32),
+}
+"""Lanes, channels, and the depth of the queues between them."""
 
 
 def random_rows(channels, rng):
@@ -59,7 +66,7 @@ class Ends:
 
 
 async def deliver(dut, wait, stall):
-    lanes, channels = SIZES[bench_parameters()["size"]]
+    lanes, channels, _ = SIZES[bench_parameters()["size"]]
     await start_clocks(dut)
     ends = Ends(dut, lanes=lanes, channels=channels, wait=wait, stall=stall)
     sent = [[random_rows(channels, random) for _ in range(60)] for _ in range(lanes)]
@@ -86,7 +93,7 @@ async def leads_all_while_one_is_slow(dut):
 
 @cocotb.test()
 async def leads_a_row_in_its_latency(dut):
-    lanes, channels = SIZES[bench_parameters()["size"]]
+    lanes, channels, _ = SIZES[bench_parameters()["size"]]
     await start_clocks(dut)
     ends = Ends(dut, lanes=lanes, channels=channels, wait=lambda: 0.0, stall=lambda: 0.0)
     await ends.pass_on([[[lane], []] for lane in range(lanes)])
@@ -100,12 +107,24 @@ async def leads_a_row_in_its_latency(dut):
 @cocotb.test()
 async def leads_a_row_per_lane_and_cycle(dut):
     """Rows of each lane go to a channel of its own."""
-    lanes, channels = SIZES[bench_parameters()["size"]]
+    lanes, channels, _ = SIZES[bench_parameters()["size"]]
     await start_clocks(dut)
     ends = Ends(dut, lanes=lanes, channels=channels, wait=lambda: 0.0, stall=lambda: 0.0)
     await ends.pass_on([[[channels * k + lane for k in range(50)], []] for lane in range(lanes)])
     for sink in ends.sinks[:lanes]:
         assert sink.cycles[50] - sink.cycles[0] == 50
+
+
+@cocotb.test()
+async def leads_random_rows_nearly_as_fast_as_they_come(dut):
+    """Features of five rows a lane, as RM1's items have two: 19 cycles for two, of which 12 are rows and tokens."""
+    lanes, channels, _ = SIZES[bench_parameters()["size"]]
+    await start_clocks(dut)
+    ends = Ends(dut, lanes=lanes, channels=channels, wait=lambda: 0.0, stall=lambda: 0.0)
+    sent = [[[random.randrange(TOKEN) for _ in range(5)] for _ in range(200)] for _ in range(lanes)]
+    await ends.pass_on(sent)
+    last = max(sink.cycles[-1] for sink in ends.sinks)
+    assert 100 * 12 <= last - ends.sources[0].cycles[0] <= 100 * 19
 
 
 @cocotb.test()
@@ -128,11 +147,11 @@ BUTTERFLY = ["leads_all_to_their_channels", "leads_all_while_one_is_slow", "lead
 
 @pytest.mark.parametrize("size", SIZES)
 def test_butterfly(size):
-    lanes, channels = SIZES[size]
+    lanes, channels, depth = SIZES[size]
     run_bench(
-        Bare(Butterfly(lanes=lanes, channels=channels)),
+        Bare(Butterfly(lanes=lanes, channels=channels, depth=depth)),
         module=__name__,
-        scenarios=BUTTERFLY,
+        scenarios=["leads_random_rows_nearly_as_fast_as_they_come"] if size == "card" else BUTTERFLY,
         parameters={"size": size},
     )
 

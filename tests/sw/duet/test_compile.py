@@ -205,7 +205,16 @@ def test_says_what_it_does_not_take(call: Callable[[str], object], message: str,
         call(board)
 
 
-@pytest.mark.parametrize(("name", "slots"), [("rm1-duet", 8), ("rm5-duet", 8), ("microrec-small", 4)])
-def test_engines_of_little_arithmetic_have_more_items_in_flight(name: str, slots: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode", "slots"),
+    [
+        ("rm1-duet", "spread", 32),
+        ("rm2-duet", "spread", 8),
+        ("rm3-duet", "spread", 32),
+        ("rm5-duet", "best", 8),
+        ("microrec-small", "best", 4),
+    ],
+)
+def test_engines_of_little_arithmetic_have_more_items_in_flight(name: str, mode: str, slots: int) -> None:
     shape = model_names.engine_shape(model_names.find(name))
-    assert presets.compile_config(shape).vector_slots == slots
+    assert presets.compile_config(shape, mode=mode).vector_slots == slots
