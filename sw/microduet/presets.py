@@ -16,8 +16,8 @@ PAPER_LANES = {Precision.FIXED16: 16, Precision.FIXED32: 8, Precision.INT8: 16}
 MANY_SLOTS, MOST_SLOTS = 8, 32
 """Items in flight in an engine whose lookups last long beside its arithmetic: of few layers, or of spread tables."""
 SPREAD_LOOKUPS = 128
-"""Of these items' lookups each channel has about so many, or the unluckiest holds all others up: of n random ones over 32
-channels it is some n / 32 and twice the root of that."""
+"""Of these items' lookups each channel has about so many, or the unluckiest one holds all others up: of n random ones
+over 32 channels it has some n / 32 and twice the root of that."""
 SPREAD_OUTSTANDING = 64
 """Reads per channel in flight in an engine whose tables are spread over all channels."""
 PAPER_DRAIN = 16
