@@ -15,7 +15,7 @@ from microduet.data.files import (
     content_key,
     lines_before,
     need_rows,
-    read_block,
+    room_block,
     split_lines,
 )
 from microduet.data.ids import numberings
@@ -69,7 +69,7 @@ def open_log(
     key = content_key([path], "criteo", _VERSION, skip_bad, block)
 
     def make(number: int) -> Piece:
-        return _piece(bad, read_block(path, number, block), lambda: 1 + lines_before(path, number, block))
+        return _piece(bad, room_block(path, number, block), lambda: 1 + lines_before(path, number, block))
 
     store = stored("criteo", key, make, pieces=block_count(path, block), progress=progress)
     ids = numberings(store, ["rows"], [f"categories/{k}" for k in range(len(CATEGORIES))], rows)
@@ -114,12 +114,12 @@ def _schema(rows: list[int]) -> DataSchema:
     return DataSchema(name="criteo", sparse=sparse, dense=dense)
 
 
-def _piece(bad: BadLines, text: bytes, first: Callable[[], int]) -> Piece:
+def _piece(bad: BadLines, text: Array, first: Callable[[], int]) -> Piece:
     """Parse a block at once; look at its lines one by one only if that fails."""
     columns = parse(text)
     if columns is not None:
         return Piece(streams={"rows": columns})
-    every = split_lines(text)
+    every = split_lines(text.tobytes())
     good = bad.keep_good(every, first, fault)
     columns = parse(b"".join(line + b"\n" for line in good))
     assert columns is not None, "both see the same faults"
