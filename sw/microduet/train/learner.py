@@ -35,6 +35,9 @@ FULL_RATE = 128
 FIRST_LOGITS = 0.3
 """Of the last layer's first weights, over the others': scores start near 0.5."""
 
+ROWS_AT_ONCE = 2048
+"""Of a batch, whose activations and their gradients then stay in the processor's caches."""
+
 PRECISIONS = ("auto", "bfloat16", "float32")
 
 
@@ -57,8 +60,10 @@ class Learner:
         if precision not in PRECISIONS:
             raise InputError(f"precision must be {', '.join(PRECISIONS)}, not {precision!r}")
         self.precision = ("bfloat16" if _multiplies_bfloat16() else "float32") if precision == "auto" else precision
+        self._products = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         self.spec = spec
         self.tables = Tables(spec.shape, seed=spec.seed)
+        self._kept = torch.empty(0, self.tables.elements)
         self.model = _built(spec, self.tables)
         self.layers = [weight for weight in self.model.parameters() if weight.requires_grad]
         self._rate = RATES.dense * min(
@@ -68,15 +73,34 @@ class Learner:
 
     def step(self, batch: Batch, *, scale: float = 1.0) -> float:
         """Learn one batch at `scale` of the usual rates; the mean log-loss before it, in nats."""
-        sums = self.tables.sums(batch.bags).requires_grad_()
+        rows = len(batch.labels)
+        gradient, lost = self._gradients(rows), 0.0
+        for first in range(0, rows, ROWS_AT_ONCE):
+            lost += self._learn(batch, range(first, min(first + ROWS_AT_ONCE, rows)), gradient)
         self.optimiser.param_groups[0]["lr"] = self._rate * scale
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(self._logits(sums, batch.dense), batch.labels)
-        loss.backward()
         self.optimiser.step()
-        assert sums.grad is not None
-        self.tables.update(batch.bags, sums.grad, RATES.tables * scale)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.tables.update(batch.bags, gradient, RATES.tables * scale)
+        return lost
+
+    def _learn(self, batch: Batch, rows: range, gradient: torch.Tensor) -> float:
+        """Add the gradients of `rows` to those of the layers, and put those of their sums in `gradient`."""
+        own = slice(rows.start, rows.stop)
+        sums = self.tables.sums(batch.bags, rows=rows).to(self._products).requires_grad_()
+        logits = self._logits(sums, None if batch.dense is None else batch.dense[own])
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.labels[own])
+        loss *= len(rows) / len(batch.labels)
+        changes = torch.autograd.grad(loss, [sums, *self.layers])
+        gradient[own] = changes[0]
+        for weight, change in zip(self.layers, changes[1:], strict=True):
+            weight.grad = change if weight.grad is None else weight.grad.add_(change)
         return float(loss.detach())
+
+    def _gradients(self, rows: int) -> torch.Tensor:
+        """Room for the gradients of all sums, which is kept: new pages cost more than what is written to them."""
+        if len(self._kept) < rows:
+            self._kept = torch.empty(rows, self.tables.elements)
+        return self._kept[:rows]
 
     @torch.no_grad()
     def score(

@@ -5,6 +5,7 @@ sorted by row, and every row's gradient is a sum over the bags that it was in, w
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,9 +27,9 @@ class Bags:
     Members
     -------
     ids : int32 (lookups,), rows of the array; its last row is the empty place's and stays zero
-    offsets : int64 (bags,), where the bag of every row and feature starts in `ids`
+    offsets : int32 (bags,), where the bag of every row and feature starts in `ids`
     touched : int64 (different ids,), ascending, without the empty place's
-    members, starts : int32 (lookups,) and int64 (different ids,), the bags in which each touched row is
+    members, starts : int32 (lookups,) and (different ids,), the bags in which each touched row is
     """
 
     ids: torch.Tensor
@@ -83,7 +84,7 @@ class Width:
         ids += self._bases
         np.copyto(ids, self.rows, where=own < 0)
         starts = np.cumsum([0, *self._lookups[:-1]])
-        offsets = (np.arange(len(own))[:, None] * ids.shape[1] + starts).reshape(-1)
+        offsets = (np.arange(len(own))[:, None] * ids.shape[1] + starts).reshape(-1).astype(np.int32)
         flat = torch.from_numpy(ids.reshape(-1))
         none = torch.zeros(0, dtype=torch.int64)
         touched, members, first = self._inverse(flat) if train else (none, none.to(torch.int32), none)
@@ -98,12 +99,15 @@ class Width:
         every = np.arange(len(ids) // len(bags))[:, None] * features + bags
         members = torch.from_numpy(every.reshape(-1).astype(np.int32))[places]
         touched, counts = torch.unique_consecutive(ordered[:count], return_counts=True)
-        return touched.to(torch.int64), members, counts.cumsum(0) - counts
+        return touched.to(torch.int64), members, (counts.cumsum(0) - counts).to(torch.int32)
 
-    def sums(self, bags: Bags, weight: torch.Tensor | None = None) -> torch.Tensor:
-        """Sums of rows of `weight`, the tables' own if None: (rows of the log, features of this width, dim)."""
-        array = self.weight if weight is None else weight
-        found, *_ = torch.embedding_bag(array, bags.ids, bags.offsets.to(torch.int32), False, 0)
+    def sums(self, bags: Bags, weight: torch.Tensor, rows: range | None = None) -> torch.Tensor:
+        """Sums of rows of `weight` for `rows` of the log, all if None: (rows, features of this width, dim)."""
+        ids, offsets = bags.ids, bags.offsets
+        if rows is not None:
+            ids = ids[rows.start * len(self._columns) : rows.stop * len(self._columns)]
+            offsets = offsets[: len(rows) * len(self.features)]  # as those of the first rows: all rows are as long
+        found, *_ = torch.embedding_bag(weight, ids, offsets, False, 0)
         return found.view(-1, len(self.features), self.dim)
 
     def update(self, bags: Bags, gradient: torch.Tensor, rate: float) -> None:
@@ -115,7 +119,7 @@ class Width:
         if not len(bags.touched):
             return
         flat = gradient.reshape(-1, self.dim)
-        own, *_ = torch.embedding_bag(flat, bags.members, bags.starts.to(torch.int32), False, 0)
+        own, *_ = torch.embedding_bag(flat, bags.members, bags.starts, False, 0)
         squares = self.squares[bags.touched].add_(torch.linalg.vector_norm(own, dim=1).square_() / self.dim)
         self.squares[bags.touched] = squares
         own.mul_((-rate / (squares.sqrt_() + EPSILON)).unsqueeze(1))
@@ -129,11 +133,18 @@ class Tables:
     ----------
     shape : of the model
     seed : of the tables' first values: equal for all splits of one model
+
+    Members
+    -------
+    elements : of all features' sums side by side
     """
 
     def __init__(self, shape: DlrmShape, *, seed: int) -> None:
         self.shape = shape
         self.widths = [Width(shape, dim, seed=seed) for dim in sorted({table.dim for table in shape.tables})]
+        ends = list(itertools.accumulate(shape.dim(k) for k in range(len(shape.features))))
+        self._places = [slice(end - shape.dim(k), end) for k, end in enumerate(ends)]
+        self.elements = ends[-1]
 
     def modules(self) -> torch.nn.ModuleList:
         """The tables as a model holds them: `torch.nn.Embedding` each, sharing memory with this object."""
@@ -148,13 +159,16 @@ class Tables:
         """Lookups of `sparse`, int64 (rows of the log, lookups), by width; what `update` needs only to train."""
         return [width.bags(sparse, train=train) for width in self.widths]
 
-    def sums(self, bags: Sequence[Bags], weights: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+    def sums(
+        self, bags: Sequence[Bags], weights: Sequence[torch.Tensor] | None = None, *, rows: range | None = None
+    ) -> torch.Tensor:
         """Sums of all features side by side in their order, (rows of the log, elements): float32, or as `weights`.
 
-        `weights` are arrays in the place of the tables' own, one per width.
+        `weights` are arrays in the place of the tables' own, one per width; `rows` are those that are wanted, all if
+        None.
         """
         arrays = weights or [width.weight for width in self.widths]
-        found = [width.sums(own, array) for width, own, array in zip(self.widths, bags, arrays, strict=True)]
+        found = [width.sums(own, array, rows) for width, own, array in zip(self.widths, bags, arrays, strict=True)]
         if len(found) == 1:
             return found[0].flatten(1)
         pieces = {
@@ -170,9 +184,5 @@ class Tables:
             if len(self.widths) == 1:
                 part = gradient.view(len(gradient), -1, width.dim)
             else:
-                columns = [slice(places[0], places[-1] + 1) for k in width.features if (places := self._places(k))]
-                part = torch.stack([gradient[:, where] for where in columns], 1)
+                part = torch.stack([gradient[:, self._places[k]] for k in width.features], 1)
             width.update(own, part, rate)
-
-    def _places(self, feature: int) -> list[int]:
-        return self.shape.positions((feature,))

@@ -51,6 +51,20 @@ def test_bfloat16_products_learn_the_same_at_first() -> None:
     assert losses[0] != losses[1]
 
 
+@pytest.mark.parametrize("split", ["none", "duet"])
+def test_a_batch_learns_the_same_however_many_of_its_rows_are_at_once(
+    split: SplitName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = small_log(train=BATCH * 8)
+
+    def learnt(rows: int) -> list[float]:
+        monkeypatch.setattr("microduet.train.learner.ROWS_AT_ONCE", rows)
+        own = learner(split)
+        return [own.step(b) for b in source(log, own).batches("train", first=0, count=BATCH * 8, train=True)]
+
+    np.testing.assert_allclose(learnt(50), learnt(BATCH), rtol=1e-4)
+
+
 def test_equal_seeds_learn_equally() -> None:
     log = small_log(train=BATCH * 4)
 
