@@ -21,7 +21,7 @@ from microduet.errors import InputError
 from microduet.folders import write_file
 from microduet.perfetto import check_writable
 from microduet.progress import Steps, steps
-from microduet.queries.counts import Counts, joined
+from microduet.queries.counts import Counts, joined, loaded
 from microduet.queries.measure import Measured, System, measure
 from microduet.queries.session import HEADER_BYTES
 from microduet.versions import versions
@@ -128,7 +128,6 @@ def _model(name: str, options: QueryBenchOptions, progress: Steps) -> list[Figur
 def _c(name: str, n: int, found: Measured, options: QueryBenchOptions, multipliers: int) -> Figures:
     timings = [one.timing for one in found.rankings if one.timing is not None]
     totals = [one.total_us / 1000 for one in timings]
-    spent = energy(found.counts)
     return {
         "model": name,
         "n": n,
@@ -145,7 +144,8 @@ def _c(name: str, n: int, found: Measured, options: QueryBenchOptions, multiplie
         "wait_us": float(np.median([one.wait_us for one in timings])),
         "down_us": float(np.median([one.down_us or math.nan for one in timings])),
         "lookup_bound_share": found.lookup_share,
-        **_energy("c", spent),
+        **_energy("c", energy(found.counts)),
+        **_energy("c_loaded", energy(loaded(found.counts, found.per_s))),
         "c_counts": found.counts,
         "mismatches": found.mismatches,
     }
@@ -169,8 +169,10 @@ def _cpu(name: str, row: Figures, options: QueryBenchOptions, progress: Steps) -
     energies = {
         "a": energy({"cpu.core": a.times.median_ms / 1000 * a.threads}),
         "b": energy(joined(shared, {"cpu.core": busy_s * b.threads})),
+        "a_loaded": energy({"cpu.core": cores() / a.per_s}),
+        "b_loaded": energy(joined(shared, {"cpu.core": cores() / b.per_s})),
     }
-    c = energy(row["c_counts"])
+    c, c_loaded = energy(row["c_counts"]), energy(loaded(row["c_counts"], row["c_per_s"]))
     return {
         "a_ms": a.times.median_ms,
         "a_p25_ms": a.times.p25_ms,
@@ -185,14 +187,15 @@ def _cpu(name: str, row: Figures, options: QueryBenchOptions, progress: Steps) -
         "b_per_s": b.per_s,
         "b_variant": b.variant,
         "table_bytes": table_bytes(shape, range(len(shape.features))),
-        **_energy("a", energies["a"]),
-        **_energy("b", energies["b"]),
+        **{key: value for name, found in energies.items() for key, value in _energy(name, found).items()},
         "a_over_b": a.times.median_ms / b_ms,
         "a_over_c": a.times.median_ms / row["c_ms"],
         "b_over_c": b_ms / row["c_ms"],
         "throughput_a_over_c": row["c_per_s"] / a.per_s,
         "energy_a_over_c": energies["a"].typical / c.typical,
         "energy_a_over_c_worst": worst_ratio(energies["a"], c),
+        "energy_loaded_a_over_c": energies["a_loaded"].typical / c_loaded.typical,
+        "energy_loaded_a_over_c_worst": worst_ratio(energies["a_loaded"], c_loaded),
         "a_grid": grid(a.grid),
         "b_grid": grid(b.grid),
     }
@@ -209,7 +212,16 @@ def _energy(prefix: str, found: Energy) -> Figures:
 
 def means(rows: Sequence[Figures]) -> Figures:
     """Geometric means over the models of every ratio that was measured, by query size."""
-    names = ("a_over_b", "a_over_c", "b_over_c", "throughput_a_over_c", "energy_a_over_c", "energy_a_over_c_worst")
+    names = (
+        "a_over_b",
+        "a_over_c",
+        "b_over_c",
+        "throughput_a_over_c",
+        "energy_a_over_c",
+        "energy_a_over_c_worst",
+        "energy_loaded_a_over_c",
+        "energy_loaded_a_over_c_worst",
+    )
     found: Figures = {}
     for n in sorted({row["n"] for row in rows}):
         own = [row for row in rows if row["n"] == n and "a_ms" in row]
@@ -236,7 +248,8 @@ def show(result: Figures, console: Console) -> None:
                 f"n = {n}, geometric means: (a)/(b) {found['a_over_b']:.1f} (Duet: {PAPER_RATIO['a_b']}), (a)/(c) "
                 f"{found['a_over_c']:.1f}, (b)/(c) {found['b_over_c']:.1f}, energy (a)/(c) "
                 f"{found['energy_a_over_c']:.1f}, all ranges against (c) {found['energy_a_over_c_worst']:.1f} (Duet: "
-                f"{PAPER_RATIO['energy']})",
+                f"{PAPER_RATIO['energy']}), under load {found['energy_loaded_a_over_c']:.1f} and "
+                f"{found['energy_loaded_a_over_c_worst']:.1f}",
                 soft_wrap=True,
             )
     console.print(f"processor: {result['cpu']}, {result['cores']} cores", soft_wrap=True)

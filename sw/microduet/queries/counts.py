@@ -77,3 +77,8 @@ def joined(*counts: Counts) -> Counts:
     """All counts together."""
     names = dict.fromkeys(name for one in counts for name in one)
     return {name: float(np.sum([one.get(name, 0.0) for one in counts])) for name in names}
+
+
+def loaded(counts: Counts, per_s: float) -> Counts:
+    """Of one of many queries that follow each other: it has card and host for the 1 / `per_s` s between answers."""
+    return counts | {"card.static": 1 / per_s, "card.host": 1 / per_s}

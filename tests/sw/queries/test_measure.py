@@ -10,6 +10,7 @@ import pytest
 
 import microduet as md
 from microduet.queries import bench
+from microduet.queries.counts import loaded
 from microduet.queries.measure import System, bound_ns, measure, question, wrong
 from microduet.queries.plot import systems_svg
 from microduet.queries.users import Server, UsersBenchOptions, measure_users, poisson
@@ -33,6 +34,9 @@ def test_all_that_was_asked_is_answered_right_and_counted(opened: System) -> Non
     assert found.counts["link.up_bit"] == found.rankings[0].up_bits
     single = found.engine_cycles / opened.engine_bundle.config.engine_mhz
     assert 1e6 / found.per_s < single, "several queries at once take less time each than one alone"
+    under_load = loaded(found.counts, found.per_s)
+    assert under_load["card.host"] == under_load["card.static"] == 1 / found.per_s < found.counts["card.static"]
+    assert {name for name in found.counts if found.counts[name] != under_load[name]} == {"card.host", "card.static"}
 
 
 def test_one_more_query_leaves_its_timeline(opened: System, tmp_path: Path) -> None:
