@@ -101,10 +101,10 @@ class EngineCore(Component):
         return m
 
     def _results(self) -> ResultStage | RankStage:
-        logit_bits = self._config.precision.logit_width
+        logit_bits, places = self._config.precision.logit_width, self._output.places
         if self._config.user:
-            return RankStage(user=self._config.user, logit_bits=logit_bits)
-        return ResultStage(logit_bits=logit_bits)
+            return RankStage(user=self._config.user, logit_bits=logit_bits, places=places)
+        return ResultStage(logit_bits=logit_bits, places=places)
 
     def _word_bits(self) -> int:
         output = self._output

@@ -15,7 +15,8 @@ from microduet_hw.lookup.geometry import packet_words
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import ProcessingElement
-from microduet_hw.pe_array import PeArray, pe_array_shape
+from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.places import ISSUE_TO_CAPTURE
 from microduet_hw.registers import register_map
 from microduet_hw.result import BEAT
 from microduet_hw.sigmoid import Sigmoid
@@ -133,7 +134,7 @@ def latencies(config: EngineConfig) -> dict[str, int]:
     }
     for k, array in enumerate(config.arrays):
         requantiser = pe_array_shape(config, array).drain.requantiser.latency
-        result[f"array_{k}_step_to_word"] = PeArray.ISSUE_TO_CAPTURE + 1 + requantiser
+        result[f"array_{k}_step_to_word"] = ISSUE_TO_CAPTURE + 1 + requantiser
     result["output_word_to_logit"] = ProcessingElement.SUM_LATENCY + 1 + output.requantiser.latency
     result["sigmoid"] = Sigmoid.LATENCY
     if config.user:

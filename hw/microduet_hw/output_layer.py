@@ -10,11 +10,9 @@ from microduet_hw.activation import word_layout
 from microduet_hw.config import EngineConfig, Frozen
 from microduet_hw.pe import PeShape, ProcessingElement, output_shape
 from microduet_hw.pe_array import operands
+from microduet_hw.places import RESULTS, result_places
 from microduet_hw.requantiser import Requantiser, RequantiserShape
 from microduet_hw.sigmoid import SCORE_BITS, Sigmoid
-
-RESULTS = 8
-"""Results that wait for the output port before the last layer stops taking vectors."""
 
 
 def result_layout(logit_bits: int) -> data.StructLayout:
@@ -30,6 +28,8 @@ class OutputLayerShape(Frozen, frozen=True, kw_only=True):
     sigmoid: bool
     users: bool = False
     """Sums wait outside for their user, and come back with his part in place of the bias."""
+    places: int = RESULTS
+    """Results that are on their way or wait for the output port before the layer takes no more vectors."""
 
 
 def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
@@ -39,7 +39,9 @@ def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
         pe=pe, lanes=1, bias_bits=config.accumulator_width, width=config.precision.logit_width, signed=True
     )
     users = config.user is not None and config.user.layer == len(config.hidden)
-    return OutputLayerShape(pe=pe, requantiser=requantiser, sigmoid=config.sigmoid, users=users)
+    return OutputLayerShape(
+        pe=pe, requantiser=requantiser, sigmoid=config.sigmoid, users=users, places=result_places(config)
+    )
 
 
 class OutputLayer(wiring.Component):
@@ -101,7 +103,7 @@ class OutputLayer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        places = Signal(range(RESULTS + 1), init=RESULTS)
+        places = Signal(range(self._shape.places + 1), init=self._shape.places)
         m.d.sync += places.eq(places + self.i_return - self.i_reserve)
         m.d.comb += self.o_space.eq(places != 0)
         parameters = self._parameters(m)

@@ -7,12 +7,13 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from microduet_hw.activation import ActivationBuffer, word_layout
+from microduet_hw.activation import VECTORS, ActivationBuffer, word_layout
 from microduet_hw.config import Array, EngineConfig, Frozen, Precision
 from microduet_hw.drain import BiasPort, Drain, DrainShape
 from microduet_hw.joined_input import InputBuffer, JoinedBuffer, connect_vector
 from microduet_hw.layout import Layers, plan_layer, section_words
-from microduet_hw.pe import PAIR_BITS, PeShape, ProcessingElement, pe_shape, without
+from microduet_hw.pe import PAIR_BITS, PeShape, pe_shape, without
+from microduet_hw.places import ISSUE_TO_CAPTURE, input_places
 from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sequencer import Sequencer, SequencerShape
 
@@ -67,6 +68,8 @@ class PeArrayShape(Frozen, frozen=True, kw_only=True):
     """Layer of the array that reads words from outside before those of the layer before; 0: none."""
     beside: int = 0
     """Words of a vector that are for that layer; they come behind the first layer's."""
+    places: int = VECTORS
+    """Vectors in front of the first layer."""
 
     @property
     def row_bits(self) -> int:
@@ -90,9 +93,9 @@ def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
     drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain, users=users)
     bottom = config.bottom if 0 in array.layers else 0
     beside = section_words(config, 1) if bottom else 0
-    return PeArrayShape(
-        pe=pe, sequencer=SequencerShape(plans=plans, overlaps=bottom > 0), drain=drain, bottom=bottom, beside=beside
-    )
+    sequencer = SequencerShape(plans=plans, overlaps=bottom > 0)
+    places = input_places(config, config.arrays.index(array)) if isinstance(config, EngineConfig) else VECTORS
+    return PeArrayShape(pe=pe, sequencer=sequencer, drain=drain, bottom=bottom, beside=beside, places=places)
 
 
 class PeArray(Component):
@@ -120,9 +123,6 @@ class PeArray(Component):
     biases : as `Drain`; only with users at the first layer
     o_busy, o_starved, o_blocked : this cycle a step went out; a word or a row was missing; a place was
     """
-
-    ISSUE_TO_CAPTURE = 2 + ProcessingElement.SUM_LATENCY - 1
-    """Cycles from a step to the pairs' `capture` for it: buffer, operand register, sums."""
 
     i_words: stream.Interface
     i_reserve: Signal
@@ -199,7 +199,7 @@ class PeArray(Component):
         words = shape.sequencer.plans[number].steps
         if number and number == shape.bottom:
             return JoinedBuffer(beside=shape.beside, words=words - shape.beside, bits=bits)
-        return ActivationBuffer(words=words, bits=bits)
+        return ActivationBuffer(words=words, bits=bits, vectors=VECTORS if number else shape.places)
 
     def _buffers(self, m: Module, sequencer: Sequencer, drain: Drain) -> list[InputBuffer]:
         """One input buffer per layer, each fed by the layer before it."""
@@ -269,9 +269,9 @@ class PeArray(Component):
         now = Signal(flags)
         m.d.comb += [now[name].eq(step.p[name]) for name in ("first", "last", "vector_last", "plan")]
         valid: Value = step.valid
-        for stage in range(self.ISSUE_TO_CAPTURE):
+        for stage in range(ISSUE_TO_CAPTURE):
             following, following_valid = Signal(flags, name=f"flags_{stage}"), Signal(name=f"flags_valid_{stage}")
-            final = stage == self.ISSUE_TO_CAPTURE - 1
+            final = stage == ISSUE_TO_CAPTURE - 1
             m.d.sync += following_valid.eq(valid)
             if final:
                 m.d.sync += self.pairs.capture.eq(valid & now.last)

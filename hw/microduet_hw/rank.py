@@ -11,7 +11,8 @@ from microduet_hw.axi import StreamMaster
 from microduet_hw.best_list import BestInsertion, best_layout, biased, logit_of
 from microduet_hw.config import UserPart
 from microduet_hw.lookup.bits import bit, mask
-from microduet_hw.output_layer import RESULTS, result_layout
+from microduet_hw.output_layer import result_layout
+from microduet_hw.places import RESULTS
 from microduet_hw.result import BEAT, HEADERS, OWN_RESULT
 from microduet_hw.store import Store
 from microduet_hw.user_slots import PLACE
@@ -34,6 +35,7 @@ class RankStage(wiring.Component):
     ----------
     user : slots and `top_k`
     logit_bits : bits of a logit
+    places : results that wait
 
     Members
     -------
@@ -54,7 +56,8 @@ class RankStage(wiring.Component):
     o_clear: stream.Interface
     m_axis_results: Any
 
-    def __init__(self, *, user: UserPart, logit_bits: int) -> None:
+    def __init__(self, *, user: UserPart, logit_bits: int, places: int = RESULTS) -> None:
+        self._places = places
         self._user = user
         self._result = result_layout(logit_bits)
         self._logit_bits = logit_bits
@@ -100,7 +103,7 @@ class RankStage(wiring.Component):
     def _join(self, m: Module, valid: Signal, go: Signal) -> tuple[Any, Any]:
         """The result that is to be ranked and its header: taken from the queues when the one before goes."""
         m.submodules.headers = headers = SyncFIFO(width=USER_HEADER.size, depth=HEADERS)
-        m.submodules.results = results = SyncFIFO(width=self._result.size, depth=RESULTS)
+        m.submodules.results = results = SyncFIFO(width=self._result.size, depth=self._places)
         m.submodules.lists = lists = Store(rows=self._user.slots, bits=self._list.size)
         self._lists = lists
         header: Any = Signal(USER_HEADER, reset_less=True)

@@ -18,6 +18,11 @@ from microduet_hw.single_precision import (
 )
 
 
+def latency(precision: Precision) -> int:
+    """Cycles from a sum to its output."""
+    return {Precision.FIXED16: 3, Precision.FIXED32: 4, Precision.INT8: 6}[precision]
+
+
 class RequantiserShape(Frozen, frozen=True, kw_only=True):
     """Sizes of a requantiser, and the integer reference of what it computes.
 
@@ -48,9 +53,7 @@ class RequantiserShape(Frozen, frozen=True, kw_only=True):
     @property
     def latency(self) -> int:
         """Cycles from a sum to its output."""
-        if self.mantissa:
-            return 6
-        return 4 if self.pe.precision is Precision.FIXED32 else 3
+        return latency(self.pe.precision)
 
     @property
     def lane_layout(self) -> data.StructLayout:

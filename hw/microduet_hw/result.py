@@ -8,7 +8,8 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
-from microduet_hw.output_layer import RESULTS, result_layout
+from microduet_hw.output_layer import result_layout
+from microduet_hw.places import RESULTS
 from microduet_hw.status import HEADER
 
 HEADERS = 32
@@ -45,6 +46,11 @@ class ResultStage(wiring.Component):
     Back-pressure: results wait in a queue whose places the output layer counts; headers are held up when too many wait.
     Reset: empty.
 
+    Parameters
+    ----------
+    logit_bits : bits of a logit
+    places : results that wait
+
     Members
     -------
     i_headers : stream of {tag, status}, in the order of the items
@@ -58,7 +64,8 @@ class ResultStage(wiring.Component):
     o_return: Signal
     m_axis_results: Any
 
-    def __init__(self, *, logit_bits: int) -> None:
+    def __init__(self, *, logit_bits: int, places: int = RESULTS) -> None:
+        self._places = places
         self._result = result_layout(logit_bits)
         super().__init__(
             {
@@ -72,7 +79,7 @@ class ResultStage(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.headers = headers = SyncFIFO(width=HEADER.size, depth=HEADERS)
-        m.submodules.results = results = SyncFIFO(width=self._result.size, depth=RESULTS)
+        m.submodules.results = results = SyncFIFO(width=self._result.size, depth=self._places)
         header, result = data.View(HEADER, headers.r_data), data.View(self._result, results.r_data)
         beat = Signal(BEAT)
         taken = self.m_axis_results.tvalid & self.m_axis_results.tready

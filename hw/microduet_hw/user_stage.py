@@ -13,16 +13,14 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.drain import BiasPort
 from microduet_hw.layout import array_of, input_words
 from microduet_hw.output_layer import output_layer_shape
-from microduet_hw.pe_array import PeArray, pe_array_shape
+from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.places import ISSUE_TO_CAPTURE
 from microduet_hw.status import HEADER
 from microduet_hw.user_bank import UserBank
 from microduet_hw.user_packets import USER_BITS
 from microduet_hw.user_shape import user_shape
 from microduet_hw.user_slots import PLACE
 from microduet_hw.waiting_room import USER_HEADER, WaitingRoom, WaitingRoomShape
-
-IN_ARRAY = 2 * VECTORS + PeArray.ISSUE_TO_CAPTURE
-"""Vectors that have left the room and whose biases were not read: in the buffer, and in the pipeline behind it."""
 
 
 def room_shape(config: EngineConfig) -> WaitingRoomShape:
@@ -87,8 +85,10 @@ class UserStage(wiring.Component):
         user = self._shape.user
         self._hidden = user.layer < len(config.hidden)
         if self._hidden:
-            drain = pe_array_shape(config, array_of(config, user.layer)).drain
-            bias = {"biases": In(BiasPort(drain))}
+            array = pe_array_shape(config, array_of(config, user.layer))
+            bias = {"biases": In(BiasPort(array.drain))}
+            # Vectors that have left and whose biases were not read: in the buffer, and in the pipeline behind it.
+            self._in_array = array.places + ISSUE_TO_CAPTURE + VECTORS
         else:
             bias = {"o_bias": Out(self._shape.bits)}
         words, bank = self._room.signature.members["i_words"], self._bank.signature.members
@@ -141,7 +141,7 @@ class UserStage(wiring.Component):
     def _to_array(self, m: Module) -> None:
         """The drain reads the parts of the slots in the order in which their vectors went."""
         room, bank, port = self._room, self._bank, self.biases
-        m.submodules.gone = gone = SyncFIFO(width=len(room.o_slot), depth=IN_ARRAY)
+        m.submodules.gone = gone = SyncFIFO(width=len(room.o_slot), depth=self._in_array)
         m.d.comb += [
             room.i_space.eq(self.i_space & gone.w_rdy),
             gone.w_data.eq(room.o_slot),

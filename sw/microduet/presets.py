@@ -3,10 +3,12 @@
 import math
 
 from microduet import boards, placement, search
+from microduet.budget import MULTIPLIERS, OUTPUT_LANES
 from microduet.errors import SearchError
 from microduet.planner.make import make
 from microduet.shape import ModelShape
-from microduet_hw.config import Array, EngineConfig, Precision
+from microduet_hw.config import Array, EngineConfig, Precision, UserPart
+from microduet_hw.places import busiest
 
 PAPER = "microrec-paper"
 NAMES = ("default", PAPER)
@@ -15,6 +17,10 @@ PAPER_LANES = {Precision.FIXED16: 16, Precision.FIXED32: 8, Precision.INT8: 16}
 """Multipliers of one of the paper's PEs."""
 MANY_SLOTS, MOST_SLOTS = 8, 32
 """Items in flight in an engine whose lookups last long beside its arithmetic: of few layers, or of spread tables."""
+MORE_SLOTS = 16
+"""The same in one that ranks for users and takes at most `search.FASTEST` cycles per item."""
+USER_LANES = (32, 64)
+"""Elements of a user vector per cycle that are tried where its part has many sums."""
 SPREAD_LOOKUPS = 128
 """Of these items' lookups each channel has about so many, or the unluckiest one holds all others up: of n random ones
 over 32 channels it has some n / 32 and twice the root of that."""
@@ -59,7 +65,7 @@ def engine_config(
 
     In an engine of spread tables more items and reads are in flight, for each item waits for the slowest channel (RM1's
     items: 17.4 memory cycles with 32, 19.0 with 16, 29 with 8); in one that ranks for users more items, for little is
-    left to compute (RM5: 3.0 cycles per item instead of 4.2).
+    left to compute, and most where least is (RM3: 5.2 cycles per item instead of 6.3).
     """
     config = EngineConfig(
         name=name or f"{shape.name}-{precision}",
@@ -73,17 +79,28 @@ def engine_config(
         arrays=arrays,
         sigmoid=shape.sigmoid,
         bottom=shape.bottom,
-        user=shape.user_part,
+        user=_user(shape, arrays, precision),
     )
     if config.spread:
         return config.replace(outstanding=SPREAD_OUTSTANDING, vector_slots=_spread_slots(config))
-    return config.replace(vector_slots=MANY_SLOTS) if config.user else config
+    if config.user is None:
+        return config
+    return config.replace(vector_slots=MORE_SLOTS if busiest(config) <= search.FASTEST else MANY_SLOTS)
 
 
 def _spread_slots(config: EngineConfig) -> int:
     """A power of two."""
     items = math.ceil(SPREAD_LOOKUPS * (1 << config.spread) / config.lookups)
     return min(MOST_SLOTS, max(MANY_SLOTS, 1 << (items - 1).bit_length()))
+
+
+def _user(shape: ModelShape, arrays: tuple[Array, ...], precision: Precision) -> UserPart | None:
+    """How user vectors are taken in: a hidden layer's part, on which all items wait, with what multipliers are left."""
+    user = shape.user_part
+    if user is None or not user.multipliers or user.layer == len(shape.hidden):
+        return user
+    left = MULTIPLIERS[precision] + OUTPUT_LANES - arrays[-1].drain - sum(array.pes * array.lanes for array in arrays)
+    return user.replace(lanes=max([user.lanes, *(lanes for lanes in USER_LANES if lanes <= left)]))
 
 
 def compile_config(

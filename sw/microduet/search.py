@@ -1,9 +1,9 @@
 """Chooses how many processing elements of how many lanes compute which layers.
 
-Cycles per item are those of the slowest array; of arrangements within 2 % of the fewest, the one with the shortest
-idle latency wins, then the one with the fewest memories. The search walks contiguous ranges of layers, lanes and PEs
-and cuts every branch whose remaining layers could not finish in time even if each remaining multiplier worked in
-every cycle.
+Cycles per item are those of the slowest array; of arrangements within 2 % of the fewest, the one that sends on the
+items that wait for a user fastest wins, then the one with the shortest idle latency, then with the fewest memories.
+The search walks contiguous ranges of layers, lanes and PEs and cuts every branch whose remaining layers could not
+finish in time even if each remaining multiplier worked in every cycle.
 """
 
 import dataclasses
@@ -42,6 +42,8 @@ class Arrangement:
     arrays: tuple[Array, ...]
     cycles: int
     """Engine cycles per item."""
+    behind: int
+    """Of these, what lies behind users, if they enter between two layers: its cycles per waiting item; otherwise 0."""
     latency: int
     """Estimated engine cycles of one item in an idle engine."""
     use: float
@@ -83,7 +85,7 @@ def search(shape: ModelShape, *, precision: Precision, board: Board, budget: int
         return SearchResult(best=(weigh(shape, (), precision=precision, board=board),), limit=0.0, budget=budget)
     least = _fastest(shape)
     found = _enumerate(shape, budget, precision=precision, board=board)
-    found.sort(key=lambda pair: (pair[0], len(pair[1]), pair[1][0].pes * pair[1][0].lanes))
+    found.sort(key=lambda p: (p[0], _behind(shape, p[1]), len(p[1]), p[1][0].pes * p[1][0].lanes))
     if not found:
         raise SearchError(
             f"{shape.name}: no arrangement of at most {budget} multipliers holds the weights on {board.name} "
@@ -91,7 +93,9 @@ def search(shape: ModelShape, *, precision: Precision, board: Board, budget: int
         )
     legal = [weigh(shape, arrays, precision=precision, board=board) for _, arrays in found[:FINALISTS]]
     fewest = max(least, min(a.cycles for a in legal))
-    legal.sort(key=lambda a: (a.cycles > fewest * TOLERANCE, a.latency, a.cycles, a.resources.bram36, a.label))
+    legal.sort(
+        key=lambda a: (a.cycles > fewest * TOLERANCE, a.behind, a.latency, a.cycles, a.resources.bram36, a.label)
+    )
     return SearchResult(best=tuple(legal), limit=shape.macs / budget, budget=budget)
 
 
@@ -107,6 +111,7 @@ def weigh(shape: ModelShape, arrays: tuple[Array, ...], *, precision: Precision,
     return Arrangement(
         arrays=arrays,
         cycles=cycles,
+        behind=_behind(shape, arrays),
         latency=estimate().idle_latency(),
         use=shape.macs / (cycles * taken.multipliers) if arrays else 0.0,
         resources=taken,
@@ -124,6 +129,16 @@ def _rows(shape: ModelShape, arrays: tuple[Array, ...]) -> tuple[tuple[int, ...]
         rows.append(depth)
         joined = (0, 0)
     return tuple(rows), words
+
+
+def _behind(shape: ModelShape, arrays: tuple[Array, ...]) -> int:
+    """Cycles per item of the arrays and the output layer behind users who enter between two hidden layers, or 0."""
+    if shape.user is None or not 0 < shape.user.layer < len(shape.hidden):
+        return 0
+    rows, words = _rows(shape, arrays)
+    return max(
+        words, *(depth for array, depth in zip(arrays, rows, strict=True) if array.layers[0] >= shape.user.layer)
+    )
 
 
 def _enumerate(
@@ -225,7 +240,15 @@ class _Walk:
         last = place == len(self.groups) - 1
         if len(self.groups[place]) > 1:
             return (lanes,) if not last or lanes <= OUTPUT_LANES else ()
-        return OUTPUT_DRAINS if last else tuple(range(1, MAX_LANES + 1))
+        return self._outputs() if last else tuple(range(1, MAX_LANES + 1))
+
+    def _outputs(self) -> tuple[int, ...]:
+        """Lanes of the output layer; where users enter between layers, also those that take an item in few cycles."""
+        user, layers = self.shape.user, len(self.shape.hidden)
+        if user is None or not 0 < user.layer < layers:
+            return OUTPUT_DRAINS
+        few = {math.ceil(self.shape.output.inputs / words) for words in (1, 2)}
+        return (*OUTPUT_DRAINS, *(lanes for lanes in sorted(few) if OUTPUT_LANES < lanes <= MAX_LANES))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

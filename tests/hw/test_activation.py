@@ -1,4 +1,4 @@
-"""The input buffer of a layer: two vectors, counted word by word, read while they come."""
+"""The input buffer of a layer: a few vectors, counted word by word, read while they come."""
 
 import random
 from collections import deque
@@ -6,11 +6,12 @@ from collections import deque
 import cocotb
 import pytest
 
-from microduet_hw.activation import VECTORS, ActivationBuffer, word_layout
+from microduet_hw.activation import ActivationBuffer, word_layout
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, begin, cycle
 
 BITS = 9
+PARAMETERS = ("words", "eagerness", "patience", "vectors")
 IDLE = {"i_reserve": 0, "i_release": 0, "i_words__valid": 0}
 
 
@@ -58,25 +59,25 @@ class Model:
 
 @cocotb.test()
 async def keeps_vectors_apart(dut):
-    words, eagerness, patience = (bench_parameters()[name] for name in ("words", "eagerness", "patience"))
+    words, eagerness, patience, vectors = (bench_parameters()[name] for name in PARAMETERS)
     producer, model = Producer(words, eagerness), Model()
     await begin(dut, **IDLE)
     expected, releases, filled = None, 0, False
     for _ in range(1500):
-        inputs = producer.inputs(space=model.used < VECTORS)
+        inputs = producer.inputs(space=model.used < vectors)
         count = len(model.oldest)
         address = random.randrange(count) if count else 0
         release = count == words and random.random() > patience
         if release:  # the last read may be in the cycle of the release
             address = random.choice([address, words - 1])
         await cycle(dut, i_address=address, i_release=int(release), **inputs)
-        assert dut.o_space.value == (model.used < VECTORS)
+        assert dut.o_space.value == (model.used < vectors)
         assert dut.o_count.value == count
         if expected is not None:
             assert dut.o_data.value == expected
         expected = model.oldest[address] if count else None
         releases += release
-        filled |= model.used == VECTORS
+        filled |= model.used == vectors
         model.edge(inputs, release=int(release))
     assert releases > 20
     assert filled
@@ -108,20 +109,23 @@ async def takes_a_word_per_cycle(dut):
 
 
 CASES = [
-    # words, eagerness of the producer, patience of the consumer
-    (5, 0.6, 0.5),
-    (5, 1.0, 0.9),
-    (1, 0.7, 0.5),
-    (4, 0.9, 0.2),
+    # words, eagerness of the producer, patience of the consumer, vectors
+    (5, 0.6, 0.5, 2),
+    (5, 1.0, 0.9, 2),
+    (1, 0.7, 0.5, 2),
+    (4, 0.9, 0.2, 2),
+    (2, 1.0, 0.8, 4),
+    (5, 0.9, 0.9, 4),
+    (1, 0.9, 0.6, 8),
 ]
 
 
-@pytest.mark.parametrize(("words", "eagerness", "patience"), CASES)
-def test_keeps_vectors_apart(words, eagerness, patience):
+@pytest.mark.parametrize(PARAMETERS, CASES)
+def test_keeps_vectors_apart(words, eagerness, patience, vectors):
     run_bench(
-        Bare(ActivationBuffer(words=words, bits=BITS)),
+        Bare(ActivationBuffer(words=words, bits=BITS, vectors=vectors)),
         module=__name__,
-        parameters={"words": words, "eagerness": eagerness, "patience": patience},
+        parameters={"words": words, "eagerness": eagerness, "patience": patience, "vectors": vectors},
     )
 
 

@@ -8,7 +8,7 @@ import cocotb
 import numpy as np
 import pytest
 
-from microduet_hw import reference
+from microduet_hw import places, reference
 from microduet_hw.config import Array, Precision
 from microduet_hw.image import parameter_beats, weight_beats
 from microduet_hw.layout import plan_layer
@@ -25,6 +25,7 @@ def one_array(pes, lanes, layers):
 
 
 BALANCED = "fixed16, rounds longer than the way between arrays"
+SHORT = "fixed16, rounds much shorter than the way between arrays"
 ENGINES = {
     "fixed16, three layers on one array, leftovers": small_config(
         elements=30, hidden=(33, 21, 8), arrays=one_array(10, 4, 3)
@@ -42,6 +43,11 @@ ENGINES = {
         elements=24,
         hidden=(16, 4),
         arrays=(Array(pes=4, lanes=2, drain=1, layers=(0,)), Array(pes=4, lanes=1, drain=1, layers=(1,))),
+    ),
+    SHORT: small_config(
+        elements=24,
+        hidden=(16, 8),
+        arrays=(Array(pes=16, lanes=8, drain=8, layers=(0,)), Array(pes=8, lanes=8, drain=8, layers=(1,))),
     ),
     "fixed16, fewer elements than lanes": small_config(elements=7, hidden=(7,), arrays=one_array(2, 5, 1), relu=False),
     "fixed16, no hidden layer and no sigmoid": small_config(elements=37, sigmoid=False),
@@ -171,21 +177,31 @@ async def scores_equal_the_reference(dut):
 
 @cocotb.test()
 async def keeps_its_slowest_array_busy(dut):
-    bench = Bench(dut, BALANCED, items=20)
+    bench = Bench(dut, bench_parameters()["engine"], items=40)
     await start_clocks(dut)
-    await bench.run(0, 20, wait=0, stall=0)
+    await bench.run(0, 40, wait=0, stall=0)
     plans = [plan_layer(bench.config, number) for number in range(len(bench.config.hidden))]
     expected = max(plan.rounds * max(plan.steps, *map(len, plan.drains)) for plan in plans)
     # The first results come sooner, while buffers fill.
-    assert (bench.sink.cycles[-1] - bench.sink.cycles[9]) / 10 == expected
+    assert (bench.sink.cycles[-1] - bench.sink.cycles[19]) / 20 == expected
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_scores_equal_the_reference(engine):
-    scenarios = ["scores_equal_the_reference"] + ["keeps_its_slowest_array_busy"] * (engine == BALANCED)
+    scenarios = ["scores_equal_the_reference"] + ["keeps_its_slowest_array_busy"] * (engine in (BALANCED, SHORT))
     run_bench(
         Bare(Compute(config=ENGINES[engine])), module=__name__, scenarios=scenarios, parameters={"engine": engine}
     )
+
+
+def test_places_are_as_many_as_the_way_is_long():
+    """Items are in front of the second array for 13 cycles, results on their way for 21, of 3 or 2 each."""
+    config = ENGINES[SHORT]
+    assert [places.input_places(config, number) for number in range(2)] == [2, 8]
+    assert places.result_places(config) == places.RESULTS
+    assert places.result_places(small_config(elements=16, hidden=(16, 8), arrays=config.arrays)) == 16
+    assert [places.input_places(ENGINES[BALANCED], number) for number in range(2)] == [2, 2]
+    assert places.result_places(ENGINES[BALANCED]) == places.RESULTS
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))

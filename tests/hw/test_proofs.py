@@ -23,6 +23,11 @@ CONTRACTS = {
     "registers answer once": (lambda **fault: RegistersContract(config=small_config(), **fault), "prove", 3),
     "buffers lose nothing": (lambda **fault: ActivationContract(words=2, **fault), "bmc", 14),
     "buffers of one word lose nothing": (lambda **fault: ActivationContract(words=1, **fault), "bmc", 16),
+    "buffers of four vectors lose nothing": (
+        lambda **fault: ActivationContract(words=2, vectors=4, **fault),
+        "bmc",
+        14,
+    ),
     "rounds wait for the drain": (lambda **fault: SequencerContract(shape=sequencer_shape(), **fault), "prove", 7),
 }
 

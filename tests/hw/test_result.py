@@ -5,7 +5,8 @@ import random
 import cocotb
 import pytest
 
-from microduet_hw.output_layer import RESULTS, result_layout
+from microduet_hw.output_layer import result_layout
+from microduet_hw.places import RESULTS
 from microduet_hw.result import BEAT, HEADERS, ResultStage
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, begin, cycle

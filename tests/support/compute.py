@@ -71,7 +71,9 @@ class Compute(wiring.Component):
         m = Module()
         arrays = [PeArray(shape=shape) for shape in self._shapes]
         m.submodules.output = output = OutputLayer(shape=self._output)
-        m.submodules.result = result = ResultStage(logit_bits=self._config.precision.logit_width)
+        m.submodules.result = result = ResultStage(
+            logit_bits=self._config.precision.logit_width, places=self._output.places
+        )
         for number, array in enumerate(arrays):
             m.submodules[f"array_{number}"] = array
             pes = self._config.arrays[number].pes

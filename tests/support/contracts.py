@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Assert, Assume, Cover, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from microduet_hw.activation import VECTORS, ActivationBuffer
 from microduet_hw.config import EngineConfig
-from microduet_hw.output_layer import RESULTS
+from microduet_hw.places import RESULTS
 from microduet_hw.registers import ControlRegisters
 from microduet_hw.result import ResultStage
 from microduet_hw.sequencer import Sequencer, SequencerShape
@@ -101,52 +101,54 @@ class RegistersContract(Contract):
 
 
 class ActivationContract(Contract):
-    """`ActivationBuffer`: equal to two vectors of registers, if producer and consumer keep their rules."""
+    """`ActivationBuffer`: equal to `vectors` vectors of registers, if producer and consumer keep their rules."""
 
-    def __init__(self, *, words: int, bits: int = 1, fault: bool = False) -> None:
-        self._words, self._bits = words, bits
-        super().__init__(ActivationBuffer(words=words, bits=bits), fault=fault)
+    def __init__(self, *, words: int, bits: int = 1, vectors: int = VECTORS, fault: bool = False) -> None:
+        self._words, self._bits, self._vectors = words, bits, vectors
+        super().__init__(ActivationBuffer(words=words, bits=bits, vectors=vectors), fault=fault)
 
     def rules(self, m: Module, ports: dict[str, Any]) -> None:
         reserve, release, sent = ports["i_reserve"], ports["i_release"], ports["i_words__valid"]
         data, last = ports["i_words__payload"][: self._bits], ports["i_words__payload"][self._bits]
-        used, owed = Signal(range(VECTORS + 1)), Signal(range(VECTORS * self._words + 1))
+        used, owed = Signal(range(self._vectors + 1)), Signal(range(self._vectors * self._words + 1))
         place = Signal(range(max(2, self._words)))
         m.d.sync += [used.eq(used + reserve - release), owed.eq(owed + Mux(reserve, self._words, 0) - sent)]
         with m.If(sent):
             m.d.sync += place.eq(Mux(last, 0, place + 1))
         m.d.comb += [
-            Assume(~reserve | (used != VECTORS) | self.fault),
+            Assume(~reserve | (used != self._vectors) | self.fault),
             Assume(~sent | ((owed != 0) & (last == (place == self._words - 1)))),
             Assume(~release | (ports["o_count"] == self._words)),
-            Assert(ports["o_space"] == (used != VECTORS)),
+            Assert(ports["o_space"] == (used != self._vectors)),
             Assert(ports["o_count"] <= self._words),
         ]
         self._contents(m, ports, data=data, last=last)
 
     def _contents(self, m: Module, ports: dict[str, Any], *, data: Value, last: Value) -> None:
         """Vectors of registers beside the buffer: counts and words must be the same."""
-        rows = [[Signal(self._bits, name=f"word_{v}_{k}") for k in range(self._words)] for v in range(VECTORS)]
+        rows = [[Signal(self._bits, name=f"word_{v}_{k}") for k in range(self._words)] for v in range(self._vectors)]
         # Wider than the buffer's own, or a word too many would wrap both alike.
-        counts = Array(Signal(range(self._words + 2), name=f"came_{v}") for v in range(VECTORS))
-        head, tail, releases = Signal(), Signal(), Signal(range(4))
+        counts = Array(Signal(range(self._words + 2), name=f"came_{v}") for v in range(self._vectors))
+        head, tail = Signal(range(self._vectors)), Signal(range(self._vectors))
+        releases = Signal(range(self._vectors + 2))
+        final = self._vectors + 1
         with m.If(ports["i_words__valid"]):
-            for v in range(VECTORS):
+            for v in range(self._vectors):
                 for k in range(self._words):
                     with m.If((tail == v) & (counts[v] == k)):
                         m.d.sync += rows[v][k].eq(data)
-            m.d.sync += [counts[tail].eq(counts[tail] + 1), tail.eq(tail ^ last)]
+            m.d.sync += [counts[tail].eq(counts[tail] + 1), tail.eq(tail + last)]
         with m.If(ports["i_release"]):
-            m.d.sync += [counts[head].eq(0), head.eq(~head), releases.eq(Mux(releases == 3, 3, releases + 1))]
+            m.d.sync += [counts[head].eq(0), head.eq(head + 1), releases.eq(releases + (releases != final))]
         readable, expected = Signal(), Signal(self._bits)
         word = Array(Array(row) for row in rows)[head][ports["i_address"]]
         m.d.sync += [readable.eq(ports["i_address"] < counts[head]), expected.eq(word)]
         m.d.comb += [
             Assert(ports["o_count"] == counts[head]),
             Assert(~readable | (ports["o_data"] == expected)),
-            Cover(releases == 3),
+            Cover(releases == final),
             Cover(ports["i_release"] & ports["i_words__valid"] & readable),
-            Cover(~ports["o_space"] & (counts[0] == self._words) & (counts[1] == self._words)),
+            Cover(~ports["o_space"] & Cat(count == self._words for count in counts).all()),
         ]
 
 

@@ -7,7 +7,8 @@ from amaranth.lib import data
 
 from microduet_hw.best_list import BestInsertion, best_layout, better_key, entry_layout
 from microduet_hw.config import UserPart
-from microduet_hw.output_layer import RESULTS, result_layout
+from microduet_hw.output_layer import result_layout
+from microduet_hw.places import RESULTS
 from microduet_hw.rank import RankStage
 from microduet_hw.result import BEAT, OWN_RESULT
 from microduet_hw.status import HEADER, UserStatus

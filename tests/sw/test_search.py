@@ -16,7 +16,8 @@ from microduet.presets import PAPER, compile_config, engine_config, paper_arrays
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import Array, EngineConfig, Layer, Precision
 from microduet_hw.layout import plan_layer
-from microduet_hw.pe_array import PeArray, pe_array_shape
+from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.places import ISSUE_TO_CAPTURE
 
 U280 = boards.find("u280")
 
@@ -155,4 +156,4 @@ def test_latencies_of_the_estimate_are_those_of_the_gateware(precision: Precisio
     config = compile_config(model, precision=precision)
     requantiser = pe_array_shape(config, config.arrays[0]).drain.requantiser.latency
     assert timing.REQUANTISER_CYCLES[precision] == requantiser
-    assert timing.DRAIN_CYCLES == PeArray.ISSUE_TO_CAPTURE + 2 - 1
+    assert timing.DRAIN_CYCLES == ISSUE_TO_CAPTURE + 2 - 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import microduet as md
-from microduet import compiler, model_names, presets
+from microduet import boards, compiler, model_names, presets, search
 from microduet.bundle import FORMAT, Bundle
 from microduet.bundle_files import file_digest
 from microduet.duet.compile import compilable
@@ -18,6 +18,7 @@ from microduet.measure import costs, search_result
 from microduet.models import DlrmModel, SplitModel
 from microduet.quantise import Calibration
 from microduet.queries.questions import query_words
+from microduet_hw import places
 from microduet_hw.config import Payload, Precision
 from tests.sw.duet.engines import DIN, SHALLOW, SMALL, batch, built, item, split_model, whole
 from tests.sw.duet.test_engine_golden import edge_users, exact_sums
@@ -211,10 +212,32 @@ def test_says_what_it_does_not_take(call: Callable[[str], object], message: str,
         ("rm1-duet", "spread", 32),
         ("rm2-duet", "spread", 8),
         ("rm3-duet", "spread", 32),
-        ("rm5-duet", "best", 8),
+        ("rm1-duet", "best", 16),
+        ("rm3-duet", "best", 16),
+        ("rm4-duet", "best", 8),
+        ("rm5-duet", "best", 16),
         ("microrec-small", "best", 4),
     ],
 )
 def test_engines_of_little_arithmetic_have_more_items_in_flight(name: str, mode: str, slots: int) -> None:
     shape = model_names.engine_shape(model_names.find(name))
     assert presets.compile_config(shape, mode=mode).vector_slots == slots
+
+
+def test_waiting_items_of_rm5_go_on_as_fast_as_the_multipliers_allow() -> None:
+    shape = model_names.engine_shape(model_names.find("rm5-duet"))
+    config = presets.compile_config(shape)
+    best = search.search(shape, precision=config.precision, board=boards.find("u280")).chosen
+    assert config.user is not None
+    assert (best.cycles, best.behind, config.output_lanes, config.user.lanes) == (3, 2, 40, 64)
+    assert config.multipliers + config.output_lanes + config.user.lanes <= 4608 + 32
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "results"),
+    [("microrec-small", [2], 8), ("rm3-duet", [2, 4], 8), ("rm4-duet", [2, 2], 8), ("rm5-duet", [2, 2], 16)],
+)
+def test_places_follow_from_the_cycles_per_item(name: str, inputs: list[int], results: int) -> None:
+    config = presets.compile_config(model_names.engine_shape(model_names.find(name)))
+    assert [places.input_places(config, number) for number in range(len(config.arrays))] == inputs
+    assert places.result_places(config) == results
