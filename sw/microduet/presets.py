@@ -65,7 +65,7 @@ def engine_config(
 
     In an engine of spread tables more items and reads are in flight, for each item waits for the slowest channel (RM1's
     items: 17.4 memory cycles with 32, 19.0 with 16, 29 with 8); in one that ranks for users more items, for little is
-    left to compute, and most where least is (RM3: 5.2 cycles per item instead of 6.3).
+    left to compute, and most where least is (RM3: 5.0 cycles per item instead of 6.3).
     """
     config = EngineConfig(
         name=name or f"{shape.name}-{precision}",
