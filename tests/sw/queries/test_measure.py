@@ -60,12 +60,11 @@ def test_a_wrong_answer_is_seen(opened: System) -> None:
 
 
 def test_a_stream_of_queries_in_rtl_is_as_the_queue_has_it(opened: System) -> None:
-    options = UsersBenchOptions(n=16, k=TOP_K, queries=40, rtt_ms=(0.0, 1.0), seed=5)
+    # More candidates than slots: behind an idle time the engine is sooner than the queue, by what its slots hold.
+    options = UsersBenchOptions(n=64, k=TOP_K, queries=40, rtt_ms=(0.0, 1.0), seed=5)
     found = measure_users(opened, options, lambda *_: None)
     assert found["mismatches"] == 0
-    # Behind an idle time the engine is sooner than the queue, by what its slots hold: so many items of 16 each.
-    ahead = opened.engine_bundle.config.vector_slots / options.n
-    assert found["largest_difference_us"] < (1 + ahead) * found["service_us"]
+    assert found["largest_difference_us"] < found["service_us"]
     near, far = found["rows"]
     assert near["load"] < far["load"] < 1
     assert near["users"] < far["users"] < found["bound_users"]
