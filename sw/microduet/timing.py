@@ -6,9 +6,10 @@ import math
 from microduet.shape import ModelShape
 from microduet_hw.config import Array, Precision
 from microduet_hw.layout import round_drain
+from microduet_hw.places import ISSUE_TO_CAPTURE
+from microduet_hw.requantiser import latency
 
-REQUANTISER_CYCLES = {Precision.FIXED16: 3, Precision.FIXED32: 4, Precision.INT8: 6}
-DRAIN_CYCLES = 5
+DRAIN_CYCLES = ISSUE_TO_CAPTURE + 1
 """Engine cycles, beside the requantiser's, from the end of a round's last step until its first word can be read."""
 LOOKUP_CYCLES = 30
 """Engine cycles from the first beat to the vector at the first layer: a page miss of HBM (138 ns), two crossings."""
@@ -25,7 +26,7 @@ class Estimate:
     """
 
     def __init__(self, shape: ModelShape, *, arrays: tuple[Array, ...], precision: Precision) -> None:
-        self._requantiser = REQUANTISER_CYCLES[precision]
+        self._requantiser = latency(precision)
         self._drains = [
             [(number, _drains(array, outputs=shape.hidden[number].outputs)) for number in array.layers]
             for array in arrays

