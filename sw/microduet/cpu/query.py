@@ -1,11 +1,14 @@
 """Systems (a) and (b) of a query on this processor: times, spread, throughput, every variant that was tried."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
+from typing import Self
 
 import torch
 
 from microduet.cpu.systems import Combined, ItemHalf, Whole, random_query
+from microduet.cpu.tables import table_bytes
 from microduet.cpu.timing import Times, calls_per_second
 from microduet.cpu.tune import Tried, cores, tune
 from microduet.duet import zoo
@@ -38,64 +41,81 @@ class CpuSystem:
     threads: int
 
 
-def system_a(
-    shape: DlrmShape, split: SplitModel, *, n: int, k: int, seed: int, compiles: bool, progress: Steps
-) -> CpuSystem:
-    """The whole model for each of `n` candidates, and the top `k`."""
-    query = random_query(shape, split, n=n, seed=seed)
-    tuned = tune(
-        lambda kind: Whole(shape, tables=kind, seed=seed),
-        (query.sparse, query.dense),
-        compiles=_compiles(compiles),
-        finish=lambda logits: torch.topk(logits, min(k, n)),
-        progress=progress,
-    )
-    per_s = _per_second(tuned.single, tuned.times)
-    return CpuSystem(
-        times=tuned.times,
-        combine=None,
-        per_s=per_s,
-        variant=str(tuned.variant),
-        grid=tuned.grid,
-        threads=tuned.variant.threads,
-    )
+class CpuModel:
+    """A model on this processor, uncut and split, at any size of query; tables are made once for all of them.
 
+    Parameters
+    ----------
+    shape : of the uncut model
+    split : the split model
+    seed : of tables and queries
+    compiles : whether torch.compile is tried too
+    progress : told of every variant
+    """
 
-def system_b(
-    shape: DlrmShape, split: SplitModel, *, n: int, k: int, seed: int, compiles: bool, progress: Steps
-) -> CpuSystem:
-    """The items' half of the split model for `n` candidates, then the combined layers and the top `k`."""
-    query = random_query(shape, split, n=n, seed=seed)
-    half = tune(
-        lambda kind: ItemHalf(split, tables=kind, seed=seed),
-        (query.items, None),
-        compiles=_compiles(compiles),
-        progress=progress,
-    )
-    items = half.run().clone()
-    combined = tune(
-        lambda kind: _WithUser(Combined(split), query.user),
-        (items, None),
-        kinds=("float32",),
-        compiles=_compiles(compiles),
-        finish=lambda logits: torch.topk(logits, min(k, n)),
-        progress=progress,
-    )
+    def __init__(self, shape: DlrmShape, split: SplitModel, *, seed: int, compiles: bool, progress: Steps) -> None:
+        self._shape, self._split, self._seed, self._progress = shape, split, seed, progress
+        self._compiles = (False, True) if compiles else (False,)
+        self._whole = functools.cache(lambda kind: Whole(shape, tables=kind, seed=seed).eval())
+        self._half = functools.cache(lambda kind: ItemHalf(split, tables=kind, seed=seed).eval())
 
-    def both() -> None:
-        half.single()
-        combined.single()
+    @classmethod
+    def of(cls, name: str, *, seed: int, compiles: bool, progress: Steps) -> Self:
+        """Of RM1 to RM5."""
+        split = SplitModel(zoo.spec(name, split="duet", seed=seed))
+        return cls(zoo.shape_of(name), split, seed=seed, compiles=compiles, progress=progress)
 
-    milliseconds = half.times.median_ms + combined.times.median_ms
-    per_s = _per_second(both, half.times.replace(median_ms=milliseconds))
-    return CpuSystem(
-        times=half.times,
-        combine=combined.times,
-        per_s=per_s,
-        variant=f"items: {half.variant}; combined: {combined.variant}",
-        grid=(*half.grid, *combined.grid),
-        threads=half.variant.threads,
-    )
+    @property
+    def table_bytes(self) -> int:
+        """Of the uncut model's tables in float32."""
+        return table_bytes(self._shape, range(len(self._shape.features)))
+
+    def system_a(self, *, n: int, k: int) -> CpuSystem:
+        """The whole model for each of `n` candidates, and the top `k`."""
+        query = random_query(self._shape, self._split, n=n, seed=self._seed)
+        tuned = tune(
+            self._whole,
+            (query.sparse, query.dense),
+            compiles=self._compiles,
+            finish=lambda logits: torch.topk(logits, min(k, n)),
+            progress=self._progress,
+        )
+        return CpuSystem(
+            times=tuned.times,
+            combine=None,
+            per_s=_per_second(tuned.single, tuned.times),
+            variant=str(tuned.variant),
+            grid=tuned.grid,
+            threads=tuned.variant.threads,
+        )
+
+    def system_b(self, *, n: int, k: int) -> CpuSystem:
+        """The items' half of the split model for `n` candidates, then the combined layers and the top `k`."""
+        query = random_query(self._shape, self._split, n=n, seed=self._seed)
+        half = tune(self._half, (query.items, None), compiles=self._compiles, progress=self._progress)
+        items = half.run().clone()
+        combined = tune(
+            lambda kind: _WithUser(Combined(self._split), query.user),
+            (items, None),
+            kinds=("float32",),
+            compiles=self._compiles,
+            finish=lambda logits: torch.topk(logits, min(k, n)),
+            progress=self._progress,
+        )
+
+        def both() -> None:
+            half.single()
+            combined.single()
+
+        milliseconds = half.times.median_ms + combined.times.median_ms
+        return CpuSystem(
+            times=half.times,
+            combine=combined.times,
+            per_s=_per_second(both, half.times.replace(median_ms=milliseconds)),
+            variant=f"items: {half.variant}; combined: {combined.variant}",
+            grid=(*half.grid, *combined.grid),
+            threads=half.variant.threads,
+        )
 
 
 class _WithUser(torch.nn.Module):
@@ -109,15 +129,6 @@ class _WithUser(torch.nn.Module):
         return self.model(self.user, items)
 
 
-def _compiles(wanted: bool) -> tuple[bool, ...]:
-    return (False, True) if wanted else (False,)
-
-
 def _per_second(run: Callable[[], object], times: Times) -> float:
     """Queries per second: one after the other with all threads, or one per core, whichever is more."""
     return max(1000 / times.median_ms, calls_per_second(run, workers=cores(), seconds=THROUGHPUT_S))
-
-
-def models_of(name: str, *, seed: int) -> tuple[DlrmShape, SplitModel]:
-    """The uncut model's shape and the split model of RM1 to RM5."""
-    return zoo.shape_of(name), SplitModel(zoo.spec(name, split="duet", seed=seed))

@@ -88,7 +88,7 @@ def tune(
     """Try all variants of the system that `make` builds with one kind of tables, and time the best one thoroughly.
 
     First every kind of tables, layers and compilation with all cores and whole queries, then threads and batches of the
-    best. Only one copy of the tables is in memory at a time.
+    best. What was compiled before is forgotten: PyTorch compiles a function eight times, then runs it eagerly.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def tune(
     n, grid, best = len(inputs[0]), list[Tried](), None
     reference: torch.Tensor | None = None
     for kind in kinds:
+        torch.compiler.reset()
         model = make(kind).eval()
         for variant in _first(kind, n, compiles):
             progress(f"{variant}", len(grid), len(kinds) * len(LAYER_KINDS) * len(compiles))
@@ -186,7 +187,7 @@ def _fastest(grid: list[Tried]) -> Tried | None:
 
 
 def _compare(variant: Variant, found: torch.Tensor, reference: torch.Tensor) -> None:
-    spread = float(reference.std()) or 1.0
+    spread = float(reference.std(correction=0)) or 1.0
     worst = float((found - reference).abs().max()) / spread
     mean = float((found - reference).abs().mean()) / spread
     if mean > TOLERANCE:

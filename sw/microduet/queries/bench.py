@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from microduet.cpu.bench import cpu_name, grid
-from microduet.cpu.query import models_of, system_a, system_b
-from microduet.cpu.tables import table_bytes
+from microduet.cpu.query import CpuModel
 from microduet.cpu.tune import cores
 from microduet.duet import zoo
 from microduet.energy.account import Energy, energy, worst_ratio
@@ -121,7 +120,12 @@ def _model(name: str, options: QueryBenchOptions, progress: Steps) -> list[Figur
         system.close()
     rows = [_c(name, n, one, options, multipliers) for n, one in zip(options.n, found, strict=True)]
     if options.cpu:
-        rows = [row | _cpu(name, row, options, progress) for row in rows]
+
+        def report(what: str, done: int, of: int, /) -> None:
+            progress(f"{name}: {what}", done, of)
+
+        model = CpuModel.of(name, seed=options.seed, compiles=options.compiled, progress=report)
+        rows = [row | _cpu(model, row, options.k) for row in rows]
     return rows
 
 
@@ -135,6 +139,7 @@ def _c(name: str, n: int, found: Measured, options: QueryBenchOptions, multiplie
         "c_ms": float(np.median(totals)),
         "c_p99_ms": float(np.percentile(totals, 99)),
         "c_per_s": found.per_s,
+        "c_users": math.ceil(found.per_s * float(np.median(totals)) / 1000),
         "users": found.users,
         "multipliers": multipliers,
         "engine_cycles": found.engine_cycles,
@@ -151,16 +156,10 @@ def _c(name: str, n: int, found: Measured, options: QueryBenchOptions, multiplie
     }
 
 
-def _cpu(name: str, row: Figures, options: QueryBenchOptions, progress: Steps) -> Figures:
+def _cpu(model: CpuModel, row: Figures, k: int) -> Figures:
     """Systems (a) and (b) of the same query size, and how all three compare."""
-    shape, split = models_of(name, seed=options.seed)
-    k, n = min(options.k, row["n"]), row["n"]
-
-    def report(what: str, done: int, of: int, /) -> None:
-        progress(f"{name}, {n}: {what}", done, of)
-
-    a = system_a(shape, split, n=n, k=k, seed=options.seed, compiles=options.compiled, progress=report)
-    b = system_b(shape, split, n=n, k=k, seed=options.seed, compiles=options.compiled, progress=report)
+    n = row["n"]
+    a, b = model.system_a(n=n, k=min(k, n)), model.system_b(n=n, k=min(k, n))
     away_ms = (row["edge_us"] + row["link_us"]) / 1000
     combine = typing.cast(typing.Any, b.combine)
     b_ms = max(away_ms, b.times.median_ms) + combine.median_ms
@@ -186,7 +185,7 @@ def _cpu(name: str, row: Figures, options: QueryBenchOptions, progress: Steps) -
         "b_p99_ms": max(away_ms, b.times.p99_ms) + combine.p99_ms,
         "b_per_s": b.per_s,
         "b_variant": b.variant,
-        "table_bytes": table_bytes(shape, range(len(shape.features))),
+        "table_bytes": model.table_bytes,
         **{key: value for name, found in energies.items() for key, value in _energy(name, found).items()},
         "a_over_b": a.times.median_ms / b_ms,
         "a_over_c": a.times.median_ms / row["c_ms"],

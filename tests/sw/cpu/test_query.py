@@ -2,7 +2,7 @@
 
 import pytest
 
-from microduet.cpu.query import system_a, system_b
+from microduet.cpu.query import CpuModel
 from microduet.duet import zoo
 from microduet.models.split import SplitModel
 
@@ -17,8 +17,8 @@ def test_both_systems_are_tuned_over_the_same_grid(name: str, monkeypatch: pytes
     for constant in ("QUICK_S", "THOROUGH_S"):
         monkeypatch.setattr(f"microduet.cpu.tune.{constant}", 0.01)
     shape, split = zoo.shape_of(name).with_rows(300), SplitModel(zoo.spec(name, split="duet", rows=300))
-    a = system_a(shape, split, n=16, k=4, seed=1, compiles=False, progress=quiet)
-    b = system_b(shape, split, n=16, k=4, seed=1, compiles=False, progress=quiet)
+    model = CpuModel(shape, split, seed=1, compiles=False, progress=quiet)
+    a, b = model.system_a(n=16, k=4), model.system_b(n=16, k=4)
     assert a.combine is None
     assert b.combine is not None
     assert min(a.per_s, b.per_s, a.times.median_ms, b.times.median_ms) > 0

@@ -1,5 +1,7 @@
 """The models on a processor: all kernels compute the same, the fastest variant wins, what fails says why."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -120,3 +122,25 @@ def test_nothing_that_runs_is_an_error() -> None:
 def test_a_summary_is_of_percentiles() -> None:
     found = summary(np.arange(101.0))
     assert (found.p25_ms, found.median_ms, found.p75_ms, found.p99_ms, found.calls) == (25, 50, 75, 99, 101)
+
+
+def test_compiles_for_every_size_of_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's limit of eight compilations per function would leave later sizes, and models, uncompiled."""
+    compiled: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
+        compiled.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    model = _Doubled()
+    for n in range(1, 14):
+        before = len(compiled)
+        ids = torch.arange(n)[:, None]
+        tune(lambda _: model, (ids, None), kinds=("float32",), progress=quiet, quick_s=0.0, thorough_s=0.0)
+        assert len(compiled) > before, f"{n} candidates ran uncompiled"
+
+
+class _Doubled(torch.nn.Module):
+    def forward(self, sparse: torch.Tensor) -> torch.Tensor:
+        return sparse[:, 0] * 2.0
