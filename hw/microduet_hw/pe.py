@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from microduet_hw.adders import add_tree, packed_sums
 from microduet_hw.config import MAX_PES, Array, EngineConfig, Frozen, Precision
 from microduet_hw.layout import Layers, plan_layer
 
@@ -45,6 +46,11 @@ class PeShape(Frozen, frozen=True, kw_only=True):
     def address_bits(self) -> int:
         """Bits of a row number, the spare row included."""
         return max(1, self.rows.bit_length())
+
+    @property
+    def packed(self) -> bool:
+        """Whether both elements of a pair share their multipliers, one per lane (int8)."""
+        return self.precision is Precision.INT8
 
     @property
     def sum_widths(self) -> tuple[int, ...]:
@@ -124,14 +130,6 @@ def lane_products(shape: PeShape, x: Value, w: Value, lane: int) -> tuple[Value,
     return (product[: 2 * width - 1].as_signed() if shape.precision is Precision.FIXED16 else product,)
 
 
-def add_tree(terms: list[Value]) -> Value:
-    """Sum of `terms` as a balanced tree; the result is as wide as it needs to be."""
-    while len(terms) > 1:
-        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
-        terms = pairs + ([terms[-1]] if len(terms) % 2 else [])
-    return terms[0]
-
-
 def without(members: dict[str, wiring.Member], *names: str) -> dict[str, wiring.Member]:
     """`members`, but not those."""
     return {name: member for name, member in members.items() if name not in names}
@@ -155,7 +153,8 @@ class ProcessingElement(wiring.Component):
     -------
     As in docs/architecture.md; `i_addressed` says that a load is meant for this element, whose spare row is written
     otherwise. The weight memory reads the old row when the same row is written in the same cycle. With streamed weights
-    `i_weights` stands in place of address and load.
+    `i_weights` stands in place of address and load. An element whose multipliers are the pair's shows its row,
+    `o_weights`, and takes the lanes' sum of it, `i_sum`, in the same cycle.
     """
 
     SUM_LATENCY = 3
@@ -169,11 +168,13 @@ class ProcessingElement(wiring.Component):
     i_load: Signal
     i_addressed: Signal
     i_weights: Signal
+    i_sum: Signal
     i_chain: Signal
+    o_weights: Signal
     o_chain: Signal
 
-    def __init__(self, *, shape: PeShape) -> None:
-        self._shape = shape
+    def __init__(self, *, shape: PeShape, shared: bool = False) -> None:
+        self._shape, self._shared = shape, shared
         members = {
             "i_x": In(shape.lanes * shape.operand_bits),
             "i_address": In(shape.address_bits),
@@ -188,11 +189,18 @@ class ProcessingElement(wiring.Component):
         }
         if shape.streamed:
             members = without(members, "i_address", "i_load", "i_addressed") | {"i_weights": In(shape.weight_bits)}
+        if shared:
+            members |= {"i_sum": In(_packed_shape(shape)), "o_weights": Out(shape.weight_bits)}
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        sums = self._sums(m, self.i_weights if self._shape.streamed else self._weights(m))
+        weights = self.i_weights if self._shape.streamed else self._weights(m)
+        if self._shared:
+            m.d.comb += self.o_weights.eq(weights)
+            sums = [self._delayed(m, self.i_sum)]
+        else:
+            sums = self._sums(m, weights)
         shadow = Signal(self._shape.chain_bits, reset_less=True)
         totals: list[Value] = []
         for k, (total, width) in enumerate(zip(sums, self._shape.sum_widths, strict=True)):
@@ -224,20 +232,27 @@ class ProcessingElement(wiring.Component):
         return read.data
 
     def _sums(self, m: Module, weights: Value) -> list[Value]:
-        """The lanes' sums of this step; registered twice, for synthesis to move one register into the multipliers."""
+        """The lanes' sums of this step."""
         terms = [lane_products(self._shape, self.i_x, weights, lane) for lane in range(self._shape.lanes)]
-        totals: list[Value] = []
-        for column in zip(*terms, strict=True):
-            value = add_tree(list(column))
-            first = Signal(value.shape(), reset_less=True)
-            second = Signal(value.shape(), reset_less=True)
-            m.d.sync += [first.eq(value), second.eq(first)]
-            totals.append(second)
-        return totals
+        return [self._delayed(m, add_tree(list(column))) for column in zip(*terms, strict=True)]
+
+    def _delayed(self, m: Module, value: Value) -> Value:
+        """Registered twice, for synthesis to move one register into the multipliers."""
+        first = Signal(value.shape(), reset_less=True)
+        second = Signal(value.shape(), reset_less=True)
+        m.d.sync += [first.eq(value), second.eq(first)]
+        return second
+
+
+def _packed_shape(shape: PeShape) -> Shape:
+    """Of a packed sum of all lanes, as `packed_sums` gives it."""
+    row = Signal(shape.weight_bits)
+    low, high = packed_sums(row, (row, row), lanes=shape.lanes)
+    return signed(max(low.shape().width, high.shape().width))
 
 
 class PePair(wiring.Component):
-    """Two processing elements that share the operand and the control they are sent.
+    """Two processing elements that share the operand and the control they are sent, and in int8 their multipliers.
 
     Latency, Throughput, Back-pressure, Reset: as `ProcessingElement`.
 
@@ -268,8 +283,8 @@ class PePair(wiring.Component):
     o_chain_1: Signal
 
     def __init__(self, *, shape: PeShape) -> None:
-        self._streamed = shape.streamed
-        self._elements = [ProcessingElement(shape=shape) for _ in range(2)]
+        self._shape, self._streamed = shape, shape.streamed
+        self._elements = [ProcessingElement(shape=shape, shared=shape.packed) for _ in range(2)]
         element = self._elements[0].signature.members
         shared = ("i_x", "i_address", "i_first", "i_accumulate", "i_capture", "i_shift", "i_load")
         self.shared = tuple(name for name in shared if name in element)
@@ -296,4 +311,8 @@ class PePair(wiring.Component):
                 element.i_chain.eq(getattr(self, f"i_chain_{half}")),
                 getattr(self, f"o_chain_{half}").eq(element.o_chain),
             ]
+        if self._shape.packed:
+            first, second = self._elements
+            sums = packed_sums(self.i_x, (first.o_weights, second.o_weights), lanes=self._shape.lanes)
+            m.d.comb += [first.i_sum.eq(sums[0]), second.i_sum.eq(sums[1])]
         return m

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.pe import add_tree
+from microduet_hw.adders import add_tree
 from microduet_hw.store import Store
 from microduet_hw.user_packets import USER_BITS
 from microduet_hw.user_shape import WEIGHT_BITS, UserShape
