@@ -37,6 +37,9 @@ PAPER_LOOKUP_MS = {
 }
 """Its embedding layer alone (Table 4)."""
 
+VECTORS = frozenset({"avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve"})
+"""Instructions that decide how fast layers are, as /proc/cpuinfo names them."""
+
 SHARE = 0.4
 """Of the memory that is free, for one copy of the tables."""
 
@@ -161,13 +164,19 @@ def free_bytes() -> int:
     return int(kilobytes) * 1024
 
 
-def cpu_name() -> str:
-    """What the processor calls itself."""
+def cpu_name(information: Path = Path("/proc/cpuinfo")) -> str:
+    """What the processor calls itself, its family and model, for virtual ones keep their name to themselves, and the
+    vectors and matrices that it has instructions for."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = information.read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in said:
+        return platform.machine()
+    numbers = [f"{key.removeprefix('cpu ')} {said[key]}" for key in ("cpu family", "model") if key in said]
+    vectors = sorted(set(said.get("flags", "").split()) & VECTORS)
+    return ", ".join((said["model name"], *numbers, *vectors))
 
 
 def show(result: Figures, console: Console) -> None:

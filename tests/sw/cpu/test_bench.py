@@ -1,11 +1,13 @@
 """``microduet bench cpu``: which tables fit, what is printed, what is refused."""
 
 import json
+import platform
+from pathlib import Path
 
 import pytest
 
 from microduet.cli import app
-from microduet.cpu.bench import fitted, free_bytes, microrec_shape
+from microduet.cpu.bench import cpu_name, fitted, free_bytes, microrec_shape
 from microduet.cpu.tables import table_bytes
 from microduet.errors import InputError, MicroduetError
 
@@ -32,6 +34,20 @@ def test_tables_that_cannot_fit_are_refused() -> None:
 
 def test_memory_is_read() -> None:
     assert free_bytes() > 1 << 28
+
+
+def test_a_virtual_processor_is_told_by_its_family_and_instructions(tmp_path: Path) -> None:
+    information = tmp_path / "cpuinfo"
+    information.write_text(
+        "model name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: sse avx2 avx512f avx512_bf16\n"
+    )
+    assert cpu_name(information) == "AMD EPYC, family 26, model 2, avx2, avx512_bf16, avx512f"
+
+
+def test_a_processor_without_a_name_is_its_architecture(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor : 0\n")
+    assert cpu_name(tmp_path / "cpuinfo") == platform.machine()
+    assert cpu_name(tmp_path / "missing")
 
 
 def test_json_has_every_variant_of_every_batch(capsys: pytest.CaptureFixture[str]) -> None:
