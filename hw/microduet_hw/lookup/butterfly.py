@@ -7,8 +7,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.lookup.layouts import routed_layout
+from microduet_hw.lookup.merger import Merger
 from microduet_hw.lookup.queue import Queue
-from microduet_hw.lookup.switch import Switch
+from microduet_hw.lookup.splitter import Splitter
 
 
 class Butterfly(wiring.Component):
@@ -18,14 +19,14 @@ class Butterfly(wiring.Component):
     Rows of one lane and channel keep their order; those of different lanes come as they come.
 
     Latency: `latency` cycles when empty.
-    Throughput: a row per lane and cycle if no two meet; two that meet go in turn.
+    Throughput: a row per lane and cycle if no two meet; two that meet go in turn, and hold up none of another way.
     Back-pressure: a channel that takes nothing stops, in time, all lanes.
     Reset: empty.
 
     Parameters
     ----------
     lanes, channels : powers of two, not more lanes than channels
-    depth : rows and tokens that wait in front of every switch, as in `Queue`; as many as a memory of look-up
+    depth : rows and tokens that wait on each of a splitter's ways, as in `Queue`; as many as a memory of look-up
         tables has
 
     Members
@@ -33,7 +34,8 @@ class Butterfly(wiring.Component):
     i : per lane, a stream of rows and tokens
     o : per channel, the same
 
-    A stage for each bit, from the lowest: switches of two lanes as long as there are such, then of one each.
+    A stage for each bit, from the lowest: every line is split by it, and of two lines that differ in no other, ways
+    with the same value of it are merged.
 
     Raises
     ------
@@ -63,24 +65,29 @@ class Butterfly(wiring.Component):
         m = Module()
         lines: list[Any] = [wiring.flipped(lane) for lane in self.i]
         for bit in range(self._bits):
-            waiting = [self._wait(m, line, name=f"queue_{bit}_{number}") for number, line in enumerate(lines)]
-            paired = 1 << bit < self._lanes
-            following = dict(enumerate(waiting))
-            for number in range(len(waiting)):
-                if number >> bit & 1:
-                    continue
-                other = number | 1 << bit
-                inputs = [waiting[number], waiting[other]] if paired else [waiting[number]]
-                m.submodules[f"switch_{bit}_{number}"] = switch = Switch(bit=bit, inputs=len(inputs))
-                for place, line in enumerate(inputs):
-                    wiring.connect(m, line, switch.i[place])
-                following |= {number: switch.o[0], other: switch.o[1]}
+            following: dict[int, Any] = {}
+            for number, line in enumerate(lines):
+                for way, waiting in enumerate(self._split(m, line, bit=bit, number=number)):
+                    to = number & ~(1 << bit) | way << bit
+                    before = following.get(to)
+                    following[to] = waiting if before is None else self._merge(m, before, waiting, name=f"{bit}_{to}")
             lines = [following[number] for number in sorted(following)]
         for line, channel in zip(lines, self.o, strict=True):
             wiring.connect(m, line, wiring.flipped(channel))
         return m
 
-    def _wait(self, m: Module, line: Any, *, name: str) -> stream.Interface:
-        m.submodules[name] = queue = Queue(shape=routed_layout(), depth=self._depth)
-        wiring.connect(m, line, queue.i)
-        return queue.o
+    def _split(self, m: Module, line: Any, *, bit: int, number: int) -> list[stream.Interface]:
+        """Both ways of a line, a queue in each."""
+        m.submodules[f"splitter_{bit}_{number}"] = splitter = Splitter(bit=bit)
+        wiring.connect(m, line, splitter.i)
+        queues = [Queue(shape=routed_layout(), depth=self._depth) for _ in splitter.o]
+        for way, queue in enumerate(queues):
+            m.submodules[f"queue_{bit}_{number}_{way}"] = queue
+            wiring.connect(m, splitter.o[way], queue.i)
+        return [queue.o for queue in queues]
+
+    def _merge(self, m: Module, first: Any, second: Any, *, name: str) -> stream.Interface:
+        m.submodules[f"merger_{name}"] = merger = Merger()
+        wiring.connect(m, first, merger.i[0])
+        wiring.connect(m, second, merger.i[1])
+        return merger.o

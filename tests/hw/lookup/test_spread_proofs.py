@@ -1,82 +1,109 @@
-"""Switches of the butterfly, for all time: the stream rules, nothing lost or doubled, no token overtaken."""
+"""Splitters and mergers of the butterfly, for all time: nothing lost or doubled, no token overtaken."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cat, Cover, DomainRenamer, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cover, DomainRenamer, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.lookup.endings import Endings
 from microduet_hw.lookup.layouts import lookup_layout, routed_layout
-from microduet_hw.lookup.switch import Switch
+from microduet_hw.lookup.merger import Merger
+from microduet_hw.lookup.splitter import Splitter
 from tests.support.formal import prove
 
 NUMBER, EPOCH = slice(1, 4), slice(4, 6)
 INPUT = 6
 
 
-class Switching(wiring.Component):
-    """A switch whose rows say from which input they are, their number there, and how many tokens came before.
+class Splitting(wiring.Component):
+    """A splitter whose rows say their number, and how many tokens came before.
 
     Parameters
     ----------
-    fault : sends tokens that are not counted, so that rows seem to have overtaken them
+    fault : counts tokens at the outputs twice, so that rows seem to have overtaken them
     """
 
-    i: list[stream.Interface]
+    i: stream.Interface
     o: list[stream.Interface]
 
-    def __init__(self, *, inputs=2, fault=False):
-        self._switch, self._fault = Switch(bit=0, inputs=inputs), fault
-        super().__init__(dict(self._switch.signature.members))
+    def __init__(self, *, fault=False):
+        self._splitter, self._fault = Splitter(bit=0), fault
+        super().__init__(dict(self._splitter.signature.members))
 
     def elaborate(self, platform):
         m = Module()
-        switch = self._switch
-        m.submodules.switch = DomainRenamer({"mem": "sync"})(switch)  # induction takes one clock
-        came = [Signal(3, name=f"came_{way}") for way in range(2)]  # tokens at an output
-        left, tokens = [], []  # rows and tokens taken from an input
-        for number, (outer, inner) in enumerate(zip(self.i, switch.i, strict=True)):
-            wiring.connect(m, wiring.flipped(outer), inner)
-            rows, passed = Signal(3, name=f"rows_{number}"), Signal(3, name=f"passed_{number}")
-            index = outer.p.index
-            named = (index[NUMBER] == rows) & (index[EPOCH] == passed[:2]) & (index[INPUT] == number)
-            m.d.comb += Assume(~outer.valid | outer.p.token | named)
-            with m.If(outer.valid & outer.ready):
-                m.d.sync += [rows.eq(rows + ~outer.p.token), passed.eq(passed + outer.p.token)]
-            left.append(rows)
-            tokens.append(passed)
-        taken = [Signal(3, name=f"taken_{way}") for way in range(2)]
-        for way, (outer, inner) in enumerate(zip(self.o, switch.o, strict=True)):
+        splitter = self._splitter
+        m.submodules.splitter = DomainRenamer({"mem": "sync"})(splitter)  # induction takes one clock
+        wiring.connect(m, wiring.flipped(self.i), splitter.i)
+        rows, tokens = numbered(m, self.i, "i")
+        came = []
+        for way, (outer, inner) in enumerate(zip(self.o, splitter.o, strict=True)):
             wiring.connect(m, inner, wiring.flipped(outer))
-            self._at_output(m, way, came[way], left, tokens)
-            m.d.comb += taken[way].eq(outer.valid & outer.ready & ~outer.p.token)
-        # As many rows leave as are taken, and of an input no two at once.
-        m.d.comb += Assert(sum(taken) == sum(i.valid & i.ready & ~i.p.token for i in self.i))
-        both = self.o[0].valid & self.o[1].valid & ~self.o[0].p.token
-        m.d.comb += Assert(~both | (self.o[0].p.index[INPUT] != self.o[1].p.index[INPUT]))
-        m.d.comb += Cover((came[0] == 2) & (came[1] == 3))
-        if len(self.i) > 1:
-            m.d.comb += Cover((left[0] == 3) & (left[1] == 3) & both)
+            index, given = outer.p.index, splitter.given[way]
+            counted = Signal(3, name=f"came_{way}")
+            with m.If(outer.valid & outer.ready & outer.p.token):
+                m.d.sync += counted.eq(counted + 1 + self._fault)
+            row, waits = outer.valid & ~outer.p.token, self.i.valid & self.i.p.token
+            m.d.comb += [
+                Assert(counted == (tokens + given)[:3]),  # each output is given a token once
+                Assert(~given | (waits & ~splitter.given.all())),
+                Assert(~row | ((index[0] == way) & (index[NUMBER] == rows) & (index[EPOCH] == counted[:2]))),
+                Assert(~(outer.valid & outer.p.token) | waits),
+            ]
+            came.append(counted)
+        # A row leaves when it is taken, by one way.
+        left = [out.valid & out.ready & ~out.p.token for out in self.o]
+        m.d.comb += Assert(sum(left) == (self.i.valid & self.i.ready & ~self.i.p.token))
+        m.d.comb += [Cover((came[0] == 2) & (came[1] == 3)), Cover(rows == 5)]
         return m
 
-    def _at_output(self, m, way, came, left, tokens):
-        out, given = self.o[way], self._switch.given[way]
-        index = out.p.index
-        number = Mux(index[INPUT], left[-1], left[0])
-        row = out.valid & ~out.p.token
-        token = out.valid & out.p.token
-        tokens_wait = Cat(head.valid & head.p.token for head in self.i).all()
-        with m.If(token & out.ready):
+
+class Merging(wiring.Component):
+    """A merger whose rows say from which input they are, their number there, and how many tokens came before.
+
+    Parameters
+    ----------
+    fault : counts tokens at the output twice, so that rows seem to have overtaken them
+    """
+
+    i: list[stream.Interface]
+    o: stream.Interface
+
+    def __init__(self, *, fault=False):
+        self._merger, self._fault = Merger(), fault
+        super().__init__(dict(self._merger.signature.members))
+
+    def elaborate(self, platform):
+        m = Module()
+        merger, out = self._merger, self.o
+        m.submodules.merger = DomainRenamer({"mem": "sync"})(merger)
+        wiring.connect(m, merger.o, wiring.flipped(out))
+        came, index = Signal(3), out.p.index
+        with m.If(out.valid & out.ready & out.p.token):
             m.d.sync += came.eq(came + 1 + self._fault)
-        for passed in tokens:
-            m.d.comb += Assert(came == (passed + given)[:3])  # a token each, once all inputs have one
-        m.d.comb += [
-            Assert(~row | ((index[0] == way) & (index[NUMBER] == number))),
-            Assert(~row | (index[EPOCH] == came[:2])),  # what came before it, and nothing else
-            Assert(~row | ~given),
-            Assert(~given | (tokens_wait & ~self._switch.given.all())),
-            Assert(~token | tokens_wait),
-        ]
+        for number, (outer, inner) in enumerate(zip(self.i, merger.i, strict=True)):
+            wiring.connect(m, wiring.flipped(outer), inner)
+            m.d.comb += Assume(~outer.valid | outer.p.token | (outer.p.index[INPUT] == number))
+            rows, tokens = numbered(m, outer, str(number))
+            mine = out.valid & ~out.p.token & (index[INPUT] == number)
+            m.d.comb += [
+                Assert(came == tokens),  # both inputs lose a token when one leaves
+                Assert(~mine | ((index[NUMBER] == rows) & (index[EPOCH] == came[:2]))),
+                Assert((outer.valid & outer.ready & ~outer.p.token) == (mine & out.ready)),
+                Assert(~(out.valid & out.p.token) | (outer.valid & outer.p.token)),
+                Cover((rows == 3) & (came == 2)),
+            ]
+        return m
+
+
+def numbered(m, routed, name):
+    """Assume that an input's rows say their number and the tokens before them; both counts of what was taken."""
+    rows, tokens = Signal(3, name=f"rows_{name}"), Signal(3, name=f"tokens_{name}")
+    index = routed.p.index
+    m.d.comb += Assume(~routed.valid | routed.p.token | ((index[NUMBER] == rows) & (index[EPOCH] == tokens[:2])))
+    with m.If(routed.valid & routed.ready):
+        m.d.sync += [rows.eq(rows + ~routed.p.token), tokens.eq(tokens + routed.p.token)]
+    return rows, tokens
 
 
 class Ending(wiring.Component):
@@ -117,7 +144,7 @@ class Ending(wiring.Component):
         return m
 
 
-CASES = {"switch": Switching, "splitter": lambda: Switching(inputs=1), "endings": Ending}
+CASES = {"splitter": Splitting, "merger": Merging, "endings": Ending}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -132,6 +159,7 @@ def test_is_not_vacuous(case):
     assert proof, proof
 
 
-def test_fails_without_the_rule():
-    proof = prove(Switching(fault=True), mode="bmc", depth=8)
+@pytest.mark.parametrize("contract", [Splitting, Merging])
+def test_fails_without_the_rule(contract):
+    proof = prove(contract(fault=True), mode="bmc", depth=8)
     assert proof.status == "FAIL", proof
