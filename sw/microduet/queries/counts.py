@@ -58,9 +58,11 @@ class CardMeter:
         user = device.user
         steps = zip(busy, config.arrays, strict=True)
         macs = sum(count * array.pes * array.lanes for count, array in steps)
-        macs += items * config.output.inputs
-        macs += user.multipliers * -(-user.elements // max(1, user.lanes)) * config.layers[user.layer].outputs
-        found: Counts = {"card.mac_int16": float(macs), "card.sram_bit": float(macs * width)}
+        single = items * config.output.inputs
+        single += user.multipliers * -(-user.elements // max(1, user.lanes)) * config.layers[user.layer].outputs
+        found: Counts = {"card.mac_int16": float(single), "card.sram_bit": float((macs + single) * width)}
+        kind = "card.mac_int8" if config.precision is Precision.INT8 else "card.mac_int16"
+        found[kind] = found.get(kind, 0.0) + macs
         for source in config.channels:
             kind = config.sources[source].kind
             after, earlier = now.commands[source], before.commands[source]
