@@ -74,7 +74,8 @@ def _fields(header: str, root: str) -> str:
     match = re.search(r"// DESIGN SPECIFIC STATE\n(.*?)// INTERNAL VARIABLES", header, re.S)
     if match is None:
         raise UnsupportedModel(f"{root} has no signals")
-    fields = _PORT.sub(_port, match[1])
+    # Verilator wraps many members in structures without a name, which must not have constructors.
+    fields = re.sub(r"^ *(?:struct \{|\};)$", "", _PORT.sub(_port, match[1]), flags=re.M)
     fields = re.sub(r"VlUnpacked<QData/\*63:0\*/, 1> (__V\w+Triggered);", r"uint64_t \1[1] = {1};", fields)
     return f"struct alignas(64) {root} {{\n{fields}}};\n"
 

@@ -5,12 +5,15 @@ import math
 import typing
 
 from microduet.boards import Board
+from microduet.shape import ModelShape
 from microduet_hw.config import Array, Layer, Precision
 
 WEIGHT_SHARE = 0.75
 """Part of the card's BRAM36 and URAM that weights may take; the rest is for tables and buffers."""
 MULTIPLIERS = {Precision.FIXED16: 4608, Precision.FIXED32: 2304, Precision.INT8: 4608}
-"""Multipliers of the MicroRec paper's engines, the budget of every search."""
+"""Multipliers of the MicroRec paper's engines, the budget of a search."""
+PER_SLICE = {Precision.FIXED16: 1, Precision.FIXED32: 1, Precision.INT8: 2}
+"""Multipliers of an array that share what is a multiplier elsewhere: the two elements of an int8 pair."""
 DSP_PER_MULTIPLIER = {Precision.FIXED16: 1, Precision.FIXED32: 3, Precision.INT8: 1}
 """DSP48E2 slices: a 32 x 32 bit product is three of at most 18 x 18 bits (Karatsuba)."""
 DSP_PER_REQUANTISER = {Precision.FIXED16: 0, Precision.FIXED32: 0, Precision.INT8: 2}
@@ -43,6 +46,11 @@ class Resources:
         )
 
 
+def multipliers_of(shape: ModelShape, precision: Precision) -> int:
+    """The budget of a search: the paper's multipliers; as many slices, if candidates are ranked for users."""
+    return MULTIPLIERS[precision] * (PER_SLICE[precision] if shape.user else 1)
+
+
 def resources(arrays: tuple[Array, ...], rows: tuple[int, ...], *, precision: Precision, board: Board) -> Resources:
     """What `arrays`, with `rows` words of weights in each PE, take of `board`.
 
@@ -57,11 +65,12 @@ def resources(arrays: tuple[Array, ...], rows: tuple[int, ...], *, precision: Pr
         bram += in_bram * per_column
         uram += (columns - in_bram) * array.pes * math.ceil((depth + 1) / URAM_ROWS)
     multipliers = sum(array.pes * array.lanes for array in arrays)
+    shared = multipliers // PER_SLICE[precision]
     output = arrays[-1].drain if arrays else 16
     requantisers = (sum(array.requantised for array in arrays) + 1) * DSP_PER_REQUANTISER[precision]
     return Resources(
         multipliers=multipliers,
-        dsp=(multipliers + output) * DSP_PER_MULTIPLIER[precision] + requantisers,
+        dsp=(shared + output) * DSP_PER_MULTIPLIER[precision] + requantisers,
         requantiser_dsp=requantisers,
         output_multipliers=output,
         bram36=bram,

@@ -51,6 +51,7 @@ def bench_cpu(
 def bench_query(
     *,
     models: tuple[str, ...] = (),
+    precisions: tuple[str, ...] = (),
     n: tuple[Count, ...] = (1024,),
     k: Count = 10,
     queries: Count = 3,
@@ -75,6 +76,8 @@ def bench_query(
     ----------
     models
         rm1 to rm5; all of them if not given
+    precisions
+        of the engine, fixed16 or int8; both if not given, of which the faster one counts
     n
         candidates of a query, may be given several times
     k
@@ -104,6 +107,7 @@ def bench_query(
 
     options = implementation.QueryBenchOptions(
         models=models or implementation.QueryBenchOptions.models,
+        precisions=precisions or implementation.QueryBenchOptions.precisions,
         n=n,
         k=k,
         queries=queries,

@@ -3,7 +3,7 @@
 import math
 
 from microduet import boards, placement, search
-from microduet.budget import MULTIPLIERS, OUTPUT_LANES
+from microduet.budget import MULTIPLIERS, OUTPUT_LANES, PER_SLICE
 from microduet.errors import SearchError
 from microduet.planner.make import make
 from microduet.shape import ModelShape
@@ -99,7 +99,8 @@ def _user(shape: ModelShape, arrays: tuple[Array, ...], precision: Precision) ->
     user = shape.user_part
     if user is None or not user.multipliers or user.layer == len(shape.hidden):
         return user
-    left = MULTIPLIERS[precision] + OUTPUT_LANES - arrays[-1].drain - sum(array.pes * array.lanes for array in arrays)
+    shared = sum(array.pes * array.lanes for array in arrays) // PER_SLICE[precision]
+    left = MULTIPLIERS[precision] + OUTPUT_LANES - arrays[-1].drain - shared
     return user.replace(lanes=max([user.lanes, *(lanes for lanes in USER_LANES if lanes <= left)]))
 
 

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 
 from microduet import timing
 from microduet.boards import Board
-from microduet.budget import MULTIPLIERS, OUTPUT_LANES, Resources, resources, schedule
+from microduet.budget import OUTPUT_LANES, PER_SLICE, Resources, multipliers_of, resources, schedule
 from microduet.errors import SearchError
 from microduet.shape import ModelShape
 from microduet_hw.config import Array, Precision
 
-MAX_LANES, MAX_PES, MAX_ARRAYS = 64, 2048, 4
+MAX_LANES, MAX_PES, MAX_ARRAYS = 96, 2048, 4
 SLACKS = (1.0, 1.005, 1.01, 1.02, 1.04, 1.08, 1.16, 1.3, 1.6, 2.0, 3.0, 6.0, 16.0)
 """Multiples of the lower bound that are tried in turn, so that branches are cut early."""
 FASTEST = 8.0
 """Cycles per item below which nothing is gained: an item's packet and its crossing take as long."""
-FASTEST_ITEM = 2.0
+FASTEST_ITEM = 1.0
 """The same of items of a query, of which a user waits for hundreds at a time."""
 TOLERANCE = 1.02
 """Cycles per item within which latency decides."""
@@ -80,7 +80,7 @@ def search(shape: ModelShape, *, precision: Precision, board: Board, budget: int
     SearchError
         If none fits the card.
     """
-    budget = budget or MULTIPLIERS[precision]
+    budget = budget or multipliers_of(shape, precision)
     if not shape.hidden:
         return SearchResult(best=(weigh(shape, (), precision=precision, board=board),), limit=0.0, budget=budget)
     least = _fastest(shape)
@@ -153,7 +153,9 @@ def _enumerate(
         found = []
         splits = _splits(shape)
         for groups in splits:
-            walk = _Walk(shape=shape, groups=groups, budget=budget, limit=math.floor(bound * slack))
+            walk = _Walk(
+                shape=shape, groups=groups, budget=budget, limit=math.floor(bound * slack), precision=precision
+            )
             found += (
                 (cycles, arrays)
                 for cycles, arrays in itertools.islice(walk.run(), LEAVES // len(splits))
@@ -194,14 +196,16 @@ class _Walk:
     groups: tuple[tuple[int, ...], ...]
     budget: int
     limit: int
+    precision: Precision
 
     def __post_init__(self) -> None:
         macs = [sum(self._macs(number) for number in group) for group in self.groups]
         self._least = [math.ceil(total / self.limit) for total in macs]
         user = self.shape.user_part
-        self._all = self.budget + OUTPUT_LANES - (user.multipliers if user else 0)
+        self._alone = PER_SLICE[self.precision] if user else 1  # what a multiplier outside the arrays takes
+        self._all = self.budget + self._alone * (OUTPUT_LANES - (user.multipliers if user else 0))
         if user:  # one limit for arrays, output layer and user part together
-            self.budget = self._all - min(OUTPUT_DRAINS)
+            self.budget = self._all - self._alone * min(OUTPUT_DRAINS)
 
     def _macs(self, number: int) -> int:
         layer = self.shape.hidden[number]
@@ -216,7 +220,7 @@ class _Walk:
     def _arrays(self, branch: "_Branch") -> Iterator[tuple[int, tuple[Array, ...]]]:
         place, lanes = len(branch.arrays), branch.lanes
         if place == len(self.groups):
-            used = self.budget - branch.budget + branch.lanes
+            used = self.budget - branch.budget + self._alone * branch.lanes
             if branch.words <= self.limit and used <= self._all:
                 yield max(branch.cycles, branch.words), branch.arrays
             return

@@ -10,6 +10,8 @@ import pytest
 
 from microduet import boards, search, timing, zoo
 from microduet.budget import schedule, words_out
+from microduet.duet import zoo as duet_zoo
+from microduet.duet.compile import compilable
 from microduet.errors import MicroduetError, SearchError
 from microduet.placement import place
 from microduet.presets import PAPER, compile_config, engine_config, paper_arrays
@@ -50,6 +52,40 @@ def test_finds_the_wave_through_one_array(model: str, precision: str, label: str
     assert result.chosen.resources.multipliers <= result.budget
     assert result.limit <= result.chosen.cycles <= 1.03 * result.limit
     assert result.chosen.resources.fit(U280)
+
+
+def test_int8_takes_half_the_slices_for_the_same_cycles() -> None:
+    shape = zoo.find("microrec-small").shape
+    fixed16, int8 = (
+        search.search(shape, precision=precision, board=U280).chosen
+        for precision in (Precision.FIXED16, Precision.INT8)
+    )
+    assert (fixed16.cycles, fixed16.resources.multipliers) == (int8.cycles, int8.resources.multipliers)
+    slices = [used.dsp - used.requantiser_dsp - used.output_multipliers for used in (fixed16.resources, int8.resources)]
+    assert slices == [4608, 2304]
+
+
+@pytest.mark.parametrize(
+    ("model", "precision", "cycles", "behind"),
+    [
+        ("rm3", "fixed16", 5, 0),
+        ("rm3", "int8", 3, 0),
+        ("rm4", "fixed16", 50, 0),
+        ("rm4", "int8", 25, 0),
+        ("rm5", "fixed16", 3, 2),
+        ("rm5", "int8", 2, 1),
+    ],
+)
+def test_items_of_a_split_use_as_many_slices_in_any_precision(
+    model: str, precision: str, cycles: int, behind: int
+) -> None:
+    """4,608 and 32 for the output layer, the user part's included: two multipliers of a pair each in int8."""
+    spec = compilable(duet_zoo.spec(model, split="duet")).traced.shape
+    chosen = search.search(spec, precision=Precision(precision), board=U280).chosen
+    assert (chosen.cycles, chosen.behind) == (cycles, behind)
+    used, user = chosen.resources, spec.user_part
+    assert user is not None
+    assert used.dsp - used.requantiser_dsp + user.multipliers <= 4608 + 32
 
 
 @pytest.mark.parametrize(

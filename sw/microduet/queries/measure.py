@@ -67,10 +67,10 @@ class System:
         self._begin()
 
     @classmethod
-    def of(cls, name: str, *, link: md.Link, seed: int) -> Self:
-        """Of rm1 to rm5, whose weights have the same seed."""
+    def of(cls, name: str, *, link: md.Link, seed: int, precision: str = "fixed16") -> Self:
+        """Of rm1 to rm5, whose weights have the same seed; `precision` is the engine's."""
         spec = zoo.spec(name, split="duet", seed=seed)
-        return cls(md.compile_edge(spec), md.compile(spec), link=link, seed=seed)
+        return cls(md.compile_edge(spec), md.compile(spec, precision=precision), link=link, seed=seed)
 
     def close(self) -> None:
         """End the simulations."""

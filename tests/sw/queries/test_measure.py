@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 import microduet as md
-from microduet.queries import bench
 from microduet.queries.counts import loaded
 from microduet.queries.measure import System, bound_ns, measure, question, wrong
 from microduet.queries.plot import systems_svg
+from microduet.queries.rows import c_row, fastest
 from microduet.queries.users import Server, UsersBenchOptions, measure_users, poisson
 from tests.sw.command_line import run
 from tests.sw.queries.systems import TOP_K, Small
@@ -93,6 +94,7 @@ def test_poisson_arrivals_have_their_rate() -> None:
         (("users", "--rtt-ms", "-1"), "rtt_ms must be at least 0 and per_s above 0"),
         (("users", "--per-s", "0"), "rtt_ms must be at least 0 and per_s above 0"),
         (("query", "--models", "rm9"), "models must be rm1, rm2, rm3, rm4, rm5, not 'rm9'"),
+        (("query", "--precisions", "fixed32"), "precisions must be fixed16 or int8, not 'fixed32'"),
         (("query", "--plot", "a.svg", "--no-cpu"), "--plot shows all three systems at one size of query"),
         (("query", "--plot", "a.svg", "--n", "8", "--n", "9"), "--plot shows all three systems at one size of query"),
         (("query", "--plot", "a.png"), "--plot must be an .svg file in a folder that exists, not 'a.png'"),
@@ -108,10 +110,19 @@ def test_bad_arguments_are_refused_in_a_line(
 
 def test_rows_have_the_figures_of_the_simulated_system(opened: System) -> None:
     found = measure(opened, n=8, k=TOP_K, queries=1, users=2)
-    row = bench._c("small", 8, found, bench.QueryBenchOptions(), 99)
+    row = c_row(opened, "small", 8, found, seed=3)
     assert json.loads(json.dumps(row)) == row
     assert {"c_ms", "c_p99_ms", "c_per_s", "edge_cycles", "link_us", "lookup_bound_share", "c_mj_low"} <= set(row)
     assert row["c_mj_low"] < row["c_mj"] < row["c_mj_high"]
+    assert row["c_users"] == math.ceil(row["c_per_s"] * row["c_ms"] / 1000)
+
+
+def test_of_two_precisions_the_faster_one_counts_and_mismatches_of_both(opened: System) -> None:
+    row = c_row(opened, "small", 8, measure(opened, n=8, k=TOP_K, queries=1, users=2), seed=3)
+    slow = row | {"c_precision": "int8", "c_ms": 2 * row["c_ms"], "mismatches": 2}
+    best = fastest([slow, row])
+    assert (best["c_precision"], best["c_ms"], best["mismatches"]) == ("fixed16", row["c_ms"], 2)
+    assert [one["c_precision"] for one in best["c_variants"]] == ["int8", "fixed16"]
 
 
 def test_the_picture_shows_every_model_and_system() -> None:
