@@ -27,6 +27,27 @@ class Files:
 AS_THEY_ARE = Files()
 
 
+@cyclopts.Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What of the trained split is ranked in integers.
+
+    Parameters
+    ----------
+    gateware
+        queries of the test part that also run through the simulated edge unit and engine, after the whole test part
+        was ranked in their integers; of the first seed's duet split
+    engine_precision
+        of that engine: fixed16 or int8
+    """
+
+    gateware: int = 0
+    engine_precision: str = "fixed16"
+
+
+NO_SAMPLE = Sample()
+
+
 def train(
     model: str,
     /,
@@ -42,7 +63,7 @@ def train(
     test_rows: int = 1_000_000,
     replicates: int = 200,
     precision: str = "auto",
-    gateware: int = 0,
+    sample: Sample = NO_SAMPLE,
     out: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -80,9 +101,6 @@ def train(
         of the bootstrap behind the intervals
     precision
         of the training's products: bfloat16, float32, or auto for bfloat16 where the processor multiplies it
-    gateware
-        queries of the test part that also run through the simulated edge unit and engine, after the whole test part
-        was ranked in their integers; of the first seed's duet split
     out
         folder of checkpoints, curves and results; one in the cache if not given
     json
@@ -103,7 +121,8 @@ def train(
         test_rows=test_rows,
         replicates=replicates,
         precision=precision,
-        gateware=gateware,
+        gateware=sample.gateware,
+        engine_precision=sample.engine_precision,
         out=out,
         json=json,
     )

@@ -30,6 +30,9 @@ if typing.TYPE_CHECKING:
 TABLE_BYTES = 128 << 20
 """Of a model's float32 tables together, where --table-rows is not given."""
 
+ENGINE_PRECISIONS = ("fixed16", "int8")
+"""Of engines that rank for users."""
+
 PLACES = {"accuracy": 4, "auc": 5, "log_loss": 5, "calibration": 4}
 
 
@@ -49,6 +52,7 @@ class TrainOptions(Frozen, frozen=True, kw_only=True):
     replicates: int = 200
     precision: str = "auto"
     gateware: int = 0
+    engine_precision: str = "fixed16"
     out: Path | None = None
     json: bool = False
 
@@ -74,6 +78,8 @@ def plan(model: str, options: TrainOptions, progress: Steps) -> Plan:
         raise TrainingError(f"--seeds must be at least 1, not {options.seeds}")
     if options.gateware and options.split != "duet":
         raise TrainingError(f"--gateware needs --split duet, not {options.split}")
+    if options.engine_precision not in ENGINE_PRECISIONS:
+        raise TrainingError(f"--engine-precision must be fixed16 or int8, not {options.engine_precision!r}")
     if options.table_rows is not None and options.table_rows < 1:
         raise TrainingError(f"--table-rows must be at least 1, not {options.table_rows}")
     whole = zoo.shape_of(model)
@@ -119,7 +125,7 @@ def main(model: str, options: TrainOptions) -> int:
     with steps(console) as progress:
         wanted = plan(model, options, progress)
         found = trained(wanted, progress)
-        quality = on_gateware(wanted, options.gateware, progress) if options.gateware else None
+        quality = on_gateware(wanted, options, progress) if options.gateware else None
     skipped = getattr(wanted.data, "skipped", 0)
     if options.json:
         more = {"skipped": skipped, "folder": str(wanted.folder), "versions": versions()}
@@ -134,13 +140,19 @@ def main(model: str, options: TrainOptions) -> int:
     return 1 if quality and quality.mismatches else 0
 
 
-def on_gateware(wanted: Plan, queries: int, progress: Steps) -> "GatewareQuality":
+def on_gateware(wanted: Plan, options: TrainOptions, progress: Steps) -> "GatewareQuality":
     """How well the first seed's split ranks as edge unit and engine compute it; raises as `gateware_quality`."""
     from microduet.train.gateware import gateware_quality
 
     spec = zoo.DlrmModelSpec(shape=wanted.shape, seed=wanted.seeds[0], split=zoo.split_of(wanted.shape, "duet"))
     own = Training(spec, wanted.data, wanted.settings, checkpoint_path(wanted.folder, spec)).run(progress)
-    return gateware_quality(own, rows=wanted.test_rows, queries=queries, progress=progress)
+    return gateware_quality(
+        own,
+        rows=wanted.test_rows,
+        queries=options.gateware,
+        precision=options.engine_precision,
+        progress=progress,
+    )
 
 
 def show_quality(found: "GatewareQuality", console: Console) -> None:
@@ -152,7 +164,8 @@ def show_quality(found: "GatewareQuality", console: Console) -> None:
             f"{found.top_10_members:.1%} of the ten agree"
         )
     console.print(
-        f"in the integers of edge unit and engine, {found.rows:,} test rows: AUC {found.auc_integer:.5f}, in float32 "
+        f"in the integers of edge unit and {found.precision} engine, {found.rows:,} test rows: "
+        f"AUC {found.auc_integer:.5f}, in float32 "
         f"{found.auc_float:.5f}; {orders}",
         soft_wrap=True,
     )

@@ -32,6 +32,7 @@ class GatewareQuality(Frozen, frozen=True, kw_only=True):
 
     Members
     -------
+    precision : of the engine
     rows : of the test part
     auc_float, auc_integer : of the split model in float32, and of the integers of edge unit and engine
     top_10 : share of groups of 100 rows whose ten best are the same rows in the same order; None if no group is whole
@@ -41,6 +42,7 @@ class GatewareQuality(Frozen, frozen=True, kw_only=True):
     mismatches : of user vectors, logits and orders against the golden models, in the sample
     """
 
+    precision: str
     rows: int
     auc_float: float
     auc_integer: float
@@ -51,13 +53,14 @@ class GatewareQuality(Frozen, frozen=True, kw_only=True):
     mismatches: int
 
 
-def gateware_quality(trained: Trained, *, rows: int, queries: int, progress: Steps) -> GatewareQuality:
+def gateware_quality(trained: Trained, *, rows: int, queries: int, precision: str, progress: Steps) -> GatewareQuality:
     """Judge the checkpoint of a `duet` split as edge unit and engine compute it.
 
     Parameters
     ----------
     rows : of the test part, at most
     queries : users of the sample, each with `gateware_sample.CANDIDATES` candidates
+    precision : of the engine, fixed16 or int8
 
     Raises
     ------
@@ -70,12 +73,12 @@ def gateware_quality(trained: Trained, *, rows: int, queries: int, progress: Ste
     if not isinstance(model, SplitModel) or model.split.kind != "duet":
         raise TrainingError(f"{model.name}: edge unit and engine compute a duet split")
     progress("compiling for edge unit and engine", 0, 1)
-    edge, engine = md.compile_edge(str(trained.path)), md.compile(str(trained.path))
+    edge, engine = md.compile_edge(str(trained.path)), md.compile(str(trained.path), precision=precision)
     users = Int8Scores(model, trained.learner.tables, _users(trained))
     count = min(rows, source.data.rows("test"))
     part = _test_part(trained, users, engine.golden(), count, progress)
     sample = run_sample(edge, engine, model, _chunk(source, queries), progress=progress)
-    return _quality(part, sample)
+    return _quality(part, sample, precision)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,9 +134,10 @@ def _chunk(source: Source, queries: int) -> tuple[npt.NDArray[np.int64], npt.NDA
     return source.hashing(chunk), chunk.dense
 
 
-def _quality(part: _Part, sample: SampleResult) -> GatewareQuality:
+def _quality(part: _Part, sample: SampleResult, precision: str) -> GatewareQuality:
     same, members = tops(part.float_scores, part.logits)
     return GatewareQuality(
+        precision=precision,
         rows=len(part.labels),
         auc_float=metrics(part.float_scores, part.labels).auc,
         auc_integer=metrics(part.scores, part.labels).auc,

@@ -125,3 +125,9 @@ def test_a_sample_of_a_model_that_is_not_split_is_refused(tmp_path: Path, capsys
         run("train", model, "--data", "generated", "--split", "none", "--gateware", 1, "--out", tmp_path / "out") == 2
     )
     assert "--gateware needs --split duet, not none" in capsys.readouterr().err
+
+
+def test_a_precision_without_engines_for_users_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--data", "generated", "--gateware", 1, "--engine-precision", "fixed32", "--out", tmp_path / "out")
+    assert run("train", "rm1", *arguments) == 2
+    assert "--engine-precision must be fixed16 or int8, not 'fixed32'" in capsys.readouterr().err
