@@ -1,10 +1,51 @@
 """The commands under `microduet report`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 
-report = cyclopts.App(name="report", help="Set the papers' tables beside what is measured here.")
+report = cyclopts.App(name="report", help="Set the papers' tables and figures beside what is measured here.")
+
+
+@report.default
+def report_page(
+    *names: str,
+    all: bool = False,
+    cached: bool = False,
+    rebuild: bool = True,
+    folder: Path = Path("build/report"),
+    json: bool = False,
+) -> int:
+    """Measure tables and figures of both papers and write one page of them: report.html, report.md and report.json.
+
+    Results are kept: an interrupted report goes on where it was, and what was measured by the same sources is not
+    measured again.
+
+    Example: microduet report microrec-table-2 duet-figure-9
+
+    Parameters
+    ----------
+    names
+        like microrec-table-5 or duet-figure-12; a wrong one shows all that there are
+    all
+        every table and figure
+    cached
+        measure nothing: show what was measured before, also what is missing
+    rebuild
+        measure again what other sources measured; otherwise it is shown as stale
+    folder
+        of results and pages
+    json
+        print report.json instead of a table
+    """
+    from microduet.errors import InputError
+    from microduet.report import command as implementation
+
+    if bool(names) == all:
+        raise InputError("name tables or figures, like microrec-table-5, or give --all; not both")
+    options = implementation.ReportOptions(names=names, cached=cached, rebuild=rebuild, folder=folder, json=json)
+    return implementation.main(options)
 
 
 @report.command(name="table1")

@@ -7,10 +7,10 @@ from typing import Self
 
 import torch
 
-from microduet.cpu.systems import Combined, ItemHalf, Whole, random_query
+from microduet.cpu.systems import Combined, ItemHalf, Query, Whole, random_query
 from microduet.cpu.tables import table_bytes
-from microduet.cpu.timing import Times, calls_per_second
-from microduet.cpu.tune import Tried, cores, tune
+from microduet.cpu.timing import Times, calls_per_second, timed
+from microduet.cpu.tune import Tried, Variant, cores, tune
 from microduet.duet import zoo
 from microduet.duet.shape import DlrmShape
 from microduet.models.split import SplitModel
@@ -18,6 +18,9 @@ from microduet.progress import Steps
 
 THROUGHPUT_S = 2.0
 """Seconds over which queries per second are counted."""
+
+PART_S = 0.5
+"""Seconds over which a part of a system is timed by itself."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class CpuSystem:
     per_s : queries per second of this processor alone
     variant, grid : the best way, and all that were tried
     threads : of the best way
+    parts_ms : of (a): embeddings, bottom and top MLP, each by itself and eager, in the best way's numbers and threads
     """
 
     times: Times
@@ -39,6 +43,7 @@ class CpuSystem:
     variant: str
     grid: tuple[Tried, ...]
     threads: int
+    parts_ms: dict[str, float] = dataclasses.field(default_factory=dict[str, float])
 
 
 class CpuModel:
@@ -87,7 +92,15 @@ class CpuModel:
             variant=str(tuned.variant),
             grid=tuned.grid,
             threads=tuned.variant.threads,
+            parts_ms=self._parts(tuned.variant, query),
         )
+
+    def _parts(self, variant: Variant, query: Query) -> dict[str, float]:
+        model = self._whole(variant.tables)
+        torch.set_num_threads(variant.threads)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=variant.layers == "bfloat16"):
+            parts = model.parts(query.sparse, query.dense)
+            return {name: timed(part, seconds=PART_S).median_ms for name, part in parts.items()}
 
     def system_b(self, *, n: int, k: int) -> CpuSystem:
         """The items' half of the split model for `n` candidates, then the combined layers and the top `k`."""

@@ -31,6 +31,16 @@ class Whole(torch.nn.Module):
         sums = self.bags(sparse)
         return _logit(self.top(sums if self.bottom is None else torch.cat([sums, self.bottom(dense)], 1)))
 
+    def parts(self, sparse: torch.Tensor, dense: torch.Tensor | None) -> dict[str, Callable[[], object]]:
+        """Embeddings, bottom MLP and top MLP, each by itself, of inputs as `forward`'s."""
+        sums = self.bags(sparse)
+        bottom = self.bottom
+        top = sums if bottom is None else torch.cat([sums, bottom(dense)], 1)
+        found: dict[str, Callable[[], object]] = {"embedding": lambda: self.bags(sparse)}
+        if bottom is not None:
+            found["bottom"] = lambda: bottom(dense)
+        return found | {"top": lambda: self.top(top)}
+
 
 class ItemHalf(torch.nn.Module):
     """System (b), before the user vector comes: ids (N, item lookups) to items' vectors (N, width)."""

@@ -94,6 +94,7 @@ def cpu_figures(model: CpuModel, row: Figures, k: int) -> Figures:
         "a_p99_ms": a.times.p99_ms,
         "a_per_s": a.per_s,
         "a_variant": a.variant,
+        "a_parts_ms": a.parts_ms,
         "b_ms": b_ms,
         "b_items_ms": b.times.median_ms,
         "b_combined_ms": combine.median_ms,

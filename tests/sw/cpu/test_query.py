@@ -20,6 +20,7 @@ def test_both_systems_are_tuned_over_the_same_grid(name: str, monkeypatch: pytes
     model = CpuModel(shape, split, seed=1, compiles=False, progress=quiet)
     a, b = model.system_a(n=16, k=4), model.system_b(n=16, k=4)
     assert a.combine is None
+    assert set(a.parts_ms) == ({"embedding", "bottom", "top"} if shape.dense else {"embedding", "top"})
     assert b.combine is not None
     assert min(a.per_s, b.per_s, a.times.median_ms, b.times.median_ms) > 0
     tried = [{(v.variant.tables, v.variant.layers) for v in system.grid} for system in (a, b)]

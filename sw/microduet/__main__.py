@@ -1,0 +1,5 @@
+"""``python -m microduet``: the command line."""
+
+from microduet.cli import main
+
+main()

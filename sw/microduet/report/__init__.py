@@ -1,0 +1,1 @@
+"""Every table and figure of both papers beside what is measured here."""
