@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test lint cocotb nightly clean
+.PHONY: setup setup-system run test report lint cocotb nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -24,6 +24,10 @@ setup-system:
 
 run: setup
 	$(BIN)/microduet run microrec-small
+
+# Both papers' tables and figures beside what is measured: build/report/report.html.
+report: setup
+	$(BIN)/microduet report --all
 
 # Both run even if the first fails, so that one run shows all there is to mend.
 test: setup

@@ -102,6 +102,7 @@ TOOLS = (
         install=SETUP_SYSTEM,
         version_arguments=("-V",),
     ),
+    Tool(name="chromium", purpose="looking at the report", need="optional", install=SETUP_SYSTEM),
     Tool(name="ccache", purpose="faster rebuilds", need="optional", install=SETUP_SYSTEM),
     Tool(name="lz4.h", purpose="waves as FST (VCD without)", need="optional", install=SETUP_SYSTEM, kind="header"),
 )
