@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from microduet.report.findings import Cell, Command, Finding, Item, Json, Plot, Table, judged, reason
+from microduet.report.findings import Cell, Command, Finding, Item, Json, Plot, Table, beside, judged, reason
 
 Results = Mapping[Command, Json]
 
@@ -234,8 +234,38 @@ def _figure_12(paper: Json, results: Results) -> Finding:
     return Finding(verdict=verdict, why=why, tables=(table,), plots=(plot,))
 
 
+def _figure_13(paper: Json, results: Results) -> Finding:
+    ours = {(row["model"], row["part"], row["mode"]): row["query_ms"] for row in results[NEAR_MEMORY]["rows"]}
+    rows: list[tuple[Cell, ...]] = []
+    ratios: dict[str, list[float]] = {"paper": [], "ours": []}
+    for mode, label in (("recnmp", "RecNMP"), ("trim", "TRiM")):
+        for name in BROKEN_DOWN:
+            theirs = [paper[f"{mode}_{part}"][name] for part in ("base", "duet")]
+            mine = [ours[name, part, mode] for part in ("whole", "duet")]
+            for system, (before, after) in (("paper", theirs), ("ours", mine)):
+                ratios[system].append(before / after)
+            both = beside(theirs, (round(ms, 2) for ms in mine))
+            rows.append((f"{label}, {name.upper()}", *both, *(round(values[-1], 2) for values in ratios.values())))
+    table = Table(
+        title="A query of 1,024 candidates with lookups summed in memory, ms",
+        header=("", "whole model: paper", "ours", "Duet: paper", "ours", "whole over Duet: paper", "ours"),
+        rows=tuple(rows),
+    )
+    plot = Plot(
+        title="Latency without Duet over that with it, near-memory processing in both",
+        unit="times",
+        kind="bars",
+        x=tuple(str(row[0]) for row in rows),
+        series={system: tuple(round(value, 2) for value in values) for system, values in ratios.items()},
+    )
+    means = {system: _mean(values) for system, values in ratios.items()}
+    verdict, _ = judged([means["ours"] / means["paper"]], what="")
+    why = reason("duet-figure-13", ratio=means["ours"], paper=means["paper"])
+    return Finding(verdict=verdict, why=why, tables=(table,), plots=(plot,))
+
+
 def items() -> tuple[Item, ...]:
-    """All but Figure 13, in the paper's order."""
+    """All of them, in the paper's order."""
     return (
         Item(name="duet-table-1", commands=(TABLE_1,), find=_table_1),
         Item(name="duet-table-2", commands=(SPLITS,), find=_table_2),
@@ -246,4 +276,5 @@ def items() -> tuple[Item, ...]:
         Item(name="duet-figure-10", commands=(QUERY,), find=_figure_10),
         Item(name="duet-figure-11", commands=(QUERY,), find=_figure_11),
         Item(name="duet-figure-12", commands=(QUERY, QUERIES), find=_figure_12),
+        Item(name="duet-figure-13", commands=(NEAR_MEMORY,), find=_figure_13),
     )

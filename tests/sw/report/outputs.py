@@ -85,6 +85,17 @@ def edge() -> Json:
     }
 
 
+def near_memory() -> Json:
+    return {
+        "rows": [
+            {"model": name, "part": part, "mode": mode, "query_ms": 12.0 if part == "whole" else 3.0}
+            for name in duet.BROKEN_DOWN
+            for part in ("whole", "duet")
+            for mode in ("plain", "recnmp", "trim")
+        ]
+    }
+
+
 def outputs() -> dict[Command, Json]:
     """Of every command of the report."""
     queries = {"cpu": CPU, "cores": 2}
@@ -100,6 +111,7 @@ def outputs() -> dict[Command, Json]:
         duet.TABLE_1: table_1(),
         duet.SPLITS: splits(),
         duet.EDGE: edge(),
+        duet.NEAR_MEMORY: near_memory(),
         duet.QUERY: queries | {"rows": [query(name, 1024) for name in duet.RM]},
         duet.QUERIES: queries | {"rows": [query(name, n) for name in duet.BROKEN_DOWN for n in duet.SIZES]},
     }
