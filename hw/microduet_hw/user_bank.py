@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from microduet_hw.axi import StreamMaster
 from microduet_hw.status import UserStatus
 from microduet_hw.user_buffer import UserBuffer
+from microduet_hw.user_expander import UserExpander
 from microduet_hw.user_multiplier import UserMultiplier
 from microduet_hw.user_packets import USER_BITS, USER_CONSTANTS, UserKind
 from microduet_hw.user_parts import UserParts
@@ -19,10 +20,12 @@ from microduet_hw.user_slots import PLACE, UserSlots
 class UserBank(wiring.Component):
     """Takes user packets, and keeps for every slot the user's part of the layer's sums, or why there is none.
 
-    A packet acts when all of it has come and was found good. One that nobody waits for is dropped: for a slot that
-    there is not, of a query whose user is known, of another query than the slot's items.
+    A packet acts when all of it has come and was found good; a coded vector is as good as the vector. One that nobody
+    waits for is dropped: for a slot that there is not, of a query whose user is known, of another query than the slot's
+    items, and a code where users are sums.
 
-    Latency: `latency` cycles from a packet's last beat to `o_ready`.
+    Latency: `latency` cycles from a packet's last beat to `o_ready`; of a coded vector, from the last beat of what
+    `UserExpander` makes of it.
     Throughput: a packet at a time; the next one is taken when the slot is ready.
     Back-pressure: on `s_axis_users`.
     Reset: no user is known, and no model: all constants are 0.
@@ -67,6 +70,7 @@ class UserBank(wiring.Component):
 
     def __init__(self, *, shape: UserShape) -> None:
         self._shape = shape
+        self._expander = UserExpander(length=shape.user.bytes) if shape.vector else None
         self._buffer = UserBuffer(length=shape.user.bytes)
         self._multiplier = UserMultiplier(shape=shape)
         parts = self._multiplier.o_parts.signature
@@ -97,7 +101,12 @@ class UserBank(wiring.Component):
         buffer, multiplier, parts, slots = self._buffer, self._multiplier, self._parts, self._slots
         m.submodules.buffer, m.submodules.multiplier = buffer, multiplier
         m.submodules.parts, m.submodules.slots = parts, slots
-        connect(m, flipped(self.s_axis_users), buffer.s_axis_users)
+        users = flipped(self.s_axis_users)
+        if self._expander is not None:
+            m.submodules.expander = self._expander
+            connect(m, users, self._expander.s_axis_users)
+            users = self._expander.m_axis_users
+        connect(m, users, buffer.s_axis_users)
         connect(m, multiplier.o_parts, parts.i_parts)
         constants: Any = Signal(USER_CONSTANTS)
         with m.If(self.load_model):

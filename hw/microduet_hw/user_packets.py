@@ -33,7 +33,7 @@ USER = data.StructLayout(
 
 number, slot : of the query
 kind : `UserKind`
-length : bytes of the vector
+length : bytes of the vector, not of its code
 version, scale, zero_point : of the model that made it; `scale` is a float32
 crc32 : of the vector's bytes, as `zlib.crc32` has it
 """
@@ -54,6 +54,8 @@ class UserKind(enum.IntEnum):
     """Here is the query's user vector."""
     ABANDON = 1
     """There will be none: a header alone, of which only number and slot count."""
+    CODED = 2
+    """Here it is without its zeros, as `user_code.code` has it; `length` and `crc32` are those of the vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,8 @@ class UserPacket:
     Members
     -------
     number, slot, kind, length, version, scale, zero_point, crc32 : as `USER`
-    payload : uint8, the bytes that came, as many as `length` says or, if the packet is shorter, fewer
+    payload : uint8, the bytes that came, as many as `length` says or, if the packet is shorter, fewer; those of a
+        coded vector are to be expanded first (`user_reference.plain_packet`)
     """
 
     number: int
@@ -99,7 +102,14 @@ def user_bytes(payload: Payload, values: npt.ArrayLike) -> npt.NDArray[np.uint8]
 
 
 def pack_user(
-    *, number: int, slot: int, version: int, scale: float | np.float32, zero_point: int, payload: npt.NDArray[np.uint8]
+    *,
+    number: int,
+    slot: int,
+    version: int,
+    scale: float | np.float32,
+    zero_point: int,
+    payload: npt.NDArray[np.uint8],
+    coded: npt.NDArray[np.uint8] | None = None,
 ) -> Beats:
     """The packet of a user vector.
 
@@ -108,6 +118,7 @@ def pack_user(
     number, slot : of the query
     version, scale, zero_point : of the model that made the vector
     payload : uint8, its bytes, as `user_bytes` or an edge unit's answer gives them
+    coded : uint8, the bytes that are sent in their place, as `user_code.code` or an edge unit's answer gives them
 
     Raises
     ------
@@ -118,14 +129,14 @@ def pack_user(
     header: dict[int | str, int] = {
         "number": number,
         "slot": slot,
-        "kind": int(UserKind.VECTOR),
+        "kind": int(UserKind.VECTOR if coded is None else UserKind.CODED),
         "length": len(text),
         "version": version,
         "scale": scale_bits(scale),
         "zero_point": zero_point,
         "crc32": zlib.crc32(text),
     }
-    return _beats(header, text)
+    return _beats(header, text if coded is None else np.asarray(coded, np.uint8).tobytes())
 
 
 def pack_abandon(*, number: int, slot: int) -> Beats:

@@ -9,7 +9,23 @@ import numpy.typing as npt
 from microduet_hw.config import EngineConfig, Payload
 from microduet_hw.quantised import UserWeights
 from microduet_hw.status import Status, UserStatus
-from microduet_hw.user_packets import Beats, UserKind, scale_bits, unpack_user
+from microduet_hw.user_code import expanded
+from microduet_hw.user_packets import USER, USER_BYTES, Beats, UserKind, scale_bits, unpack_user, user_beats
+
+
+def plain_packet(beats: Beats, *, length: int) -> Beats:
+    """What `UserExpander` hands on of the user packet `beats` to an engine that takes vectors of `length` bytes."""
+    if unpack_user(beats).kind != UserKind.CODED:
+        return beats
+    header, code = np.split(np.ascontiguousarray(beats).astype("<u4").view(np.uint8), [1])
+    header[0, USER["kind"].offset // 8] = UserKind.VECTOR
+    if not len(code):
+        return header.view("<u4")
+    found = expanded(code.reshape(-1), length=length)
+    vector = np.pad(found.values, (0, -length % USER_BYTES)).reshape(-1, USER_BYTES)
+    if found.beyond or len(beats) != user_beats(found.used):
+        vector = np.concatenate([vector, vector[-1:]])
+    return np.concatenate([header, vector]).view("<u4")
 
 
 def packet_status(beats: Beats, *, length: int, version: int, scale: float | np.float32, zero_point: int) -> UserStatus:

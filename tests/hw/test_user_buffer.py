@@ -13,6 +13,7 @@ from microduet_hw.user_packets import USER, USER_CONSTANTS, UserKind, pack_aband
 from microduet_hw.user_reference import packet_status
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import begin, cycle
+from tests.support.users import UserSender
 
 LENGTHS = {"one byte": 1, "two whole beats": 128, "five beats, not whole": 4 * 64 + 33}
 MODEL = {"version": 77, "scale": np.float32(0.0375), "zero_point": 131}
@@ -55,27 +56,6 @@ def padded(beats, length):
     return np.frombuffer(bytes(text), np.uint32).reshape(-1, 16)
 
 
-class Sender:
-    """Offers packets beat by beat, each until it is taken, with pauses."""
-
-    def __init__(self, packets, *, wait):
-        self.beats = [(beat, k == len(p) - 1) for p in packets for k, beat in enumerate(p)]
-        self.wait, self.offered = wait, False
-
-    def inputs(self):
-        self.offered = self.offered or (bool(self.beats) and random.random() >= self.wait)
-        beat, last = self.beats[0] if self.offered else (np.zeros(16, np.uint32), False)
-        data = int.from_bytes(beat.tobytes(), "little")
-        return {"s_axis_users__tvalid": int(self.offered), "s_axis_users__tdata": data, "s_axis_users__tlast": last}
-
-    def look(self, dut):
-        """Whether a packet's last beat was taken."""
-        if not (self.offered and dut.s_axis_users__tready.value):
-            return False
-        self.offered = False
-        return self.beats.pop(0)[1]
-
-
 async def read_vector(dut, length):
     """The bytes that the buffer holds."""
     text = b""
@@ -91,7 +71,7 @@ async def tells_what_came(dut):
     parameters = bench_parameters()
     length = LENGTHS[parameters["length"]]
     packets = [random_packet(length, right=0.4) for _ in range(120)]
-    sender, seen = Sender(packets, wait=parameters["wait"]), []
+    sender, seen = UserSender(packets, wait=parameters["wait"]), []
     await begin(dut, **IDLE)
     for packet in packets:
         ended = None
@@ -122,9 +102,9 @@ async def forgets_half_a_packet_in_a_reset(dut):
     length = LENGTHS[bench_parameters()["length"]]
     packet = pack_user(number=1, slot=2, **MODEL, payload=np.arange(length, dtype=np.uint8) ^ 0x5A)
     await begin(dut, **IDLE)
-    await cycle(dut, **{**IDLE, **Sender([packet], wait=0).inputs(), "s_axis_users__tlast": 0})
+    await cycle(dut, **{**IDLE, **UserSender([packet], wait=0).inputs(), "s_axis_users__tlast": 0})
     await cycle(dut, **IDLE, rst=1)
-    sender = Sender([packet], wait=0)
+    sender = UserSender([packet], wait=0)
     await cycle(dut, **IDLE, rst=0)
     while not dut.o_valid.value:
         await cycle(dut, **{**IDLE, **sender.inputs()})

@@ -73,6 +73,7 @@ def test_a_random_session_is_answered_as_the_reference_says(case: str, stall: fl
     refusals = {EdgeStatus.STALE_VERSION, EdgeStatus.WRONG_COUNT, EdgeStatus.SHORT_PACKET, EdgeStatus.LONG_PACKET}
     assert refusals <= statuses
     assert sum(bool(one.payload) for one in expected) > 60
+    assert sum(answer.coded is not None for answer in answers) > 60
 
 
 @pytest.mark.nightly

@@ -1,6 +1,6 @@
 """Random sessions with an edge unit: messages of every kind, and the answers that the reference expects."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from microduet_hw.edge.model import EdgeModel
 from microduet_hw.edge.packets import Answer, Beats, pack_message
 from microduet_hw.edge.unit_reference import EdgeReference
 from microduet_hw.quantised import INPUT_ZERO_POINT
+from microduet_hw.user_code import shorter
 from tests.support.models import random_layers
 
 REACH = 1 << 20
@@ -17,8 +18,10 @@ REACH = 1 << 20
 
 
 def random_edge_model(config: EdgeConfig, rng: np.random.Generator) -> EdgeModel:
-    """Random weights; quantised vectors use their range and saturate now and then."""
+    """Random weights; quantised vectors use their range and saturate now and then. A payload's zero point is 0."""
     stacks = {name: random_layers(stack, rng) if stack else () for name, stack in config.stacks.items()}
+    *before, last = stacks["top"]
+    stacks["top"] = (*before, replace(last, output_zero_point=0))
     slots = max(history.slots for history in config.histories)
     return EdgeModel(
         version=int(rng.integers(1 << 32)),
@@ -152,6 +155,8 @@ def check_answer(answer: Answer, expected: Expected, model: EdgeModel) -> str | 
         return None if not len(answer.payload) else f"message {expected.tag}: an unexpected payload"
     if answer.statics not in expected.payload:
         return f"message {expected.tag}: saw statics {answer.statics}, not one of {list(expected.payload)}"
-    if answer.payload.tolist() != expected.payload[answer.statics]:
-        return f"message {expected.tag}: payload {answer.payload.tolist()}, not {expected.payload[answer.statics]}"
+    found, due = answer.payload.tolist(), expected.payload[answer.statics]
+    if found != due or (answer.coded is None) != (shorter(answer.payload) is None):
+        form = "plain" if answer.coded is None else "coded"
+        return f"message {expected.tag}: payload {found}, {form}, not {due}, which comes coded if that is shorter"
     return None

@@ -1,4 +1,8 @@
-"""Small engines with users, random weights for them, and the rows in which their parts are kept."""
+"""Small engines with users, random weights for them, the rows in which their parts are kept, and who sends packets."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,3 +69,31 @@ def part_rows(config: EngineConfig) -> npt.NDArray[np.int64]:
     if user.layer == len(config.hidden):
         return np.zeros((1, 1), np.int64)
     return np.concatenate([outputs for outputs, _ in drain_order(config, user.layer)])
+
+
+class UserSender:
+    """Offers packets on `s_axis_users` beat by beat, each until it is taken, with pauses.
+
+    Parameters
+    ----------
+    packets : beats of each
+    wait : probability that a cycle passes without a beat being offered
+    """
+
+    def __init__(self, packets: Sequence[Beats], *, wait: float) -> None:
+        self.beats = [(beat, k == len(p) - 1) for p in packets for k, beat in enumerate(p)]
+        self.wait, self.offered = wait, False
+
+    def inputs(self) -> dict[str, int]:
+        """The stream's signals in the next cycle."""
+        self.offered = self.offered or (bool(self.beats) and random.random() >= self.wait)
+        beat, last = self.beats[0] if self.offered else (np.zeros(16, np.uint32), False)
+        data = int.from_bytes(beat.tobytes(), "little")
+        return {"s_axis_users__tvalid": int(self.offered), "s_axis_users__tdata": data, "s_axis_users__tlast": last}
+
+    def look(self, dut: Any) -> bool:
+        """Whether a packet's last beat was taken in this cycle."""
+        if not (self.offered and dut.s_axis_users__tready.value):
+            return False
+        self.offered = False
+        return self.beats.pop(0)[1]

@@ -1,4 +1,4 @@
-"""Answers messages in their order: a header, and behind it a query's payload."""
+"""Answers messages in their order: a header, and behind it a query's payload, without its zeros if that is shorter."""
 
 import math
 from typing import Any
@@ -13,6 +13,7 @@ from microduet_hw.axi import StreamMaster
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.memo import TAG_BITS
 from microduet_hw.edge.message import ANSWER, ANSWER_BITS, CONSTANTS
+from microduet_hw.edge.payload_coder import BEAT_BYTES, PayloadCoder
 
 WAITING = 8
 """Answers that wait for a query's payload before theirs."""
@@ -32,8 +33,8 @@ RECORD = data.StructLayout(
 class AnswerSender(wiring.Component):
     """Sends answers, in the order of their records.
 
-    Latency: a record's header is on the port two cycles after it came, if no answer is before it; a query's one cycle
-    after its payload's last word, at the earliest.
+    Latency: a record's header is on the port two cycles after it came, if no answer is before it; a query's `latency`
+    cycles after its payload's last word, at the earliest.
     Throughput: a beat per cycle.
     Back-pressure: records wait in a queue of `WAITING`; `o_space` as `ActivationBuffer`.
     Reset: nothing to be sent.
@@ -50,6 +51,10 @@ class AnswerSender(wiring.Component):
     i_status : flags that every payload's answer has besides its own, as they are in the cycle before it begins
     m_axis_results : AXI4-Stream of answers
     o_sent : the last beat of an answer was taken
+
+    Attributes
+    ----------
+    latency : cycles, if the payload's words before the last did not come faster than they are coded
     """
 
     i_records: stream.Interface
@@ -64,6 +69,10 @@ class AnswerSender(wiring.Component):
     def __init__(self, *, config: EdgeConfig) -> None:
         self._bytes, lanes = config.payload_bytes, config.row_elements
         self._words = math.ceil(config.payload_bytes / lanes)
+        self._payload = ActivationBuffer(words=self._words, bits=lanes * 8)
+        self._coder = PayloadCoder(length=self._bytes, lanes=lanes)
+        # A word is counted, then read, then taken by the coder.
+        self.latency = 1 + ActivationBuffer.LATENCY + self._coder.latency
         super().__init__(
             {
                 "i_records": In(stream.Signature(RECORD)),
@@ -79,35 +88,52 @@ class AnswerSender(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        port = self.m_axis_results
+        port, payload, coder = self.m_axis_results, self._payload, self._coder
         m.submodules.records = records = SyncFIFOBuffered(width=RECORD.size, depth=WAITING)
-        m.submodules.payload = payload = ActivationBuffer(words=self._words, bits=len(self.i_words.p.data))
+        m.submodules.payload, m.submodules.coder = payload, coder
         connect(m, flipped(self.i_words), payload.i_words)
         record = data.View(RECORD, records.r_data)
-        there = records.r_rdy & (~record.payload | (payload.o_count == self._words))
-        number, words = Signal(range(max(2, self._words))), Signal()
+        there = records.r_rdy & (~record.payload | coder.o_done)
+        number, final, body = Signal(range(max(2, self._words))), Signal(), Signal()
+        sending, coded = Signal.like(number), coder.o_length != 0
         taken = port.tvalid & port.tready
-        following = Mux(number == self._words - 1, 0, number + 1)
         m.d.comb += [
             payload.i_reserve.eq(self.i_reserve),
             self.o_space.eq(payload.o_space),
             records.w_data.eq(self.i_records.payload),
             records.w_en.eq(self.i_records.valid),
             self.i_records.ready.eq(records.w_rdy),
-            port.tvalid.eq(words | there),
-            port.tdata.eq(Mux(words, payload.o_data, self._header(m, record))),
-            port.tlast.eq(Mux(words, number == self._words - 1, ~record.payload)),
+            final.eq(Mux(coded, (number + 1) * BEAT_BYTES >= coder.o_length, number == self._words - 1)),
+            port.tvalid.eq(body | there),
+            port.tdata.eq(Mux(body, Mux(coded, coder.o_beat, payload.o_data), self._header(m, record))),
+            port.tlast.eq(Mux(body, final, ~record.payload)),
             self.o_sent.eq(taken & port.tlast),
             records.r_en.eq(self.o_sent),
-            payload.i_release.eq(self.o_sent & words),
-            # A word is read in the cycle before it is sent.
-            payload.i_address.eq(Mux(words & taken, following, number)),
+            payload.i_release.eq(self.o_sent & body),
+            coder.i_release.eq(payload.i_release),
+            # A word or a beat is read in the cycle before it is sent.
+            sending.eq(Mux(body & taken, Mux(final, 0, number + 1), number)),
+            coder.i_beat.eq(sending),
+            payload.i_address.eq(Mux(coder.o_done, sending, self._code(m))),
         ]
+        m.d.sync += number.eq(sending)
         with m.If(taken):
-            m.d.sync += words.eq(~port.tlast)
-            with m.If(words):
-                m.d.sync += number.eq(following)
+            m.d.sync += body.eq(~port.tlast)
         return m
+
+    def _code(self, m: Module) -> Value:
+        """Give the coder the oldest payload's words as they come; the word to read for that."""
+        payload, coder = self._payload, self._coder
+        number, reading, came = Signal(range(self._words + 1)), Signal(range(self._words + 1)), Signal()
+        m.d.comb += [
+            coder.i_words.valid.eq(came),
+            coder.i_words.payload.eq(payload.o_data),
+            reading.eq(number + (came & coder.i_words.ready)),
+        ]
+        m.d.sync += [came.eq(reading < payload.o_count), number.eq(reading)]
+        with m.If(payload.i_release):
+            m.d.sync += [came.eq(0), number.eq(0)]
+        return reading
 
     def _header(self, m: Module, record: data.View) -> Value:
         constants, header = self.i_constants, Signal(ANSWER)
@@ -124,5 +150,6 @@ class AnswerSender(wiring.Component):
             header.scale.eq(constants.scale),
             header.length.eq(Mux(record.payload, self._bytes, 0)),
             header.statics.eq(record.statics),
+            header.coded.eq(Mux(record.payload, self._coder.o_length, 0)),
         ]
         return header.as_value()

@@ -32,11 +32,13 @@ ANSWER = data.StructLayout(
         "scale": unsigned(32),
         "length": unsigned(COUNT_BITS),
         "statics": unsigned(16),
+        "coded": unsigned(COUNT_BITS),
     }
 )
-"""The first beat of an answer. `scale` is a float32; `length` counts the payload's bytes, which follow, a row of
-the top MLP's lanes per beat; `statics` are the lowest bits of the tag of the STATIC message that the memoisation
-register's value is of, as the query saw it."""
+"""The first beat of an answer. `scale` is a float32; `length` counts the payload's bytes; `statics` are the lowest bits
+of the tag of the STATIC message that the memoisation register's value is of, as the query saw it. If `coded` is 0 the
+payload follows, a row of the top MLP's lanes per beat; otherwise so many bytes of its code (`user_code.code`), which
+are fewer, and fill the beats."""
 
 CONSTANTS = data.StructLayout(
     {

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
 from microduet_hw.edge.message import ANSWER, ANSWER_BITS, HEADER, EdgeStatus, Kind, message_beats
+from microduet_hw.user_code import expand
 
 Beats = npt.NDArray[np.uint32]
 """uint32 (beats, words of a beat), lowest word first."""
@@ -77,6 +78,7 @@ class Answer:
     zero_point, scale : of the payload: a value v stands for ``(v - zero_point) * scale``
     statics : lowest 16 bits of the tag of the STATIC message that the answer depends on
     payload : uint8 (payload bytes,), empty unless it is a query's
+    coded : uint8, the code that came in its place, None if it came as it is
     """
 
     tag: int
@@ -87,6 +89,7 @@ class Answer:
     scale: np.float32
     statics: int
     payload: npt.NDArray[np.uint8]
+    coded: npt.NDArray[np.uint8] | None = None
 
 
 def unpack_answer(config: EdgeConfig, beats: Beats) -> Answer:
@@ -95,13 +98,15 @@ def unpack_answer(config: EdgeConfig, beats: Beats) -> Answer:
     Raises
     ------
     ValueError
-        If there are not as many beats as its header says.
+        If there are not as many beats as its header says, or they are not the code of a payload.
     """
     header = ANSWER.from_bits(int.from_bytes(np.ascontiguousarray(beats[0]).astype("<u4").tobytes(), "little"))
-    length, lanes = int(header.length), config.row_elements
-    if len(beats) != 1 + math.ceil(length / lanes):
-        raise ValueError(f"an answer of {length} bytes has {1 + math.ceil(length / lanes)} beats, not {len(beats)}")
+    length, coded = int(header.length), int(header.coded)
+    sent, per_beat = (coded, ANSWER_BITS // 8) if coded else (length, config.row_elements)
+    if len(beats) != 1 + math.ceil(sent / per_beat):
+        raise ValueError(f"an answer of {sent} bytes has {1 + math.ceil(sent / per_beat)} beats, not {len(beats)}")
     words = np.ascontiguousarray(beats[1:]).astype("<u4").view(np.uint8).reshape(-1, ANSWER_BITS // 8)
+    text = words[:, :per_beat].reshape(-1)[:sent].copy()
     kind = int(header.kind)
     return Answer(
         tag=int(header.tag),
@@ -111,7 +116,8 @@ def unpack_answer(config: EdgeConfig, beats: Beats) -> Answer:
         zero_point=int(header.zero_point),
         scale=np.frombuffer(int(header.scale).to_bytes(4, "little"), "<f4")[0],
         statics=int(header.statics),
-        payload=words[:, :lanes].reshape(-1)[:length].copy(),
+        payload=expand(text, length=length) if coded else text,
+        coded=text if coded else None,
     )
 
 

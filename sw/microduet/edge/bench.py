@@ -95,6 +95,8 @@ def _idle(device: EdgeDevice, rng: np.random.Generator) -> Figures:
     counters = device.counters()
     return {
         "cycles": payload.cycles,
+        "sent_bytes": payload.sent_bytes,
+        "payload_us": round(payload.sent_bytes * 8 / 24, 1),
         "click_cycles": click,
         "pooled_read_cycles": counters["pooled_rows"],
         "macs": counters["macs"],
@@ -119,7 +121,6 @@ def sizes(config: EdgeConfig) -> Figures:
         "aim_cycles": round(1.15 * cycles + 60),
         "payload_bytes": config.payload_bytes,
         "header_bytes": 32,
-        "payload_us": round(config.payload_bytes * 8 / 24, 1),
         "scratchpad_bytes": config.scratchpad_bytes,
         "running_sum_bytes": rows * config.row_elements * config.sum_bits // 8,
         "weight_bytes": on_chip,
@@ -133,7 +134,7 @@ def sizes(config: EdgeConfig) -> Figures:
 def show(rows: Sequence[Figures], console: Console) -> None:
     """A table of what was measured."""
     names = ("model", "weights", "cycles", "aim_cycles", "click_cycles", "pooled_read_cycles", "payload_bytes")
-    more = ("scratchpad_bytes", "running_sum_bytes", "weight_bytes", "sessions", "mismatches")
+    more = ("sent_bytes", "scratchpad_bytes", "running_sum_bytes", "weight_bytes", "sessions", "mismatches")
     table = Table(*(name.replace("_", " ") for name in (*names, *more)), box=None)
     for row in rows:
         table.add_row(*(f"{row[name]:,}" if isinstance(row[name], int) else str(row[name]) for name in (*names, *more)))

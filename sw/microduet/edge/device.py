@@ -174,6 +174,7 @@ class EdgeDevice(Closing):
             values = out[:size]
         return Payload(
             values=values,
+            coded=answer.coded,
             scale=float(answer.scale),
             zero_point=answer.zero_point,
             version=answer.version,

@@ -17,17 +17,25 @@ class Payload:
     Members
     -------
     values : uint8 (payload bytes,)
+    coded : uint8, the values without their zeros (`microduet_hw.user_code`) as the unit sent them; None if that would
+        not be shorter
     scale, zero_point, version : of the model
     statics : number of the static inputs that it depends on, as `EdgeDevice.set_static` gave it
     cycles : from the context's first beat to the payload's last
     """
 
     values: npt.NDArray[np.uint8]
+    coded: npt.NDArray[np.uint8] | None
     scale: float
     zero_point: int
     version: int
     statics: int
     cycles: int
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that the unit sent, and that cross a link: of the code, or of the values."""
+        return len(self.values if self.coded is None else self.coded)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

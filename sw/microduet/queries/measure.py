@@ -18,6 +18,7 @@ from microduet.queries.golden import GoldenSystem
 from microduet.queries.open import OwnSession
 from microduet.queries.questions import Question, Reply, UserMessage
 from microduet.queries.ranking import Ranking
+from microduet_hw.user_code import shorter
 
 Ids = npt.NDArray[np.int64]
 
@@ -145,10 +146,11 @@ def _one(system: System, *, n: int, k: int, scores: bool = False, trace: Path | 
 
 
 def question(system: System, n: int, *, at: int = 0, user_at: int = 0) -> Question:
-    """A query whose candidates and user vector come in these engine cycles."""
+    """A query whose candidates and user vector come in these engine cycles, the vector as the unit sends it."""
     vector, edge = system.user_vector(system.context()), system.edge_bundle
     message = UserMessage(
         payload=vector,
+        coded=shorter(vector),
         version=edge.manifest.version,
         scale=float(edge.model.payload_scale),
         zero_point=edge.model.top[-1].output_zero_point,

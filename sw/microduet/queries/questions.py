@@ -28,6 +28,7 @@ class UserMessage:
     Members
     -------
     payload : uint8, its bytes
+    coded : uint8, what is sent in their place, as `microduet_hw.user_code.shorter` gives it
     version, scale, zero_point : of the model that made it
     at : engine cycle at which it arrives
     crc32 : in place of the bytes' own checksum, for a message that was damaged on its way
@@ -37,6 +38,7 @@ class UserMessage:
     version: int
     scale: float
     zero_point: int
+    coded: npt.NDArray[np.uint8] | None = None
     at: int = 0
     crc32: int | None = None
 
@@ -49,6 +51,7 @@ class UserMessage:
             scale=self.scale,
             zero_point=self.zero_point,
             payload=self.payload,
+            coded=self.coded,
         )
         return beats if self.crc32 is None else _with_checksum(beats, self.crc32)
 

@@ -21,7 +21,8 @@ if typing.TYPE_CHECKING:
     from microduet.queries.device import QueryDevice
 
 HEADER_BYTES = 16
-"""Of a user vector on the link: query, version, scale, zero point and checksum."""
+"""Of a user vector on the link: version, scale, checksum, length, kind and zero point. Number and slot of the query are
+the host's."""
 
 ANSWER_BYTES = 6
 """Of one ranked item on its way down: tag and score."""
@@ -153,13 +154,14 @@ class Session:
         except DeviceError as error:
             return failed(QueryStatus.EDGE_FAILED, detail=str(error))
         edge_ps = round(payload.cycles * 1e6 / self.edge.bundle.config.clock_mhz)
-        delivery = self._send(len(payload.values) + HEADER_BYTES, start + edge_ps)
+        delivery = self._send(payload.sent_bytes + HEADER_BYTES, start + edge_ps)
         mhz = self.engine.bundle.config.engine_mhz
         arrived = delivery.arrived_ps
         message = None
         if arrived is not None and (request.leaves_us is None or arrived <= request.leaves_us * PS_PER_US):
             message = UserMessage(
                 payload=payload.values.copy(),
+                coded=payload.coded,
                 version=payload.version,
                 scale=payload.scale,
                 zero_point=payload.zero_point,

@@ -150,7 +150,7 @@ def _sent_us(system: System) -> float:
     """From a context to the arrival of the user vector on a link without delay, in us."""
     payload = system.session.edge.infer(system.context())
     edge_us = payload.cycles / system.edge_bundle.config.clock_mhz
-    return edge_us + Link().picoseconds(len(payload.values) + HEADER_BYTES) / 1e6
+    return edge_us + Link().picoseconds(payload.sent_bytes + HEADER_BYTES) / 1e6
 
 
 def _ask(

@@ -1,9 +1,11 @@
-"""The answer sender: headers and payloads in the order of their records, every beat unchanged until it is taken."""
+"""The answer sender: headers and payloads in the order of their records, the shorter form of each, no beat changed
+until it is taken."""
 
 import random
 from collections import deque
 
 import cocotb
+import numpy as np
 import pytest
 
 from microduet_hw.activation import VECTORS
@@ -12,7 +14,9 @@ from microduet_hw.edge.answers import RECORD, WAITING, AnswerSender
 from microduet_hw.edge.config import EdgeConfig, History
 from microduet_hw.edge.memo import TAG_BITS
 from microduet_hw.edge.message import ANSWER, CONSTANTS
+from microduet_hw.edge.payload_coder import BEAT_BYTES
 from microduet_hw.stack import Stack
+from microduet_hw.user_code import shorter
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, begin, cycle
 from tests.support.streams import StreamSource
@@ -40,7 +44,22 @@ def random_constants():
     return {name: random.getrandbits(bits) for name, bits in fields.items()}
 
 
-def header_of(record, constants, *, length, status):
+def random_words(length):
+    """The words of a payload, many of whose bytes are 0, and anything behind its end."""
+    zeros = random.choice([0.0, 0.5, 0.9])
+    payload = [0 if random.random() < zeros else random.randrange(256) for _ in range(length)]
+    padded = bytes(payload) + random.randbytes(-length % LANES)
+    return [int.from_bytes(padded[k : k + LANES], "little") for k in range(0, len(padded), LANES)]
+
+
+def code_of(words, length):
+    """The code of a payload, if it is shorter."""
+    text = b"".join(word.to_bytes(LANES, "little") for word in words)
+    coded = shorter(np.frombuffer(text[:length], np.uint8))
+    return b"" if coded is None else coded.tobytes()
+
+
+def header_of(record, constants, *, length, status, coded):
     """The first beat of an answer; `status` is what is wrong with payloads."""
     return ANSWER.const(
         {
@@ -50,6 +69,7 @@ def header_of(record, constants, *, length, status):
             "scale": constants["scale"],
             "zero_point": constants["payload_zero_point"],
             "length": length if record["payload"] else 0,
+            "coded": len(coded),
         }
     ).as_bits()
 
@@ -60,8 +80,8 @@ class Payloads:
     def __init__(self, vectors, *, wait):
         self.vectors, self.wait = vectors, wait
         self.reserved, self.sent, self.waiting = 0, 0, deque()
-        self.complete = []
-        """The cycle of each payload's last word."""
+        self.came = []
+        """The cycle of every word."""
 
     @property
     def space(self):
@@ -73,7 +93,7 @@ class Payloads:
         if self.waiting and random.random() >= self.wait:
             word, last = self.waiting.popleft()
             inputs |= {"i_words__valid": 1, "i_words__payload": word | last << BITS}
-            self.complete += [now] if last else []
+            self.came.append(now)
         if reserve:
             vector = self.vectors[self.reserved]
             self.waiting.extend((word, k == len(vector) - 1) for k, word in enumerate(vector))
@@ -98,21 +118,25 @@ async def observe(dut, records, payloads, *, stall):
     return trace
 
 
-def schedule(trace, records, arrivals, payloads, *, beats_of):
+def schedule(trace, records, arrivals, payloads, *, beats_of, latency):
     """What should be on the port: cycles from a beat's first to the one in which it is taken, beat, last of its answer.
 
-    A header comes two cycles after its record, one after its payload, and behind the answer before it.
+    A header comes two cycles after its record, `latency` after its payload, and behind the answer before it; a payload
+    is coded word by word, once the one before it has left.
     """
-    now, vectors = 0, iter(zip(payloads.complete, payloads.vectors, strict=True))
+    now, left, came, vectors = 0, -1, iter(payloads.came), iter(payloads.vectors)
     for record, arrival in zip(records, arrivals, strict=True):
-        complete, vector = next(vectors) if record["payload"] else (0, [])
-        first = max(now, arrival + 2, complete + 1)
+        first, vector = max(now, arrival + 2), next(vectors) if record["payload"] else []
+        coded = left
+        for _ in vector:
+            coded = max(coded + 1, next(came))
+        first = max(first, coded + latency) if vector else first
         beats = beats_of(record, vector, trace[first - 1]["status"])
         for number, beat in enumerate(beats, 1):
             taken = next(k for k in range(first, len(trace)) if trace[k]["tready"])
             yield range(first, taken + 1), beat, number == len(beats)
             first = taken + 1
-        now = first
+        now, left = first, first - 2 if vector else left
 
 
 @cocotb.test()
@@ -121,7 +145,7 @@ async def answers_in_order(dut):
     length, stall = parameters["length"], parameters["stall"]
     records = [random_record(payload=random.random() < 0.6) for _ in range(300)]
     constants = random_constants()
-    vectors = [[random.getrandbits(BITS) for _ in range(-(-length // LANES))] for r in records if r["payload"]]
+    vectors = [random_words(length) for r in records if r["payload"]]
     payloads = Payloads(vectors, wait=parameters["word_wait"])
     await begin(dut, i_constants=CONSTANTS.const(constants | UNUSED).as_bits(), **IDLE)
     source = StreamSource(dut, "i_records", clock=dut.clk, wait=parameters["record_wait"])
@@ -129,10 +153,14 @@ async def answers_in_order(dut):
     trace = await observe(dut, records, payloads, stall=stall)
 
     def beats_of(record, vector, status):
-        return [header_of(record, constants, length=length, status=status), *vector]
+        code = code_of(vector, length)
+        sent = [int.from_bytes(code[k : k + BEAT_BYTES], "little") for k in range(0, len(code), BEAT_BYTES)] or vector
+        return [header_of(record, constants, length=length, status=status, coded=code), *sent]
 
+    assert {len(code_of(vector, length)) > 0 for vector in vectors} == {True, False}
+    latency = AnswerSender(config=config_of(length)).latency
     expected: list[dict[str, int]] = [{"tvalid": 0, "o_sent": 0} for _ in trace]
-    for cycles, beat, last in schedule(trace, records, source.cycles, payloads, beats_of=beats_of):
+    for cycles, beat, last in schedule(trace, records, source.cycles, payloads, beats_of=beats_of, latency=latency):
         for now in cycles:
             sent = int(last and now == cycles[-1])
             expected[now] = {"tvalid": 1, "tdata": beat, "tlast": int(last), "o_sent": sent}
@@ -155,7 +183,7 @@ async def holds_records_up_when_full(dut):
 CASES = [
     # bytes of a payload, waits of records and of words, stalls of the port
     (4, 0.0, 0.0, 0.0),
-    (3, 0.8, 0.1, 0.3),
+    (39, 0.8, 0.1, 0.3),
     (10, 0.0, 0.7, 0.0),
     (12, 0.1, 0.1, 0.7),
 ]

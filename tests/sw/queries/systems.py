@@ -22,6 +22,7 @@ from microduet.queries.questions import Question, UserMessage
 from microduet.queries.ranking import QueryStatus, Ranking, Request
 from microduet.queries.session import Session
 from microduet_hw.config import EngineConfig, Precision, UserPart
+from microduet_hw.user_code import shorter
 from tests.sw.duet.engines import SMALL, split_model
 from tests.sw.duet.test_compile import BOARD
 
@@ -52,10 +53,12 @@ class Small:
         return rng.integers(0, rows, (n, len(rows)), dtype=np.int64)
 
     def message(self, rng: np.random.Generator, *, at: int = 0) -> UserMessage:
-        """A random user vector as the unit would send it."""
+        """A random user vector as the unit would send it, about half of it zeros."""
         size = self.edge.config.payload_bytes
+        payload = rng.integers(0, 256, size, dtype=np.uint8) * rng.integers(0, 2, size, dtype=np.uint8)
         return UserMessage(
-            payload=rng.integers(0, 256, size, dtype=np.uint8),
+            payload=payload,
+            coded=shorter(payload),
             version=self.edge.manifest.version,
             scale=float(self.edge.model.payload_scale),
             zero_point=self.edge.model.top[-1].output_zero_point,

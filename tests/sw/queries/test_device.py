@@ -10,6 +10,7 @@ from microduet.queries.device import QueryDevice
 from microduet.queries.golden import best_items
 from microduet.queries.questions import Question, Reply
 from microduet_hw.status import Status, UserStatus
+from microduet_hw.user_code import code
 from tests.sw.queries.systems import SLOTS, TOP_K, WAITING, WATCHDOG, Small
 
 
@@ -76,19 +77,20 @@ def test_more_candidates_than_a_slot_holds_wait_and_none_is_lost(
 def broken(question: Question, kind: str) -> Question:
     user = question.user
     assert user is not None
-    match kind:
-        case "stale":
-            return dataclasses.replace(question, user=dataclasses.replace(user, version=user.version ^ 1))
-        case "scale":
-            return dataclasses.replace(question, user=dataclasses.replace(user, scale=user.scale * 2))
-        case "damaged":
-            return dataclasses.replace(question, user=dataclasses.replace(user, crc32=1))
-        case "short":
-            return dataclasses.replace(question, user=dataclasses.replace(user, payload=user.payload[:-1]))
-        case "abandoned":
-            return dataclasses.replace(question, user=None, abandoned_at=300)
-        case _:
-            return dataclasses.replace(question, user=None)
+    coded, flipped = code(user.payload), code(user.payload)
+    flipped[0] ^= 1
+    changes: dict[str, dict[str, object]] = {
+        "stale": {"version": user.version ^ 1},
+        "scale": {"scale": user.scale * 2},
+        "damaged": {"crc32": 1},
+        "short": {"payload": user.payload[:-1], "coded": None},
+        "coded, short": {"coded": coded[:0]},
+        "coded, long": {"coded": np.tile(coded, 64)},
+        "coded, damaged": {"coded": flipped},
+    }
+    if kind in changes:
+        return dataclasses.replace(question, user=dataclasses.replace(user, **changes[kind]))  # type: ignore[arg-type]
+    return dataclasses.replace(question, user=None, abandoned_at=300 if kind == "abandoned" else None)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,9 @@ def broken(question: Question, kind: str) -> Question:
         ("scale", UserStatus.STALE_VERSION),
         ("damaged", UserStatus.CHECKSUM),
         ("short", UserStatus.WRONG_LENGTH),
+        ("coded, short", UserStatus.WRONG_LENGTH),
+        ("coded, long", UserStatus.WRONG_LENGTH),
+        ("coded, damaged", UserStatus.CHECKSUM),
         ("abandoned", UserStatus.ABANDONED),
         ("missing", UserStatus.TIMEOUT),
     ],

@@ -10,7 +10,9 @@ from microduet.errors import InputError
 from microduet.queries.questions import Question, UserMessage, check_question, query_words, replies
 from microduet_hw.result import BEAT, OWN_RESULT
 from microduet_hw.status import QUERY, Status, UserStatus
-from microduet_hw.user_packets import unpack_user
+from microduet_hw.user_code import shorter
+from microduet_hw.user_packets import UserKind, unpack_user
+from microduet_hw.user_reference import plain_packet
 from microduet_sim.queries import Ranked
 
 
@@ -86,6 +88,16 @@ def test_a_user_packet_carries_its_own_checksum_or_a_damaged_one(damage: int | N
     assert packet.intact is (damage is None)
     assert (packet.number, packet.slot, packet.version, packet.zero_point) == (7, 2, 9, 3)
     assert (packet.payload == payload).all()
+
+
+def test_a_coded_vector_has_the_checksum_and_the_length_of_the_vector() -> None:
+    payload = np.zeros(100, np.uint8)
+    message = UserMessage(payload=payload, coded=shorter(payload), version=9, scale=0.5, zero_point=3)
+    beats = message.packet(number=7, slot=2)
+    assert (len(beats), unpack_user(beats).kind) == (2, UserKind.CODED)
+    packet = unpack_user(plain_packet(beats, length=100))
+    assert packet.intact
+    assert (packet.number, packet.length, packet.payload.tolist()) == (7, 100, payload.tolist())
 
 
 @pytest.mark.parametrize(

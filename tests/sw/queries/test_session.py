@@ -14,6 +14,7 @@ from microduet.queries.histories import Histories
 from microduet.queries.open import OwnSession
 from microduet.queries.ranking import QueryStatus
 from microduet.queries.session import HEADER_BYTES, Session, rank_all
+from microduet_hw.user_code import shorter
 from tests.sw.queries.systems import TOP_K, Small, User
 
 
@@ -38,7 +39,9 @@ def test_times_add_up(user: User) -> None:
     (ranking,) = rank_all(user.session.engine, [request])
     timing = ranking.timing
     assert timing is not None
-    sent = user.system.edge.config.payload_bytes + HEADER_BYTES
+    assert ranking.payload is not None
+    coded = shorter(ranking.payload)
+    sent = len(ranking.payload if coded is None else coded) + HEADER_BYTES
     assert timing.link_us == pytest.approx(50 + sent * 8 / 24, abs=0.01)
     assert timing.total_us == pytest.approx(timing.edge_us + timing.link_us + timing.wait_us, abs=0.01)
     assert 0 < timing.edge_us < 5
