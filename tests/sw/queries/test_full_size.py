@@ -1,6 +1,6 @@
 """Full-size RM1 to RM5 as edge unit, link and engine: queries of 1 to 4,096 candidates, each result the golden models'.
 
-`-k rm3` runs one model's queries. A model's first run builds both its simulators, which takes some minutes.
+`-k rm3` runs one model's queries, `-k int8` those of one precision. A model's first run builds both its simulators, which takes some minutes.
 """
 
 import time
@@ -20,12 +20,16 @@ QUERIES = [(1, 0.0), (2, 0.0), (7, 0.0), (64, 0.0), (1024, 0.0), (1024, 0.3), (4
 """Candidates, and the probability that a stream of the engine waits in a cycle."""
 
 
-@pytest.fixture(scope="module", params=zoo.RM)
+SYSTEMS = [(name, precision) for name in zoo.RM for precision in ("fixed16", "int8")]
+
+
+@pytest.fixture(scope="module", params=SYSTEMS, ids=["-".join(system) for system in SYSTEMS])
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     require_tool("verilator")
     began = time.monotonic()
-    opened = System.of(request.param, link=md.Link(), seed=chosen_seed())
-    print(f"{request.param}: compiled, built and loaded in {time.monotonic() - began:.0f} s")
+    name, precision = request.param
+    opened = System.of(name, precision=precision, link=md.Link(), seed=chosen_seed())
+    print(f"{name}, {precision}: compiled, built and loaded in {time.monotonic() - began:.0f} s")
     yield opened
     opened.close()
 
