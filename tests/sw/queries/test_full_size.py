@@ -1,6 +1,7 @@
 """Full-size RM1 to RM5 as edge unit, link and engine: queries of 1 to 4,096 candidates, each result the golden models'.
 
-`-k rm3` runs one model's queries, `-k int8` those of one precision. A model's first run builds both its simulators, which takes some minutes.
+`-k rm3` runs one model's queries, `-k int8` those of one precision. A model's first run builds both its simulators,
+which takes some minutes.
 """
 
 import time
