@@ -22,7 +22,8 @@ from microduet_hw.result import BEAT
 from microduet_hw.sigmoid import Sigmoid
 from microduet_hw.status import QUERY
 from microduet_hw.user_bank import UserBank
-from microduet_hw.user_packets import USER
+from microduet_hw.user_expander import UserExpander
+from microduet_hw.user_packets import USER, UserKind, user_kinds
 from microduet_hw.user_shape import user_shape
 from microduet_hw.waiting_room import WaitingRoom
 
@@ -120,6 +121,7 @@ def _users(config: EngineConfig) -> dict[str, object]:
             "watchdog": user.watchdog,
             "query_word": _fields(QUERY),
             "user_header": _fields(USER),
+            "user_kinds": {kind.name: int(kind) for kind in user_kinds(user.payload)},
             "result_beat": _fields(BEAT),
         }
     }
@@ -139,6 +141,8 @@ def latencies(config: EngineConfig) -> dict[str, int]:
     result["sigmoid"] = Sigmoid.LATENCY
     if config.user:
         result["user_last_beat_to_ready"] = UserBank(shape=user_shape(config)).latency
+        if UserKind.CODED in user_kinds(config.user.payload):
+            result["user_code_to_vector"] = UserExpander(length=config.user.bytes).latency
         result["waiting_room"] = WaitingRoom.LATENCY
     return result
 

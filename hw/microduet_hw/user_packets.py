@@ -58,6 +58,11 @@ class UserKind(enum.IntEnum):
     """Here it is without its zeros, as `user_code.code` has it; `length` and `crc32` are those of the vector."""
 
 
+def user_kinds(payload: Payload) -> tuple[UserKind, ...]:
+    """Kinds of packets that an engine takes which is told users as `payload`."""
+    return tuple(kind for kind in UserKind if kind is not UserKind.CODED or payload is Payload.VECTOR)
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserPacket:
     """A user packet, field by field.

@@ -12,6 +12,8 @@ from microduet_hw.image import user_words
 from microduet_hw.layout import HOLE
 from microduet_hw.status import UserStatus
 from microduet_hw.user_bank import UserBank
+from microduet_hw.user_code import code
+from microduet_hw.user_expander import UserExpander
 from microduet_hw.user_packets import pack_abandon
 from microduet_hw.user_reference import user_part
 from microduet_hw.user_shape import user_shape
@@ -72,7 +74,8 @@ class Bench:
             inputs = {"s_axis_users__tvalid": 1, "s_axis_users__tdata": int.from_bytes(beat.tobytes(), "little")}
             inputs["s_axis_users__tlast"] = int(number == len(beats) - 1)
             await self.step(**inputs)
-            assert self.dut.s_axis_users__tready.value == 1
+            while not self.dut.s_axis_users__tready.value:
+                await self.step(**inputs)
         passed = 0
         while self.counts.total() == before:
             await self.step()
@@ -117,13 +120,20 @@ async def keeps_the_reference_s_parts(dut):
     held = {}
     for _ in range(12):
         slot, number = random.randrange(config.user.slots), random.getrandbits(16)
-        payload = random_payload(config, bench.rng)
+        payload, coded = random_payload(config, bench.rng), None
+        if config.user.payload is Payload.VECTOR and random.random() < 0.5:
+            payload[bench.rng.random(len(payload)) < bench.rng.random()] = 0
+            coded = code(payload)
         early = random.random() < 0.5
         if not early:
             await bench.items(slot, number)
             assert bench.status(slot) is None
-        passed = await bench.send(user_packet(bench.users, payload, number=number, slot=slot), wait=0.3)
-        assert passed + 1 == UserBank(shape=user_shape(config)).latency
+        packet = user_packet(bench.users, payload, number=number, slot=slot, coded=coded)
+        passed, own = await bench.send(packet, wait=0.3), UserBank(shape=user_shape(config)).latency
+        if coded is None:
+            assert passed + 1 == own
+        else:
+            assert own < passed + 1 <= own + UserExpander(length=len(payload)).latency
         if early:
             await bench.items(slot, number)
         await bench.step()
@@ -134,6 +144,23 @@ async def keeps_the_reference_s_parts(dut):
         await bench.clear(slot, number)
         assert bench.status(slot) is None
     assert bench.counts == {"taken": 12, "dropped": 0}
+
+
+def coded_cases(bench):
+    """Packets of query 5 in slot 0 with a coded vector, and what becomes of them; a bank of sums drops them."""
+    if bench.user.payload is not Payload.VECTOR:
+        return []
+    payload = random_payload(bench.config, bench.rng)
+    payload[::3] = 0
+    good = user_packet(bench.users, payload, number=5, slot=0, coded=code(payload))
+    corrupt = good.copy()
+    corrupt[1, 0] ^= 1 << 31
+    return [
+        (corrupt, UserStatus.CHECKSUM),
+        (good[:-1], UserStatus.WRONG_LENGTH),
+        (np.concatenate([good, good[-1:]]), UserStatus.WRONG_LENGTH),
+        (good, UserStatus.OK),
+    ]
 
 
 @cocotb.test()
@@ -147,6 +174,7 @@ async def says_why_there_is_no_user(dut):
     corrupt[1, 0] ^= 1
     stale[0, 2] ^= 1
     cases = [
+        *coded_cases(bench),
         (corrupt, UserStatus.CHECKSUM),
         (short, UserStatus.WRONG_LENGTH),
         (stale, UserStatus.STALE_VERSION),
@@ -175,23 +203,26 @@ async def drops_what_nobody_waits_for(dut):
     await bench.items(0, 9)
     unknown = user_packet(bench.users, payload, number=9, slot=0).copy()
     unknown[0, 0] |= 7 << 24
+    sums = config.user.payload is Payload.SUMS
+    coded = user_packet(bench.users, payload, number=9, slot=0, coded=code(payload)) if sums else unknown
     for beats in (
         user_packet(bench.users, payload, number=8, slot=0),
         user_packet(bench.users, payload, number=9, slot=config.user.slots),
         user_packet(bench.users, payload, number=9, slot=64),
         unknown,
+        coded,
     ):
         await bench.send(beats)
         await bench.step()
         assert bench.status(0) is None
-    assert bench.counts == {"taken": 0, "dropped": 4}
+    assert bench.counts == {"taken": 0, "dropped": 5}
     # The same number may come again once the answer has left, and a later query takes the place of an earlier one.
     await bench.clear(0)
     for number in (8, 7):
         await bench.send(user_packet(bench.users, payload, number=number, slot=0))
     await bench.items(0, 7)
     assert bench.status(0) == UserStatus.OK
-    assert bench.counts == {"taken": 2, "dropped": 4}
+    assert bench.counts == {"taken": 2, "dropped": 5}
 
 
 @cocotb.test()

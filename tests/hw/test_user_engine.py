@@ -57,6 +57,8 @@ def with_fate(host, query):
     """The query with a user who comes early, late, twice, wrongly or never."""
     fate = random.choice(["early", "soon", "late", "twice", "corrupt", "stale", "abandoned", "other first", "never"])
     (good,) = query.packets
+    if query.coded is not None and random.random() < 0.5:
+        query.packets = [good := query.coded]
     query.early, query.delay = fate in ("early", "other first"), {"late": WATCHDOG // 3}.get(fate, random.randrange(60))
     if fate == "twice":
         query.packets = [good, good]

@@ -14,6 +14,7 @@ from microduet_hw.lookup.reference import Packet, packet_beats
 from microduet_hw.result import BEAT
 from microduet_hw.status import QUERY
 from microduet_hw.testbench import channel_reads
+from microduet_hw.user_code import shorter
 from microduet_hw.user_packets import USER
 from microduet_hw.user_reference import Ranked, answer, user_part
 from tests.hw.test_user_engine import ENGINES, ROWS
@@ -41,7 +42,10 @@ def case():
     beats, packets, results, rows = [], [], [], []
     for slot in range(CONFIG.user.slots):
         payload = random_payload(CONFIG, rng)
-        packets.append(user_packet(users, payload, number=slot + 9, slot=slot))
+        # The first one is coded.
+        sparse = np.where(rng.random(len(payload)) < 0.5, 0, payload) if slot == 0 else payload
+        payload, coded = sparse, shorter(sparse)
+        packets.append(user_packet(users, payload, number=slot + 9, slot=slot, coded=coded))
         own = rng.integers(0, ROWS, ITEMS)
         rows += own.tolist()
         parts = np.tile(user_part(CONFIG, users, payload), (ITEMS, 1))
@@ -90,7 +94,15 @@ def test_the_map_tells_of_users():
     assert (users["layer"], users["slots"], users["bytes"]) == (1, 3, 70)
     for name, layout in (("query_word", QUERY), ("user_header", USER), ("result_beat", BEAT)):
         assert list(users[name]) == [field for field, _ in layout]
+    assert users["user_kinds"] == {"VECTOR": 0, "ABANDON": 1, "CODED": 2}
     assert described["latencies"]["user_last_beat_to_ready"] == 15
+    assert described["latencies"]["user_code_to_vector"] == 6
+
+
+def test_the_map_of_an_engine_that_takes_sums_knows_no_code():
+    described = json.loads(export(ENGINES["sums of the second array"])["map.json"])
+    assert described["parameters"]["users"]["user_kinds"] == {"VECTOR": 0, "ABANDON": 1}
+    assert "user_code_to_vector" not in described["latencies"]
 
 
 def test_an_engine_without_users_takes_none():

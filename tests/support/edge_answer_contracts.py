@@ -12,6 +12,7 @@ from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.dispatcher import Dispatcher
 from microduet_hw.edge.memo import MemoRegister
 from microduet_hw.edge.message import ANSWER, HEADER, EdgeStatus, Kind
+from microduet_hw.edge.payload_coder import BEAT_BYTES, PayloadCoder
 from microduet_hw.stack import Stack
 from tests.support.contracts import Contract
 
@@ -182,21 +183,53 @@ class MemoValues(_Memo):
         ]
 
 
+class _NumberCoder(PayloadCoder):
+    """A `PayloadCoder` whose codes have so many bytes, and in a beat its number and that of the payload: what codes are
+    is beyond a solver, and the benches know."""
+
+    def __init__(self, *, length: int, lanes: int, coded: int) -> None:
+        super().__init__(length=length, lanes=lanes)
+        self._coded = coded
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        came, payloads = Signal(range(self._words + 1)), Signal(8)
+        m.d.comb += [
+            self.i_words.ready.eq(came != self._words),
+            self.o_length.eq(Mux(self.o_done, self._coded, 0)),
+        ]
+        with m.If(self.i_words.valid & self.i_words.ready):
+            m.d.sync += [came.eq(came + 1), self.o_done.eq(came == self._words - 1)]
+        m.d.sync += self.o_beat.eq(Cat(self.i_beat[:1], payloads))
+        with m.If(self.i_release):
+            m.d.sync += [came.eq(0), self.o_done.eq(0), payloads.eq(payloads + 1)]
+        return m
+
+
+class _NumberSender(AnswerSender):
+    """An `AnswerSender` with a `_NumberCoder`."""
+
+    def __init__(self, *, config: EdgeConfig, coded: int) -> None:
+        super().__init__(config=config)
+        self._coder = _NumberCoder(length=config.payload_bytes, lanes=config.row_elements, coded=coded)
+
+
 class AnswerContract(Contract):
     """`AnswerSender`: a beat stands until it is taken, and answers come in order, each whole.
 
-    Records are numbered by their tags, and words of payloads in their bits, so that order shows.
+    Records are numbered by their tags, and words of payloads in their bits, so that order shows. Codes have `coded`
+    bytes, or are never shorter.
     """
 
-    def __init__(self, *, config: EdgeConfig, fault: bool = False) -> None:
-        self._words = math.ceil(config.payload_bytes / config.row_elements)
-        super().__init__(AnswerSender(config=config), fault=fault)
+    def __init__(self, *, config: EdgeConfig, coded: int = 0, fault: bool = False) -> None:
+        self._words, self._coded = math.ceil(config.payload_bytes / config.row_elements), coded
+        super().__init__(_NumberSender(config=config, coded=coded), fault=fault)
 
     def rules(self, m: Module, ports: dict[str, Any]) -> None:
         bus = {name.removeprefix("m_axis_results__"): value for name, value in ports.items()}
         valid, ready, beat, last = (bus[name] for name in ("tvalid", "tready", "tdata", "tlast"))
         self._produced(m, ports)
-        payload, place = Signal(), Signal(range(self._words + 1))
+        payload, place, payloads = Signal(), Signal(range(self._words + 1)), Signal(8)
         header = data.View(ANSWER, beat[: ANSWER.size])
         answers, words, constants = Signal(8), Signal(8), Signal.like(ports["i_constants"])
         m.d.sync += constants.eq(ports["i_constants"])
@@ -205,6 +238,10 @@ class AnswerContract(Contract):
         with m.If(valid & ready):
             m.d.sync += [payload.eq(~last), place.eq(Mux(payload & ~last, place + 1, 0))]
             m.d.sync += [answers.eq(answers + last), words.eq(words + payload)]
+            m.d.sync += payloads.eq(payloads + (payload & last))
+        due, beats = words, self._words
+        if self._coded:
+            due, beats = Cat(place[:1], payloads), math.ceil(self._coded / BEAT_BYTES)
         m.d.comb += [
             # A header says what the constants are.
             Assume((constants == ports["i_constants"]) | ~began | self.fault),
@@ -212,9 +249,11 @@ class AnswerContract(Contract):
             Assert(ports["o_sent"] == (valid & ready & last)),
             Assert(~valid | payload | (header.tag == answers)),
             Assert(~valid | payload | (last == (header.length == 0))),
-            Assert(~(valid & payload) | ((beat == words) & (last == (place == self._words - 1)))),
+            Assert(~valid | payload | (header.coded == Mux(header.length == 0, 0, self._coded))),
+            Assert(~(valid & payload) | ((beat == due) & (last == (place == beats - 1)))),
             Assert(~payload | valid),
             Cover((answers == 2) & payload & ready),
+            Cover((payloads == 1) & payload & ready),
             Cover(valid & ~ready & ~payload & (answers == 1)),
         ]
 

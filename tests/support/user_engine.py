@@ -15,7 +15,7 @@ from cocotb.triggers import ClockCycles, Event, ReadOnly, RisingEdge, with_timeo
 
 from microduet_hw import reference
 from microduet_hw.array_wiring import connect_pairs
-from microduet_hw.config import EngineConfig
+from microduet_hw.config import EngineConfig, Payload
 from microduet_hw.engine import EngineCore, outside
 from microduet_hw.image import load_beats
 from microduet_hw.lookup.reference import Packet, packet_beats
@@ -24,6 +24,7 @@ from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.registers import Register, register_map
 from microduet_hw.result import BEAT, OWN_RESULT
 from microduet_hw.status import Status, UserStatus
+from microduet_hw.user_code import code
 from microduet_hw.user_packets import Beats, pack_abandon
 from microduet_hw.user_reference import Answer, Ranked, answer, user_part
 from tests.support.axi_memory import Memory
@@ -79,6 +80,7 @@ class Query:
     early : whether its first packet is there before its items are sent
     delay : engine cycles from the first item to a packet that is not early
     packets : in their order
+    coded : a good packet with the vector's code, if it is not of sums
     user_status : what is to be said of its user
     """
 
@@ -87,6 +89,7 @@ class Query:
     scores: list[bool]
     parts: npt.NDArray[np.int64]
     packets: list[Any] = field(default_factory=list)
+    coded: Any = None
     early: bool = False
     delay: int = 0
     user_status: UserStatus = UserStatus.OK
@@ -194,6 +197,8 @@ class Host:
             parts=user_part(self.config, self.users, payload),
             packets=[lambda slot: user_packet(self.users, payload, number=number, slot=slot)],
         )
+        if self.user.payload is Payload.VECTOR:
+            query.coded = lambda slot: user_packet(self.users, payload, number=number, slot=slot, coded=code(payload))
         for name, value in changes.items():
             setattr(query, name, value)
         return query

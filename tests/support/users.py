@@ -50,8 +50,15 @@ def random_payload(config: EngineConfig, rng: np.random.Generator) -> npt.NDArra
     return rng.integers(-(1 << bits), 1 << bits, user.elements).astype("<i4").view(np.uint8)
 
 
-def user_packet(users: UserWeights, payload: npt.NDArray[np.uint8], *, number: int, slot: int) -> Beats:
-    """The packet of a user vector for an engine that was loaded with `users`."""
+def user_packet(
+    users: UserWeights,
+    payload: npt.NDArray[np.uint8],
+    *,
+    number: int,
+    slot: int,
+    coded: npt.NDArray[np.uint8] | None = None,
+) -> Beats:
+    """The packet of a user vector, or of its code, for an engine that was loaded with `users`."""
     return pack_user(
         number=number,
         slot=slot,
@@ -59,6 +66,7 @@ def user_packet(users: UserWeights, payload: npt.NDArray[np.uint8], *, number: i
         scale=users.scale,
         zero_point=users.zero_point,
         payload=payload,
+        coded=coded,
     )
 
 

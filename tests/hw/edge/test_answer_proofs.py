@@ -9,10 +9,10 @@ from tests.support.edge_answer_contracts import AnswerContract, DispatcherContra
 from tests.support.formal import prove
 
 
-def unit_of(*, payload_bytes):
-    layer = Layer(inputs=4, outputs=payload_bytes, relu=False)
-    top = Stack(precision=Precision.INT8, inputs=4, layers=(layer,), pes=2, lanes=4)
-    return EdgeConfig(name="small", histories=(History(dims=(4,), slots=2),), top=top)
+def unit_of(*, payload_bytes, lanes=4):
+    layer = Layer(inputs=lanes, outputs=payload_bytes, relu=False)
+    top = Stack(precision=Precision.INT8, inputs=lanes, layers=(layer,), pes=2, lanes=lanes)
+    return EdgeConfig(name="small", histories=(History(dims=(lanes,), slots=2),), top=top)
 
 
 def memo_stack(*, words, outputs):
@@ -27,6 +27,7 @@ CONTRACTS = {
     "commits alone change a value": (MemoContract, {"stack": memo_stack(words=2, outputs=1)}, "prove", 16),
     "values are of the latest inputs": (MemoValues, {"stack": memo_stack(words=2, outputs=2)}, "bmc", 18),
     "answers stand and keep their order": (AnswerContract, {"config": unit_of(payload_bytes=8)}, "bmc", 12),
+    "coded ones too": (AnswerContract, {"config": unit_of(payload_bytes=64, lanes=32), "coded": 40}, "bmc", 12),
 }
 
 

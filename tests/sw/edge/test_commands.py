@@ -34,6 +34,8 @@ def test_bench_has_a_row_per_unit(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["requantisers"] == {"top": 6, "quantiser": 18}
     assert row["stream_buffer_bytes"] == 0
     assert (row["payload_bytes"], row["mismatches"], row["sessions"]) == (120, 0, 1)
+    assert 16 < row["sent_bytes"] < 120
+    assert row["payload_us"] == round(row["sent_bytes"] * 8 / 24, 1)
     wanted = {"model", "cycles", "bottom_macs", "top_macs", "multipliers", "payload_bytes", "click_cycles"}
     wanted |= {"pooled_read_cycles", "scratchpad_bytes", "running_sum_bytes", "weight_bytes", "sessions", "mismatches"}
     assert wanted <= set(row)
