@@ -96,8 +96,8 @@ def test_every_row_is_read_once_and_no_rule_is_broken(data: st.DataObject, t: Dr
     assert all(0 <= share <= 1 for share in found.shares().values())
 
 
-# A row of one or four bursts, its bank closed: the instruction's cycles on the channel and on the rank's pins, one to be
-# seen, tRCD, three more reads at tCCD_L, CL and a burst; the part's way to the rank; the sum's to the host.
+# A row of one or four bursts, its bank closed: the instruction's cycles on the channel and on the rank's pins, one to
+# be seen, tRCD, three more reads at tCCD_L, CL and a burst; the part's way to the rank; the sum's to the host.
 ALONE = [
     (RECNMP, QUIET, 64, 1 + 0 + 1 + 16 + 16 + 4 + 0 + 4),
     (RECNMP, QUIET, 256, 1 + 0 + 1 + 16 + 3 * 6 + 16 + 4 + 0 + 16),

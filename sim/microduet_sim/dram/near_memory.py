@@ -3,10 +3,10 @@
 import enum
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from microduet_hw.config import Frozen
 from microduet_sim.abi import address
 from microduet_sim.dram.abi import MdNear
 from microduet_sim.dram.parameters import COMMANDS, DramParameters, Refresh
@@ -23,7 +23,7 @@ class Adders(enum.StrEnum):
     BANK_GROUP = "bank-group"
 
 
-class NearMemory(msgspec.Struct, frozen=True, kw_only=True):
+class NearMemory(Frozen, frozen=True, kw_only=True):
     """What a memory needs to sum rows by itself.
 
     One instruction per row goes from the host over the channel's command and data pins to the DIMM's buffer. At a rank,
