@@ -155,6 +155,16 @@ def test_refreshes_come_to_every_rank_and_cost_their_time(near: NearMemory) -> N
     assert busy.cycles - quiet.cycles >= 0.9 * int(per_rank.min()) * DIMM.tRFC
 
 
+def test_parts_of_sums_rest_with_their_rank() -> None:
+    one, none = (
+        reduce(gather(t, rows=20_000, size=128, per_sum=8), t, TRIM) for t in (DDR5, DDR5.replace(refresh="off"))
+    )
+    shares = one.shares()
+    assert max(shares, key=lambda name: shares[name]) == "partial sums"
+    assert 0.97 < shares["partial sums"] + shares["refresh"] <= 1.01
+    assert one.cycles / none.cycles == pytest.approx(1 / (1 - DDR5.tRFC / DDR5.tREFI), rel=0.02)
+
+
 def test_narrow_command_pins_bound_bank_groups() -> None:
     narrow = QUIET.replace(ca_bits=4)
     found = reduce(gather(narrow, rows=10_000), narrow, TRIM)

@@ -125,7 +125,7 @@ class Reduced:
 
         bus : the ranks' data buses, or the bank groups' at tCCD_L; activations : of what tFAW allows; commands : of the
         buses from the buffer to the chips, or instructions on them; partial sums : on the ranks' data buses; channel :
-        instructions and sums; refresh : time of the ranks.
+        instructions and sums; refresh : of the ranks, in which only the channel goes on.
         """
         t, near = self.parameters, self.near
         ranks, reads = self.cycles * t.ranks, self.counted("RD")

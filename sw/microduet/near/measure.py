@@ -56,7 +56,7 @@ class LookupTime(Frozen, frozen=True, kw_only=True):
     ms, slower_ms : of the slowest channel; with the other spread
     rows : that were read, all of them in simulation
     gigabytes_per_s : that reached adders or the host, of all channels
-    bound, bound_share : what the slowest channel has most in use, and for which part of the time without refresh
+    bound, bound_share : what the slowest channel has most in use, and for which part of the time that refresh leaves it
     shares : of the slowest channel's time
     """
 
@@ -89,7 +89,9 @@ def lookup_time(
     slowest = {spread: max(channels, key=lambda one: one.cycles) for spread, channels in found.items()}
     best, other = sorted(SPREADS, key=lambda spread: slowest[spread].cycles)
     shares = slowest[best].shares
-    bound = max((name for name in shares if name != "refresh"), key=lambda name: shares[name])
+    awake = 1 - shares["refresh"]
+    used = {name: share / (1 if name == "channel" else awake) for name, share in shares.items() if name != "refresh"}
+    bound = max(used, key=lambda name: used[name])
     ms = slowest[best].cycles * tCK_ms
     rows = sum(channel.rows for channel in found[best])
     return LookupTime(
@@ -99,7 +101,7 @@ def lookup_time(
         rows=rows,
         gigabytes_per_s=rows * row_bytes(shape) / ms * 1e-6,
         bound=bound,
-        bound_share=shares[bound] / (1 - shares["refresh"]),
+        bound_share=used[bound],
         shares=shares,
     )
 

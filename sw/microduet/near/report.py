@@ -58,11 +58,22 @@ def show(result: Figures, console: Console) -> None:
     """Times beside the paper's, then ratios beside the paper's."""
     memory = result["memory"]
     console.print(
-        f"{result['n']:,} candidates; {memory['channels']} channels of {memory['set']} with {memory['ranks']} ranks, "
+        f"{result['n']:,} candidates; {memory['channels']} x {memory['set']} with ranks: {memory['ranks']}, "
         f"{memory['peak_gigabytes_per_s']:.1f} GB/s at the channels; MLPs {_computed(result)}",
         soft_wrap=True,
     )
-    names = ("model", "part", "memory", "lookups ms", "GB/s", "bound by", "MLPs ms", "query ms", "paper ms", "its GB/s")
+    names = (
+        "model",
+        "part",
+        "memory",
+        "lookups ms",
+        "GB/s",
+        "bound by",
+        "MLPs ms",
+        "query ms",
+        "paper ms",
+        "paper GB/s",
+    )
     times = Table(*names, box=None)
     for row in result["rows"]:
         times.add_row(

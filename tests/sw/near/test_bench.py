@@ -84,7 +84,7 @@ def test_the_papers_query_stands_beside_ours(capsys: pytest.CaptureFixture[str])
     arguments = ("bench", "nmp", "--models", "rm3", "--models", "rm4", "--modes", "recnmp", "--modes", "trim")
     assert run(*arguments) == 0
     printed = capsys.readouterr().out
-    for words in ("1,024 candidates; 4 channels of ddr4-2400-dimm with 2 ranks, 76.8 GB/s", "11.3", "whole over duet"):
+    for words in ("1,024 candidates; 4 x ddr4-2400-dimm with ranks: 2, 76.8 GB/s", "11.3", "whole over duet"):
         assert words in printed
     assert "Traceback" not in printed
 

@@ -36,25 +36,47 @@ class ChannelBus {
     uint64_t rate_, free_ = 0;  // in bits since the start
 };
 
+// A rank's data pins while nothing but parts of sums goes over them: whenever a refresh is due they rest for tRFC.
+class PartBus {
+  public:
+    explicit PartBus(const MdDram& parameters)
+        : t_(parameters), due_(parameters.refresh == MD_REFRESH_OFF ? NEVER : parameters.refresh_phase + t_.tREFI) {}
+
+    // Takes `cycles` from `cycle` on at the earliest; the first cycle behind them.
+    uint64_t send(uint64_t cycle, uint64_t cycles) {
+        free_ = std::max(free_, cycle);
+        while (free_ + cycles > due_) {
+            cycles -= due_ > free_ ? due_ - free_ : 0;
+            free_ = std::max(free_, due_ + t_.tRFC);
+            due_ += t_.tREFI;
+        }
+        return free_ += cycles;
+    }
+
+  private:
+    const MdDram t_;
+    uint64_t free_ = 0, due_;
+};
+
 // One rank with its part of the DIMM's buffer.
 struct Rank {
-    Rank(const MdDram& parameters, uint32_t queue) : controller(parameters) {
+    Rank(const MdDram& parameters, uint32_t queue) : controller(parameters), parts(parameters) {
         for (uint32_t k = 0; k < queue; ++k) places.push(0);
     }
 
     Controller controller;
+    PartBus parts;
     Times places;               // from when on each free place of the queue is
     uint64_t instructions = 0;  // from when on the way to the chips is free
-    uint64_t partials = 0;      // and the way of bank groups' sums back
     std::vector<Command> commands;
 };
 
 // One sum: what is still to come from each rank.
 struct Pool {
-    std::array<uint32_t, MAX_RANKS> left{};       // rows
-    std::array<uint32_t, MAX_RANKS> groups{};     // bank groups that have a part, one bit each
-    std::array<uint64_t, MAX_RANKS> ready{};      // when the rank has its part
-    uint32_t dimms = 0;                           // whose parts have not been sent
+    std::array<uint32_t, MAX_RANKS> left{};    // rows
+    std::array<uint32_t, MAX_RANKS> groups{};  // bank groups that have a part, one bit each
+    std::array<uint64_t, MAX_RANKS> ready{};   // when the rank has its part
+    uint32_t dimms = 0;                        // whose parts have not been sent
 };
 
 class Reduction {
@@ -188,8 +210,7 @@ class Reduction {
     // The bank groups' parts go to their rank's part of the buffer, over the rank's data bus.
     void collect(Rank& rank, Pool& pool, uint32_t number) {
         const auto parts = static_cast<uint64_t>(__builtin_popcount(pool.groups[number]));
-        rank.partials = std::max(rank.partials, pool.ready[number]) + parts * bursts_ * t_.burst_cycles;
-        pool.ready[number] = rank.partials;
+        pool.ready[number] = rank.parts.send(pool.ready[number], parts * bursts_ * t_.burst_cycles);
         job_.partial_sums += parts;
     }
 
