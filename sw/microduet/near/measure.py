@@ -1,6 +1,7 @@
 """How long a query's lookups take: over the channels' buses, summed at ranks, summed at bank groups."""
 
 import concurrent.futures
+import threading
 import typing
 from collections.abc import Callable
 
@@ -107,19 +108,26 @@ def lookup_time(
 
 
 def _channels(wanted: list[Gather | None], server: Server, mode: Mode, progress: Progress) -> list[Channel]:
-    """All channels, as many at once as there are cores."""
+    """All channels, as many at once as there are cores; when one ends in an error, so do the others."""
     own = [gather for gather in wanted if gather is not None]
     done, of = [0] * len(own), sum(len(gather) for gather in own)
+    stopped = threading.Event()
 
     def one(number: int) -> Channel:
         def report(rows: int, _of: int) -> None:
+            if stopped.is_set():
+                raise KeyboardInterrupt
             done[number] = rows
             progress(sum(done), of)
 
         return channel(own[number], server.channel, mode, report)
 
     with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(one, range(len(own))))
+        try:
+            return list(pool.map(one, range(len(own))))
+        except BaseException:
+            stopped.set()
+            raise
 
 
 def channel(gather: Gather, parameters: DramParameters, mode: Mode, progress: Progress | None = None) -> Channel:

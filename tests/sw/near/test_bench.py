@@ -49,6 +49,15 @@ def test_four_channels_are_four_times_one() -> None:
     assert four["recnmp"].ms == pytest.approx(one["recnmp"].ms, rel=0.1)
 
 
+def test_an_error_ends_all_channels() -> None:
+    def stop(done: int, of: int) -> None:
+        raise RuntimeError("enough")
+
+    server = Server(channel=DIMM, channels=4)
+    with pytest.raises(RuntimeError, match="enough"):
+        lookup_time(RM2, RM2.item_features, server, "trim", n=128, seed=0, progress=stop)
+
+
 @pytest.mark.parametrize(("name", "whole", "duet"), [("rm2", 319_552, 16_960), ("rm3", 3_203_328, 20_736)])
 def test_the_estimate_is_products_over_a_part_of_the_peak(name: str, whole: int, duet: int) -> None:
     shape = zoo.shape_of(name)

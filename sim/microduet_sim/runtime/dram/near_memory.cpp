@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <functional>
 #include <memory>
 #include <queue>
@@ -73,10 +74,10 @@ struct Rank {
 
 // One sum: what is still to come from each rank.
 struct Pool {
-    std::array<uint32_t, MAX_RANKS> left{};    // rows
-    std::array<uint32_t, MAX_RANKS> groups{};  // bank groups that have a part, one bit each
-    std::array<uint64_t, MAX_RANKS> ready{};   // when the rank has its part
-    uint32_t dimms = 0;                        // whose parts have not been sent
+    std::array<uint32_t, MAX_RANKS> left{};                   // rows
+    std::array<std::bitset<MAX_GROUPS>, MAX_RANKS> groups{};  // bank groups that have a part
+    std::array<uint64_t, MAX_RANKS> ready{};                  // when the rank has its part
+    uint32_t dimms = 0;                                       // whose parts have not been sent
 };
 
 class Reduction {
@@ -198,7 +199,7 @@ class Reduction {
         rank.places.push(last);
         Pool& pool = pools_[job_.pools[completion.tag]];
         pool.ready[number] = std::max(pool.ready[number], last);
-        pool.groups[number] |= 1u << map_(job_.addresses[completion.tag]).group;
+        pool.groups[number].set(map_(job_.addresses[completion.tag]).group);
         if (--pool.left[number]) return;
         if (job_.bank_groups) collect(rank, pool, number);
         const uint32_t first = number - number % job_.dimm_ranks;
@@ -209,7 +210,7 @@ class Reduction {
 
     // The bank groups' parts go to their rank's part of the buffer, over the rank's data bus.
     void collect(Rank& rank, Pool& pool, uint32_t number) {
-        const auto parts = static_cast<uint64_t>(__builtin_popcount(pool.groups[number]));
+        const uint64_t parts = pool.groups[number].count();
         pool.ready[number] = rank.parts.send(pool.ready[number], parts * bursts_ * t_.burst_cycles);
         job_.partial_sums += parts;
     }
