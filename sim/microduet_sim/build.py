@@ -107,7 +107,7 @@ def tables_library() -> Path:
 def dram_library() -> Path:
     """The library of the DRAM model alone, built once."""
     folder = RUNTIME / "dram"
-    units = [folder / name for name in ("api.cpp", "controller.cpp", "replay.cpp")]
+    units = [folder / name for name in ("api.cpp", "controller.cpp", "near_memory.cpp", "replay.cpp")]
     return shared_library("dram", units, inputs=_headers(RUNTIME), folders=[RUNTIME, folder])
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from microduet_sim.dram.parameters import COMMANDS, DramParameters, built_in
 from microduet_sim.dram.replay import Trace, replay
 from tests.support.dram_rules import broken_rules
+from tests.support.dram_sets import parameter_sets
 
-HBM, DDR = built_in("hbm2-u280"), built_in("ddr4-2400")
+HBM, DDR, DIMM = built_in("hbm2-u280"), built_in("ddr4-2400"), built_in("ddr4-2400-dimm")
 QUIET = HBM.replace(refresh="off")
 ROW = 1 << 14
 """Bytes from one row of an HBM bank to the next: the bits below it are columns, groups and banks."""
@@ -146,46 +147,6 @@ def test_transactions_wait_for_their_slot() -> None:
 
 
 @st.composite
-def parameter_sets(draw: st.DrawFn) -> DramParameters:
-    """The card's set with other times, sizes and policies."""
-
-    def number(low: int, high: int) -> int:
-        return draw(st.integers(low, high))
-
-    tRCD, tRP, tRTP = number(3, 20), number(3, 20), number(2, 12)
-    tRAS = tRCD + number(4, 30)
-    tCCD, tRRD, tWTR = number(1, 6), number(2, 8), number(1, 8)
-    return draw(st.sampled_from([HBM, DDR])).replace(
-        CL=number(3, 24),
-        CWL=number(2, 16),
-        tRCDRD=tRCD,
-        tRCDWR=number(2, tRAS),
-        tRP=tRP,
-        tRAS=tRAS,
-        tRC=tRAS + number(tRP, 30),
-        tRTP=tRTP,
-        tWR=number(3, 20),
-        tCCD_S=tCCD,
-        tCCD_L=tCCD + number(0, 4),
-        tRRD_S=tRRD,
-        tRRD_L=tRRD + number(0, 4),
-        tWTR_S=tWTR,
-        tWTR_L=tWTR + number(0, 6),
-        tRTW=number(2, 24),
-        tFAW=number(tRRD, 40),
-        tRFC=number(20, 300),
-        tREFI=number(400, 3000),
-        tRFCSB=number(10, 100),
-        tREFISB=number(30, 300),
-        refresh=draw(st.sampled_from(["off", "all-bank", "single-bank"])),
-        refresh_postpone=number(0, 8),
-        page=draw(st.sampled_from(["open", "closed"])),
-        window=draw(st.sampled_from([1, 2, 12, 64])),
-        age_limit=draw(st.sampled_from([20, 300, 5000])),
-    )
-
-
-@st.composite
 def traces(draw: st.DrawFn, size: int) -> tuple[Trace, npt.NDArray[np.bool_]]:
     """Addresses that fall on few rows of all banks, or anywhere, and some writes among them."""
     seed = draw(st.integers(0, 1 << 32))
@@ -200,7 +161,7 @@ def traces(draw: st.DrawFn, size: int) -> tuple[Trace, npt.NDArray[np.bool_]]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.data(), parameter_sets(), st.integers(1, 80))
+@given(st.data(), parameter_sets(HBM, DDR, *(DIMM.with_ranks(ranks) for ranks in (1, 2, 4))), st.integers(1, 80))
 def test_no_trace_breaks_a_timing_rule(data: st.DataObject, parameters: DramParameters, outstanding: int) -> None:
     reads, writes = data.draw(traces(parameters.bytes))
     replayed = replay(reads, parameters, outstanding=outstanding, writes=writes, commands=400_000)
@@ -223,7 +184,32 @@ def test_the_checker_of_these_tests_finds_what_is_wrong() -> None:
     right = replay(trace(np.arange(200) * 7937 * 32 % HBM.bytes, 64), HBM, outstanding=8, commands=10_000)
     commands = right.commands.tolist()
     assert broken_rules(commands, HBM) == []
+    assert any("command bus" in broken for broken in broken_rules(commands, HBM.replace(command_buses=1)))
     for name, rule in RULES:
         longer = {name, name.replace("_S", "_L"), "tFAW" if name.startswith("tRRD") else "tRC"}
         slower = HBM.replace(**dict.fromkeys(longer, 1000))
         assert any(rule in broken for broken in broken_rules(commands, slower)), name
+
+
+def test_data_of_another_rank_wait_for_the_bus_to_turn() -> None:
+    quiet = DIMM.replace(refresh="off")
+    there_and_back = trace(np.arange(400) % 2 * DIMM.page_bytes, 64)
+    near, far = (replay(there_and_back, quiet.replace(tRTRS=t), outstanding=8, commands=2000) for t in (0, 6))
+    commands = far.commands.tolist()
+    assert broken_rules(commands, far.parameters) == []
+    assert any("tRTRS" in broken for broken in broken_rules(commands, quiet.replace(tRTRS=1000)))
+    # A rank is left only when nothing else in sight wants it, so not every read pays.
+    assert int(near.completion.max()) < int(far.completion.max()) <= int(near.completion.max()) + 400 * 6
+
+
+def test_a_rank_that_refreshes_leaves_the_other_one_alone() -> None:
+    addresses = np.random.default_rng(6).integers(0, DIMM.bytes // 64, 20_000) * 64
+    for phase in ("aligned", "staggered"):
+        replayed = replay(trace(addresses, 64), DIMM.replace(refresh_phase=phase), outstanding=64, commands=200_000)
+        first, second = (
+            [cycle for kind, cycle, bank, _ in replayed.commands.tolist() if (COMMANDS[kind], bank) == ("REFAB", own)]
+            for own in (0, DIMM.banks)
+        )
+        apart = 0 if phase == "aligned" else DIMM.tREFI // 2
+        assert all(abs(other - one - apart) < 100 for one, other in zip(first, second, strict=False))
+        assert replayed.refreshes == replayed.counts["REFAB"] == len(first) + len(second) > 2

@@ -113,4 +113,4 @@ def test_a_bad_argument_is_named_in_one_line(
 def test_an_unknown_set_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "memory", "params", "hbm3")
     assert (status, out) == (2, "")
-    assert "must be hbm2-u280, hbm2-u280-rows, ddr4-2400 or lpddr4x-4266, not 'hbm3'" in err
+    assert "lpddr4x-4266, ddr4-2400-dimm or ddr5-4800-dimm, not 'hbm3'" in err

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-FIELDS = ("RA", "BG", "BA", "CA")
-"""Row, bank group, bank in the group, column. The order is that of the C++ model."""
+FIELDS = ("RA", "BG", "BA", "CA", "RK")
+"""Row, bank group, bank in the group, column, rank. The order is that of the C++ model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def parse_map(text: str, sizes: dict[str, int]) -> list[Segment]:
     """
     bits: list[tuple[str, int]] = []
     for token in text.split():
-        found = re.fullmatch(r"(RA|BG|BA|CA)(\d+)(?:\.\.\1(\d+))?", token)
+        found = re.fullmatch(r"(RA|BG|BA|CA|RK)(\d+)(?:\.\.\1(\d+))?", token)
         if not found:
             raise ValueError(f"address_map must be of bits like BG0 or ranges like RA13..RA0, not {token!r}")
         high, low = int(found[2]), int(found[3] or found[2])
@@ -58,3 +58,14 @@ def parse_map(text: str, sizes: dict[str, int]) -> list[Segment]:
     if len(segments) > 32:
         raise ValueError(f"address_map must fall into at most 32 runs of bits, not {len(segments)}")
     return segments
+
+
+def map_with_ranks(text: str, ranks: int) -> str:
+    """The map of `text` for another number of ranks, whose bits lie where the rank's were, or above all others."""
+    tokens = text.split()
+    old = [token.startswith("RK") for token in tokens]
+    place = old.index(True) if True in old else 0
+    kept = [token for token, rank in zip(tokens, old, strict=True) if not rank]
+    highest = ranks.bit_length() - 2
+    new = [] if highest < 0 else ["RK0"] if highest == 0 else [f"RK{highest}..RK0"]
+    return " ".join([*kept[:place], *new, *kept[place:]])

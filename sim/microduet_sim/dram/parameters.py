@@ -9,14 +9,14 @@ from typing import Self
 
 import msgspec
 
-from microduet_sim.dram.address_map import Segment, parse_map
+from microduet_sim.dram.address_map import Segment, map_with_ranks, parse_map
 from microduet_sim.errors import SimulatorError
 
-BUILT_IN = ("hbm2-u280", "hbm2-u280-rows", "ddr4-2400", "lpddr4x-4266")
+BUILT_IN = ("hbm2-u280", "hbm2-u280-rows", "ddr4-2400", "lpddr4x-4266", "ddr4-2400-dimm", "ddr5-4800-dimm")
 """Names of the sets that come with the package."""
 COMMANDS = ("ACT", "RD", "WR", "PRE", "PREA", "AP", "REFAB", "REFSB")
 """Commands to the chips, in the order of the runtime's numbers."""
-MAX_BANKS = 64
+MAX_BANKS, MAX_RANKS = 128, 16
 SWITCHES = 7
 """Switches between the farthest port and channel of a U280."""
 
@@ -68,6 +68,9 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tCK_ns: float
     bus_bits: int
     BL: int
+    command_buses: int
+    ca_bits: int
+    ranks: int
     bank_groups: int
     banks_per_group: int
     rows: int
@@ -91,6 +94,7 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tRRD_S: int
     tRRD_L: int
     tFAW: int
+    tRTRS: int
 
     refresh: Refresh
     refresh_phase: RefreshPhase
@@ -122,6 +126,10 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """A copy with some keys changed, checked again."""
         return msgspec.convert(msgspec.to_builtins(self) | changes, type(self))
 
+    def with_ranks(self, ranks: int) -> Self:
+        """The same chips in so many ranks, their bits of the address where the rank's are, or above all others."""
+        return self.replace(ranks=ranks, address_map=map_with_ranks(self.address_map, ranks))
+
     @property
     def burst_bytes(self) -> int:
         """Bytes of one burst."""
@@ -134,13 +142,13 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def banks(self) -> int:
-        """Banks of all groups."""
+        """Banks of a rank, of all groups."""
         return self.bank_groups * self.banks_per_group
 
     @property
     def bytes(self) -> int:
         """Size of the channel."""
-        return self.banks * self.rows * self.page_bytes
+        return self.ranks * self.banks * self.rows * self.page_bytes
 
     @property
     def peak_gigabytes_per_s(self) -> float:
@@ -160,11 +168,13 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "BG": self.bank_groups,
             "BA": self.banks_per_group,
             "CA": self.page_bytes // self.burst_bytes,
+            "RK": self.ranks,
         }
         return parse_map(self.address_map, sizes)
 
     def _check_ranges(self) -> None:
         may_be_zero = {
+            "tRTRS",
             "refresh_postpone",
             "tRFCSB",
             "tREFISB",
@@ -185,14 +195,15 @@ class DramParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 raise ValueError(f"{name} must be below 2^31, not {value}")
         _require(self.tCK_ns > 0, f"tCK_ns must be above 0, not {self.tCK_ns}")
         _require(self.narrow_bits % 8 == 0, f"narrow_bits must be whole bytes, not {self.narrow_bits}")
-        for name in ("bus_bits", "BL", "bank_groups", "banks_per_group", "rows", "page_bytes"):
+        for name in ("bus_bits", "BL", "ranks", "bank_groups", "banks_per_group", "rows", "page_bytes"):
             value = getattr(self, name)
             _require(value & (value - 1) == 0, f"{name} must be a power of two, not {value}")
         _require(self.BL >= 2, f"BL must be at least 2, not {self.BL}")
         _require(self.bus_bits >= 8, f"bus_bits must be at least 8, not {self.bus_bits}")
-        _require(
-            self.banks <= MAX_BANKS, f"bank_groups x banks_per_group must be at most {MAX_BANKS}, not {self.banks}"
-        )
+        _require(self.command_buses <= 2, f"command_buses must be 1 or 2, not {self.command_buses}")
+        _require(self.ranks <= MAX_RANKS, f"ranks must be at most {MAX_RANKS}, not {self.ranks}")
+        banks = self.ranks * self.banks
+        _require(banks <= MAX_BANKS, f"ranks x bank_groups x banks_per_group must be at most {MAX_BANKS}, not {banks}")
         _require(self.refresh_postpone <= 8, f"refresh_postpone must be at most 8, not {self.refresh_postpone}")
         _require(self.distance <= SWITCHES, f"distance must be 0 to {SWITCHES}, not {self.distance}")
 

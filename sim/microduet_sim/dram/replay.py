@@ -57,6 +57,7 @@ class Replayed:
     -------
     arrival, completion : uint64 (n,), of each transaction; the end of its last data beat
     refreshes : refresh commands until the end
+    counts : commands of each kind of `COMMANDS`
     commands : uint64 (m, 4) of number in `COMMANDS`, cycle, bank, row; empty unless they were asked for
     """
 
@@ -65,6 +66,7 @@ class Replayed:
     arrival: npt.NDArray[np.uint64]
     completion: npt.NDArray[np.uint64]
     refreshes: int
+    counts: dict[str, int]
     commands: npt.NDArray[np.uint64]
 
     @property
@@ -218,28 +220,37 @@ def replay(
         commands=address(log) if commands else None,
         command_capacity=commands,
     )
-    interrupts: list[BaseException] = []
-
-    def report(complete: int) -> int:
-        try:
-            if progress is not None:
-                progress(complete, n)
-        except BaseException as error:
-            interrupts.append(error)
-        return len(interrupts)
-
-    message = ctypes.create_string_buffer(MESSAGE_BYTES)
-    argument = dram_argument(parameters)
-    outcome = dram_model().md_replay(ctypes.byref(argument), ctypes.byref(job), ReplayProgress(report), message)
-    if outcome == STOPPED:
-        raise interrupts[0]
-    if outcome:
-        raise SimulatorError(message.value.decode())
+    run_job("md_replay", parameters, job, of=n, progress=progress)
     return Replayed(
         parameters=parameters,
         trace=trace,
         arrival=arrival,
         completion=completion,
         refreshes=job.refreshes,
+        counts=dict(zip(COMMANDS, job.counts, strict=True)),
         commands=log[: job.command_count],
     )
+
+
+def run_job(
+    name: str, parameters: DramParameters, job: ctypes.Structure, *, of: int, progress: Progress | None
+) -> None:
+    """Call the model's function `name` with a job of `of` parts; raises what `progress` raises, or SimulatorError."""
+    interrupts: list[BaseException] = []
+
+    def report(complete: int) -> int:
+        try:
+            if progress is not None:
+                progress(complete, of)
+        except BaseException as error:
+            interrupts.append(error)
+        return len(interrupts)
+
+    message = ctypes.create_string_buffer(MESSAGE_BYTES)
+    argument = dram_argument(parameters)
+    function = getattr(dram_model(), name)
+    outcome = function(ctypes.byref(argument), ctypes.byref(job), ReplayProgress(report), message)
+    if outcome == STOPPED:
+        raise interrupts[0]
+    if outcome:
+        raise SimulatorError(message.value.decode())

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "front_end.h"
+#include "near_memory.h"
 #include "replay.h"
 #include "tables.h"
 
@@ -59,12 +60,25 @@ MICRODUET_API int md_channel_offer(Channel* channel, uint64_t cycle, uint32_t* b
 
 MICRODUET_API void md_channel_take(Channel* channel) { channel->front_end.take(); }
 
+namespace {
+
 // 0 done, 1 failed (one line in `message`), 2 stopped.
-MICRODUET_API int md_replay(const MdDram* parameters, MdReplay* job, MdReplayProgress progress, char* message) {
+template <typename Work>
+int outcome(Work work, char* message) {
     try {
-        return microduet::dram::replay(*parameters, *job, progress) ? 0 : 2;
+        return work() ? 0 : 2;
     } catch (const std::exception& error) {
         std::snprintf(message, 512, "%s", error.what());
         return 1;
     }
+}
+
+}  // namespace
+
+MICRODUET_API int md_replay(const MdDram* parameters, MdReplay* job, MdReplayProgress progress, char* message) {
+    return outcome([&] { return microduet::dram::replay(*parameters, *job, progress); }, message);
+}
+
+MICRODUET_API int md_reduce(const MdDram* parameters, MdNear* job, MdReplayProgress progress, char* message) {
+    return outcome([&] { return microduet::dram::reduce(*parameters, *job, progress); }, message);
 }

@@ -32,7 +32,7 @@ inline const char* name(CommandKind kind) {
 struct Command {
     CommandKind kind;
     uint64_t cycle;
-    uint32_t bank, row;
+    uint32_t bank, row;  // banks count over all ranks; the first one of a command to all of a rank
 };
 
 class Checker {
@@ -46,11 +46,11 @@ class Checker {
             case CommandKind::ACTIVATE: activate(); break;
             case CommandKind::READ: column(false); break;
             case CommandKind::WRITE: column(true); break;
-            case CommandKind::PRECHARGE: row_bus(); precharge(banks_[command.bank]); break;
-            case CommandKind::PRECHARGE_ALL: row_bus(); precharge_all(); break;
+            case CommandKind::PRECHARGE: row_bus(bus()); precharge(banks_[command.bank]); break;
+            case CommandKind::PRECHARGE_ALL: all_banks([this](BankHistory& bank) { precharge(bank); }); break;
             case CommandKind::AUTO_PRECHARGE: precharge(banks_[command.bank]); break;
-            case CommandKind::REFRESH: row_bus(); refresh_all(); break;
-            case CommandKind::REFRESH_BANK: row_bus(); refresh_bank(); break;
+            case CommandKind::REFRESH: all_banks([this](BankHistory& bank) { refresh(bank, t_.tRFC); }); break;
+            case CommandKind::REFRESH_BANK: refresh_bank(); break;
         }
     }
 
@@ -64,6 +64,14 @@ class Checker {
     struct GroupHistory {
         uint64_t activate = 0, read = 0, write = 0;
     };
+    struct RankHistory {
+        std::array<uint64_t, 4> activates{};
+        uint64_t count = 0, activate = 0, read = 0, write = 0;
+    };
+    struct BusHistory {
+        uint64_t row = 0, column = 0, data_end = 0;
+        uint32_t data_rank = 0;
+    };
 
     void require(bool rule, const char* text) const {
         if (rule) return;
@@ -75,54 +83,81 @@ class Checker {
         require(!past || now_.cycle + 1 >= past + gap, rule);
     }
 
-    void row_bus() {
-        after(row_bus_, 1, "the row command bus");
-        row_bus_ = now_.cycle + 1;
+    uint32_t group_number() const { return now_.bank / t_.banks_per_group; }
+    uint32_t rank_number() const { return group_number() / t_.bank_groups; }
+    GroupHistory& group() { return groups_[group_number()]; }
+    RankHistory& rank() { return ranks_[rank_number()]; }
+    BusHistory& bus() { return buses_[t_.group_buses ? group_number() : 0]; }
+
+    void row_bus(BusHistory& bus) const {
+        after(bus.row, 1, "the row command bus");
+        if (t_.one_command_bus) after(bus.column, 1, "the command bus");
+        bus.row = now_.cycle + 1;
+    }
+    // A command to all banks of a rank.
+    void rank_bus() {
+        if (!t_.group_buses) return row_bus(bus());
+        const uint32_t first = rank_number() * t_.bank_groups;
+        for (uint32_t k = first; k < first + t_.bank_groups; ++k) row_bus(buses_[k]);
     }
 
     void activate() {
-        row_bus();
+        row_bus(bus());
         BankHistory& bank = banks_[now_.bank];
-        GroupHistory& group = groups_[now_.bank / t_.banks_per_group];
         require(!bank.open, "the rule that an open bank is not activated");
         after(bank.activate, t_.tRC, "tRC");
         after(bank.precharge, t_.tRP, "tRP");
         after(bank.refresh, bank.refresh_time, "tRFC");
-        spaced(group);
+        spaced();
         bank.open = true;
         bank.row = now_.row;
         bank.activate = now_.cycle + 1;
     }
 
-    // An activation, or what draws as much, against those before it.
-    void spaced(GroupHistory& group) {
-        after(last_activate_, t_.tRRD_S, "tRRD_S");
-        after(group.activate, t_.tRRD_L, "tRRD_L");
-        after(activates_[count_ % 4], t_.tFAW, "tFAW");
-        group.activate = last_activate_ = activates_[count_++ % 4] = now_.cycle + 1;
+    // An activation, or what draws as much, against those before it in its rank.
+    void spaced() {
+        RankHistory& own = rank();
+        after(own.activate, t_.tRRD_S, "tRRD_S");
+        after(group().activate, t_.tRRD_L, "tRRD_L");
+        after(own.activates[own.count % 4], t_.tFAW, "tFAW");
+        group().activate = own.activate = own.activates[own.count++ % 4] = now_.cycle + 1;
     }
 
     void column(bool write) {
         BankHistory& bank = banks_[now_.bank];
-        GroupHistory& group = groups_[now_.bank / t_.banks_per_group];
         require(bank.open && bank.row == now_.row, "the rule that a row is open");
-        after(column_bus_, 1, "the column command bus");
         after(bank.activate, write ? t_.tRCDWR : t_.tRCDRD, "tRCD");
-        after(write ? last_write_ : last_read_, t_.tCCD_S, "tCCD_S");
-        after(write ? group.write : group.read, t_.tCCD_L, "tCCD_L");
-        const uint64_t data = now_.cycle + (write ? t_.CWL : t_.CL);
-        require(data >= data_end_, "the data bus");
-        if (write) {
-            after(last_read_, t_.tRTW, "tRTW");
-        } else {
-            after(last_write_, t_.CWL + t_.burst_cycles + t_.tWTR_S, "tWTR_S");
-            after(group.write, t_.CWL + t_.burst_cycles + t_.tWTR_L, "tWTR_L");
-        }
-        data_end_ = data + t_.burst_cycles;
-        column_bus_ = now_.cycle + 1;
+        column_bus(write);
+        column_spaced(write);
         (write ? bank.write : bank.read) = now_.cycle + 1;
-        (write ? group.write : group.read) = now_.cycle + 1;
-        (write ? last_write_ : last_read_) = now_.cycle + 1;
+    }
+
+    void column_bus(bool write) {
+        BusHistory& own = bus();
+        after(own.column, 1, "the column command bus");
+        if (t_.one_command_bus) after(own.row, 1, "the command bus");
+        const uint64_t data = now_.cycle + (write ? t_.CWL : t_.CL);
+        require(data >= own.data_end, "the data bus");
+        require(!own.data_end || own.data_rank == rank_number() || data >= own.data_end + t_.tRTRS, "tRTRS");
+        own.column = now_.cycle + 1;
+        own.data_end = data + t_.burst_cycles;
+        own.data_rank = rank_number();
+    }
+
+    // Against the columns before it in its rank; where groups have buses of their own, in its group.
+    void column_spaced(bool write) {
+        RankHistory& any = rank();
+        GroupHistory& same = group();
+        const uint64_t written = t_.CWL + t_.burst_cycles;
+        after(write ? same.write : same.read, t_.tCCD_L, "tCCD_L");
+        if (write) after(same.read, t_.tRTW, "tRTW");
+        if (!write) after(same.write, written + t_.tWTR_L, "tWTR_L");
+        if (!t_.group_buses) {
+            after(write ? any.write : any.read, t_.tCCD_S, "tCCD_S");
+            if (write) after(any.read, t_.tRTW, "tRTW");
+            if (!write) after(any.write, written + t_.tWTR_S, "tWTR_S");
+        }
+        (write ? same.write : same.read) = (write ? any.write : any.read) = now_.cycle + 1;
     }
 
     void precharge(BankHistory& bank) const {
@@ -133,9 +168,6 @@ class Checker {
         bank.open = false;
         bank.precharge = now_.cycle + 1;
     }
-    void precharge_all() {
-        for (BankHistory& bank : banks_) precharge(bank);
-    }
 
     void refresh(BankHistory& bank, uint32_t time) const {
         require(!bank.open, "the rule that refreshed banks are closed");
@@ -145,23 +177,26 @@ class Checker {
         bank.refresh = now_.cycle + 1;
         bank.refresh_time = time;
     }
-    void refresh_all() {
-        for (BankHistory& bank : banks_) refresh(bank, t_.tRFC);
+
+    template <typename Each>
+    void all_banks(Each each) {
+        rank_bus();
+        const uint32_t banks = t_.bank_groups * t_.banks_per_group, first = rank_number() * banks;
+        for (uint32_t k = first; k < first + banks; ++k) each(banks_[k]);
     }
     // It draws current as an activation does.
     void refresh_bank() {
-        GroupHistory& group = groups_[now_.bank / t_.banks_per_group];
+        row_bus(bus());
         refresh(banks_[now_.bank], t_.tRFCSB);
-        spaced(group);
+        spaced();
     }
 
     const MdDram& t_;
     Command now_{};
     std::array<BankHistory, MAX_BANKS> banks_{};
     std::array<GroupHistory, MAX_BANKS> groups_{};
-    std::array<uint64_t, 4> activates_{};
-    uint64_t count_ = 0, row_bus_ = 0, column_bus_ = 0, last_activate_ = 0, last_read_ = 0, last_write_ = 0,
-             data_end_ = 0;
+    std::array<RankHistory, MAX_RANKS> ranks_{};
+    std::array<BusHistory, MAX_BANKS> buses_{};
 };
 
 }  // namespace microduet::dram

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -14,11 +15,13 @@
 namespace microduet::dram {
 
 constexpr uint64_t NEVER = ~0ULL;
-constexpr size_t MAX_BANKS = 64;
+constexpr size_t MAX_BANKS = 128;  // of all ranks together
+
+using BankSet = std::bitset<MAX_BANKS>;
 
 struct Burst {
     uint64_t arrival, tag;
-    uint32_t row, group, bank;  // `bank` counts over all groups
+    uint32_t row, group, bank;  // `group` and `bank` count over all ranks
     bool write;
 };
 
@@ -64,40 +67,43 @@ class CommandQueue {
     // When the oldest burst has waited so long that its bank serves nobody else before it.
     uint64_t starves_from() const { return window_.empty() ? NEVER : window_.front().arrival + t_.age_limit + 1; }
 
-    // The next commands from `now` on. `blocked` banks, one bit each, take none.
+    // The next commands from `now` on. `blocked` banks take none.
     Choices choose(uint64_t now, const std::array<Bank, MAX_BANKS>& banks, const Timing& timing,
-                   uint64_t blocked) const {
+                   const BankSet& blocked) const {
         Choices choices;
-        const uint64_t starving = now >= starves_from() ? bit(window_.front()) : 0;
-        uint64_t hit = 0, seen = blocked;
-        for (size_t k = 0; k < window_.size(); ++k)
-            if (row_hit(banks, window_[k]) && !(k && (starving & bit(window_[k])))) hit |= bit(window_[k]);
+        // The bank that serves only the oldest burst, if there is one.
+        const uint32_t starving = now >= starves_from() ? window_.front().bank : MAX_BANKS;
+        BankSet hit, seen = blocked;
+        std::array<size_t, MAX_BANKS> closing;  // bursts that want another row than the open one
+        size_t closing_count = 0;
         for (size_t k = 0; k < window_.size(); ++k) {
             const Burst& burst = window_[k];
             const Bank& bank = banks[burst.bank];
-            if ((blocked | (k ? starving : 0)) & bit(burst)) continue;
-            if (row_hit(banks, burst)) {
+            if (k && burst.bank == starving) continue;
+            if (bank.row() == burst.row) {
+                hit.set(burst.bank);
+                if (choices.column.cycle == now || blocked[burst.bank]) continue;  // one that is ready is not overtaken
                 const uint64_t ready = bank.column_from(burst.write);
                 consider(choices.column, now, std::max(ready, timing.column_from(burst.group, burst.write)), k);
-            } else if (seen & bit(burst)) {
-                continue;
-            } else if (!bank.open()) {
-                seen |= bit(burst);
+            } else if (!seen[burst.bank]) {
+                seen.set(burst.bank);
+                if (bank.open()) {
+                    closing[closing_count++] = k;
+                    continue;
+                }
                 const uint64_t ready = bank.activate_from();
                 consider(choices.activate, now, std::max(ready, timing.activate_from(burst.group)), k);
-            } else if (!(hit & bit(burst))) {
-                seen |= bit(burst);
-                consider(choices.precharge, now, std::max(bank.precharge_from(), timing.row_bus_from()), k);
             }
+        }
+        for (size_t n = 0; n < closing_count; ++n) {
+            const Burst& burst = window_[closing[n]];
+            const uint64_t ready = std::max(banks[burst.bank].precharge_from(), timing.row_bus_from(burst.group));
+            if (!hit[burst.bank]) consider(choices.precharge, now, ready, closing[n]);
         }
         return choices;
     }
 
   private:
-    static uint64_t bit(const Burst& burst) { return 1ULL << burst.bank; }
-    static bool row_hit(const std::array<Bank, MAX_BANKS>& banks, const Burst& burst) {
-        return banks[burst.bank].row() == burst.row;
-    }
     static void consider(Choice& choice, uint64_t now, uint64_t ready, size_t burst) {
         const uint64_t cycle = std::max(now, ready);
         if (cycle < choice.cycle) choice = {cycle, burst};

@@ -8,15 +8,16 @@ namespace microduet::dram {
 Controller::Controller(const MdDram& parameters)
     : t_(parameters),
       map_(t_),
-      bank_count_(t_.bank_groups * t_.banks_per_group),
+      rank_banks_(t_.bank_groups * t_.banks_per_group),
       timing_(t_),
       queue_(t_),
-      refresh_(t_),
-      checker_(t_) {}
+      checker_(t_) {
+    for (uint32_t rank = 0; rank < t_.ranks; ++rank) refreshes_.emplace_back(t_, rank);
+}
 
-void Controller::push(uint64_t address, bool write, uint64_t arrival, uint64_t tag) {
-    const Place place = map_(address);
-    queue_.push({arrival, tag, place.row, place.group, place.group * t_.banks_per_group + place.bank, write});
+void Controller::push(const Place& place, bool write, uint64_t arrival, uint64_t tag) {
+    const uint32_t group = place.rank * t_.bank_groups + place.group;
+    queue_.push({arrival, tag, place.row, group, group * t_.banks_per_group + place.bank, write});
     planned_ = false;
 }
 
@@ -28,11 +29,14 @@ void Controller::advance(uint64_t cycle) {
         planned_ = false;
         now_ = next;
         if (wake_ == now_) continue;  // look again before deciding
-        if (refresh_cycle_ == now_)
+        const bool refresh = refresh_cycle_ == now_;
+        // On one bus a refresh goes first, then a column, then a row; what lost is planned again.
+        const bool column = choices_.column.cycle == now_ && !(refresh && t_.one_command_bus);
+        if (refresh)
             issue_refresh();
-        else if (choices_.row_cycle() == now_)
+        else if (choices_.row_cycle() == now_ && !(column && t_.one_command_bus))
             issue_row();
-        if (choices_.column.cycle == now_) issue_column();
+        if (column) issue_column();
     }
 }
 
@@ -46,6 +50,12 @@ uint64_t Controller::completes_from() {
     return next_event() + std::min(t_.CL, t_.CWL) + t_.burst_cycles;
 }
 
+uint64_t Controller::refreshes() const {
+    uint64_t count = 0;
+    for (const Refresh& refresh : refreshes_) count += refresh.count();
+    return count;
+}
+
 // What could happen next, and when.
 void Controller::plan() {
     if (planned_) return;
@@ -54,50 +64,72 @@ void Controller::plan() {
     wake_ = queue_.admits_from();
     if (queue_.starves_from() > now_) wake_ = std::min(wake_, queue_.starves_from());
     refresh_cycle_ = NEVER;
-    uint64_t blocked = 0;
-    if (refreshing()) {
-        blocked = refresh_.single_bank() ? 1ULL << refresh_.bank() : ~0ULL;
-        plan_refresh(blocked);
-    } else {
-        wake_ = std::min(wake_, refresh_.urgent_from());
+    BankSet blocked;
+    uint32_t whole_ranks = 0;
+    for (uint32_t rank = 0; rank < t_.ranks; ++rank) {
+        if (!refreshes_[rank].under_way(now_)) {
+            wake_ = std::min(wake_, refreshes_[rank].urgent_from());
+            continue;
+        }
+        const auto [first, end] = refreshed(rank);
+        for (uint32_t k = first; k < end; ++k) blocked.set(k);
+        whole_ranks += !refreshes_[rank].single_bank();
+        plan_refresh(rank);
     }
-    choices_ = ~blocked ? queue_.choose(now_, banks_, timing_, blocked) : Choices{};
+    choices_ = whole_ranks < t_.ranks ? queue_.choose(now_, banks_, timing_, blocked) : Choices{};
+}
+
+// The banks of the rank's next refresh.
+std::pair<uint32_t, uint32_t> Controller::refreshed(uint32_t rank) const {
+    const uint32_t first = rank * rank_banks_;
+    if (!refreshes_[rank].single_bank()) return {first, first + rank_banks_};
+    const uint32_t bank = first + refreshes_[rank].bank();
+    return {bank, bank + 1};
+}
+
+bool Controller::any_open(uint32_t first, uint32_t end) const {
+    return std::any_of(banks_.begin() + first, banks_.begin() + end, [](const Bank& bank) { return bank.open(); });
 }
 
 // A refresh needs its banks closed.
-void Controller::plan_refresh(uint64_t bank_bits) {
-    uint64_t precharge = 0, activate = 0;
-    bool open = false;
-    for (uint32_t k = 0; k < bank_count_; ++k) {
-        if (!(bank_bits >> k & 1)) continue;
-        open |= banks_[k].open();
-        if (banks_[k].open()) precharge = std::max(precharge, banks_[k].precharge_from());
-        activate = std::max(activate, banks_[k].activate_from());
+void Controller::plan_refresh(uint32_t rank) {
+    const auto [first, end] = refreshed(rank);
+    const bool open = any_open(first, end), single = refreshes_[rank].single_bank();
+    const uint32_t group = first / t_.banks_per_group;
+    uint64_t cycle = now_;
+    for (uint32_t k = first; k < end; ++k) {
+        if (!open) cycle = std::max(cycle, banks_[k].activate_from());
+        if (banks_[k].open()) cycle = std::max(cycle, banks_[k].precharge_from());
     }
-    const uint64_t single = timing_.activate_from(refresh_.bank() / t_.banks_per_group);
-    const uint64_t bus = !open && refresh_.single_bank() ? single : timing_.row_bus_from();
-    refresh_cycle_ = std::max({now_, bus, open ? precharge : activate});
+    if (!single)
+        cycle = std::max(cycle, timing_.rank_from(rank));
+    else
+        cycle = std::max(cycle, open ? timing_.row_bus_from(group) : timing_.activate_from(group));
+    if (cycle >= refresh_cycle_) return;
+    refresh_cycle_ = cycle;
+    refresh_rank_ = rank;
 }
 
 void Controller::issue_refresh() {
-    const bool single = refresh_.single_bank();
-    const uint32_t first = single ? refresh_.bank() : 0, end = single ? first + 1 : bank_count_;
-    const bool open = std::any_of(banks_.begin() + first, banks_.begin() + end, [](const Bank& b) { return b.open(); });
+    Refresh& refresh = refreshes_[refresh_rank_];
+    const auto [first, end] = refreshed(refresh_rank_);
+    const bool single = refresh.single_bank(), open = any_open(first, end);
+    const uint32_t group = first / t_.banks_per_group;
+    if (!single)
+        timing_.rank_command(now_, refresh_rank_);
+    else if (open)
+        timing_.row_command(now_, group);
+    else
+        timing_.activate(now_, group);
     if (open) {
         emit(single ? CommandKind::PRECHARGE : CommandKind::PRECHARGE_ALL, now_, first, 0);
-        timing_.row_command(now_);
         for (uint32_t k = first; k < end; ++k)
             if (banks_[k].open()) banks_[k].precharge(t_, now_);
         return;
     }
     emit(single ? CommandKind::REFRESH_BANK : CommandKind::REFRESH, now_, first, 0);
-    if (single)
-        timing_.activate(now_, first / t_.banks_per_group);
-    else
-        timing_.row_command(now_);
-    const uint64_t done = refresh_.done(now_);
+    const uint64_t done = refresh.done(now_);
     for (uint32_t k = first; k < end; ++k) banks_[k].block(done);
-    if (refresh_.due() > now_) eager_ = false;
 }
 
 void Controller::issue_column() {
@@ -113,7 +145,8 @@ void Controller::issue_column() {
         emit(CommandKind::AUTO_PRECHARGE, cycle, burst.bank, 0);
         bank.precharge(t_, cycle);
     }
-    if (t_.refresh_postpone && queue_.empty() && refresh_.due() <= now_) eager_ = true;
+    if (queue_.empty())
+        for (Refresh& refresh : refreshes_) refresh.idle(now_);
 }
 
 void Controller::issue_row() {
@@ -126,7 +159,7 @@ void Controller::issue_row() {
     } else {
         const Burst& burst = queue_[precharge.burst];
         emit(CommandKind::PRECHARGE, now_, burst.bank, 0);
-        timing_.row_command(now_);
+        timing_.row_command(now_, burst.group);
         banks_[burst.bank].precharge(t_, now_);
     }
 }

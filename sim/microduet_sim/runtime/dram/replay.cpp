@@ -37,6 +37,7 @@ class Replay {
             if (progress(complete_)) return false;
         }
         job_.refreshes = controller_.refreshes();
+        std::copy(controller_.commands().begin(), controller_.commands().end(), job_.counts);
         return true;
     }
 

@@ -17,6 +17,7 @@ struct MdReplay {
     uint32_t outstanding, reserved;
     uint64_t *arrival, *completion;  // in cycles of the DRAM's clock
     uint64_t refreshes;
+    uint64_t counts[microduet::dram::COMMAND_KINDS];  // commands by kind
     uint64_t* commands;  // (kind, cycle, bank, row) each, or null
     uint64_t command_capacity, command_count;
 };

@@ -1,4 +1,4 @@
-// What the banks of a channel share: the two command buses, the data bus and the current that activations draw.
+// What banks share: command buses and data buses, and within a rank the current that activations draw.
 #pragma once
 
 #include <algorithm>
@@ -9,69 +9,113 @@
 
 namespace microduet::dram {
 
+constexpr size_t MAX_RANKS = 16;
+constexpr size_t MAX_GROUPS = 128;  // of all ranks together
+
+// Groups count over all ranks. A channel has one set of buses, or each group has its own (`group_buses`).
 class Timing {
   public:
-    explicit Timing(const MdDram& parameters) : t_(parameters) {}
+    explicit Timing(const MdDram& parameters) : t_(parameters) {
+        for (uint32_t group = 0; group < t_.ranks * t_.bank_groups; ++group) {
+            groups_[group].rank = group / t_.bank_groups;
+            groups_[group].bus = t_.group_buses ? group : 0;
+        }
+    }
 
     // The first cycle for an activation in `group`: tRRD, tFAW and the row bus.
     uint64_t activate_from(uint32_t group) const {
-        return std::max({row_bus_, any_activate_, group_activate_[group], activations_[oldest_]});
+        const Group& own = groups_[group];
+        const Rank& rank = ranks_[own.rank];
+        return std::max({buses_[own.bus].row, rank.activate, own.activate, rank.activations[rank.oldest]});
     }
 
-    uint64_t row_bus_from() const { return row_bus_; }
+    uint64_t row_bus_from(uint32_t group) const { return buses_[groups_[group].bus].row; }
 
-    // The first cycle for a read or a write in `group`: tCCD, the turn of the data bus, the data and the column bus.
+    // The first cycle for a row command of all banks of a rank.
+    uint64_t rank_from(uint32_t rank) const {
+        uint64_t from = 0;
+        for (uint32_t k = 0; k < t_.bank_groups; ++k) from = std::max(from, row_bus_from(rank * t_.bank_groups + k));
+        return from;
+    }
+
+    // The first cycle for a read or a write in `group`: tCCD, the turn of the data bus to another direction or to
+    // another rank, the data and the column bus.
     uint64_t column_from(uint32_t group, bool write) const {
-        const Ready& ready = write ? write_ : read_;
+        const Group& own = groups_[group];
+        const Bus& bus = buses_[own.bus];
         const uint32_t latency = write ? t_.CWL : t_.CL;
-        const uint64_t data = data_bus_ > latency ? data_bus_ - latency : 0;
-        return std::max({column_bus_, ready.any, ready.group[group], data});
+        const uint64_t free = bus.data + (bus.rank == own.rank ? 0 : t_.tRTRS);
+        const uint64_t data = free > latency ? free - latency : 0;
+        return std::max({bus.column, ranks_[own.rank].column[write], own.column[write], data});
     }
 
     void activate(uint64_t cycle, uint32_t group) {
-        row_bus_ = cycle + 1;
-        any_activate_ = cycle + t_.tRRD_S;
-        group_activate_[group] = cycle + t_.tRRD_L;
-        activations_[oldest_] = cycle + t_.tFAW;
-        oldest_ = (oldest_ + 1) % activations_.size();
+        Group& own = groups_[group];
+        Rank& rank = ranks_[own.rank];
+        row_command(cycle, group);
+        rank.activate = cycle + t_.tRRD_S;
+        own.activate = cycle + t_.tRRD_L;
+        rank.activations[rank.oldest] = cycle + t_.tFAW;
+        rank.oldest = (rank.oldest + 1) % rank.activations.size();
     }
 
-    void row_command(uint64_t cycle) { row_bus_ = cycle + 1; }
+    void row_command(uint64_t cycle, uint32_t group) {
+        Bus& bus = buses_[groups_[group].bus];
+        bus.row = cycle + 1;
+        if (t_.one_command_bus) bus.column = cycle + 1;
+    }
+
+    void rank_command(uint64_t cycle, uint32_t rank) {
+        for (uint32_t k = 0; k < t_.bank_groups; ++k) row_command(cycle, rank * t_.bank_groups + k);
+    }
 
     // The end of the data, exclusive.
     uint64_t column(uint64_t cycle, uint32_t group, bool write) {
-        column_bus_ = cycle + 1;
-        data_bus_ = cycle + (write ? t_.CWL : t_.CL) + t_.burst_cycles;
-        if (write) {
-            write_.after(cycle + t_.tCCD_S, group, cycle + t_.tCCD_L);
-            read_.after(data_bus_ + t_.tWTR_S, group, data_bus_ + t_.tWTR_L);
-        } else {
-            read_.after(cycle + t_.tCCD_S, group, cycle + t_.tCCD_L);
-            write_.after(cycle + t_.tRTW, group, cycle + t_.tRTW);
-        }
-        return data_bus_;
+        Group& own = groups_[group];
+        Bus& bus = buses_[own.bus];
+        bus.column = cycle + 1;
+        if (t_.one_command_bus) bus.row = cycle + 1;
+        bus.data = cycle + (write ? t_.CWL : t_.CL) + t_.burst_cycles;
+        bus.rank = own.rank;
+        hold(own, write, cycle + t_.tCCD_S, cycle + t_.tCCD_L);
+        if (write)
+            hold(own, false, bus.data + t_.tWTR_S, bus.data + t_.tWTR_L);
+        else
+            hold(own, true, cycle + t_.tRTW, cycle + t_.tRTW);
+        return bus.data;
     }
 
   private:
     static constexpr size_t ACTIVATIONS = 4;  // the "four" of tFAW
-    static constexpr size_t MAX_GROUPS = 64;
 
-    struct Ready {
-        uint64_t any = 0;
-        std::array<uint64_t, MAX_GROUPS> group{};
-
-        void after(uint64_t cycle, uint32_t same, uint64_t same_cycle) {
-            any = std::max(any, cycle);
-            group[same] = std::max(group[same], same_cycle);
-        }
+    // From when on something may come; `column` of reads, then of writes.
+    struct Group {
+        uint64_t activate = 0;
+        std::array<uint64_t, 2> column{};
+        uint32_t rank = 0, bus = 0;
+    };
+    struct Rank {
+        uint64_t activate = 0;
+        std::array<uint64_t, 2> column{};
+        std::array<uint64_t, ACTIVATIONS> activations{};  // from when on each of the last four no longer counts
+        size_t oldest = 0;
+    };
+    struct Bus {
+        uint64_t row = 0, column = 0, data = 0;
+        uint32_t rank = 0;  // of the last data
     };
 
+    // A group with buses of its own is held up by its own columns only.
+    void hold(Group& own, bool write, uint64_t other_group, uint64_t same_group) {
+        uint64_t& any = ranks_[own.rank].column[write];
+        if (!t_.group_buses) any = std::max(any, other_group);
+        own.column[write] = std::max(own.column[write], same_group);
+    }
+
     const MdDram& t_;
-    uint64_t row_bus_ = 0, column_bus_ = 0, data_bus_ = 0, any_activate_ = 0;
-    std::array<uint64_t, MAX_GROUPS> group_activate_{};
-    std::array<uint64_t, ACTIVATIONS> activations_{};  // from when on each of the last four no longer counts
-    size_t oldest_ = 0;
-    Ready read_, write_;
+    std::array<Group, MAX_GROUPS> groups_{};
+    std::array<Rank, MAX_RANKS> ranks_{};
+    std::array<Bus, MAX_GROUPS> buses_{};
 };
 
 }  // namespace microduet::dram
