@@ -24,7 +24,6 @@ autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 add_module_names = False
-python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 160
 toc_object_entries = False
 smartquotes = False

@@ -1,5 +1,6 @@
 """Directives and docstrings of the reference: whole folders of modules, and sections as this project writes them."""
 
+import builtins
 import importlib
 import pkgutil
 import re
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from amaranth.hdl import Elaboratable
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, NumpyDocstring
 from sphinx.util import inspect
@@ -78,10 +80,14 @@ def arguments(app: Sphinx, what: str, name: str, thing: object, *more: typing.An
     return inspect.stringify_signature(own, show_return_annotation=False, unqualified_typehints=True), None
 
 
-def dash(app: Sphinx, tree: nodes.document) -> None:
-    """A dash between the name of a parameter and what it is, where Sphinx has two hyphens."""
-    for text in tree.findall(lambda node: isinstance(node, nodes.Text) and node == " -- "):
-        text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+def tidy(app: Sphinx, tree: nodes.document) -> None:
+    """Leave Python's own types without links, which would lead to members of their names; put dashes for hyphens."""
+    for link in [*tree.findall(pending_xref)]:
+        if hasattr(builtins, link.get("reftarget", "")):
+            link.replace_self(link.children)
+    for text in [*tree.findall(nodes.Text)]:
+        if text == " -- ":  # between the name of a parameter and what it is
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -89,5 +95,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("modules", Modules)
     app.connect("autodoc-process-docstring", rewrite)
     app.connect("autodoc-process-signature", arguments)
-    app.connect("doctree-read", dash)
+    app.connect("doctree-read", tidy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
