@@ -29,6 +29,10 @@ PLURAL = re.compile(r"(?<!`)(`[^`]+`)(?=\w)")
 """A name with letters right behind it, which are no part of it."""
 
 
+CLASS = re.compile(r"(?<!`)`(?=[A-Z]\w*[a-z][\w.]*`)")
+"""In front of a class or its member; a dot behind it has Sphinx look for the name in every module."""
+
+
 class Modules(SphinxDirective):
     """All public things of the modules of one folder, a section per module; folders below it are left out."""
 
@@ -47,7 +51,7 @@ class Modules(SphinxDirective):
 def rewrite(app: Sphinx, what: str, name: str, thing: object, *more: typing.Any) -> None:
     """Turn a docstring into what Sphinx reads; its lines, the last argument, are changed in place."""
     options, lines = more
-    lines[:] = contract(PLURAL.sub(r"\1\\ ", line) for line in entries(lines))
+    lines[:] = contract(CLASS.sub("`.", PLURAL.sub(r"\1\\ ", line)) for line in entries(lines))
     if what not in ("attribute", "data", "property"):  # these have no sections, and their first colon no meaning
         lines[:] = NumpyDocstring(lines, SECTIONS, app, what, name, thing, options).lines()
 
