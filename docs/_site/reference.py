@@ -11,11 +11,12 @@ from amaranth.hdl import Elaboratable
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
-from sphinx.ext.napoleon import Config, NumpyDocstring
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import NumpyDocstring
 from sphinx.util import inspect
 from sphinx.util.docutils import SphinxDirective
 
-SECTIONS = Config(
+SECTIONS: typing.Any = Config(
     napoleon_custom_sections=[("Members", "params_style")], napoleon_use_rtype=False, napoleon_attr_annotations=False
 )
 
@@ -27,7 +28,6 @@ PROMISE = re.compile(r"(Latency|Throughput|Back-pressure|Reset): ")
 
 PLURAL = re.compile(r"(?<!`)(`[^`]+`)(?=\w)")
 """A name with letters right behind it, which are no part of it."""
-
 
 CLASS = re.compile(r"(?<!`)`(?=[A-Z]\w*[a-z][\w.]*`)")
 """In front of a class or its member; a dot behind it has Sphinx look for the name in every module."""
@@ -48,7 +48,7 @@ class Modules(SphinxDirective):
             yield from (f"``{name}``", "-" * 80, "", f".. automodule:: {self.arguments[0]}.{name}", "   :members:", "")
 
 
-def rewrite(app: Sphinx, what: str, name: str, thing: object, *more: typing.Any) -> None:
+def rewrite(app: Sphinx, what: typing.Any, name: str, thing: object, *more: typing.Any) -> None:
     """Turn a docstring into what Sphinx reads; its lines, the last argument, are changed in place."""
     options, lines = more
     lines[:] = contract(CLASS.sub("`.", PLURAL.sub(r"\1\\ ", line)) for line in entries(lines))
