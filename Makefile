@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test report lint cocotb nightly clean
+.PHONY: setup setup-system run test report lint docs cocotb nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -38,6 +38,10 @@ lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --warnings
 	$(BIN)/lint-imports --no-logo
+
+docs: setup
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/site
+	@echo "build/site/index.html"
 
 # DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator.
 cocotb: setup

@@ -42,7 +42,7 @@ class Precision(enum.StrEnum):
     def accumulator_width(self, terms: int) -> int:
         """Bits that hold any sum of `terms` products and its bias.
 
-        |x w| <= 2^(w-1) (2^(w-1) - 1) because weights are symmetric, so I products stay below 2^(2w - 2 + log2 I);
+        ``|x w| <= 2^(w-1) (2^(w-1) - 1)`` because weights are symmetric, so I products stay below 2^(2w - 2 + log2 I);
         the bias has the same bound. int8 keeps the 32 bits of its definition.
         """
         return 32 if self is Precision.INT8 else 2 * self.width + math.ceil(math.log2(terms))

@@ -15,7 +15,7 @@ class QuantisedLayer:
 
     Members
     -------
-    weights : int64 (outputs, inputs), |w| < 2^(width - 1)
+    weights : int64 (outputs, inputs), ``|w| < 2^(width - 1)``
     bias : int64 (outputs,), at the scale of the products; int8: int32 range, without zero-point correction
     relu : whether negative outputs (below the output zero point) become zero
     shift : fixed16, fixed32: bits that an output drops, 0 to 63; 0 in int8

@@ -33,11 +33,21 @@ def bench_engine(
     Parameters
     ----------
     model
-        as for run, which knows the other options too; or the items of a split model, like microrec-small-exact
+        as for run; or the items of a split model, like microrec-small-exact
+    precision
+        fixed16, fixed32 or int8
+    config
+        microrec-paper, the paper's arrangement of arrays; by default the search's choice
     items
         of the saturated batch, from which cycles per item come
     seed
         of the model, the ids and the arrivals
+    traffic
+        as for run
+    memory
+        as for run
+    dim
+        elements of a row of rmc2
     json
         print one JSON object instead of a table
     """
@@ -144,9 +154,13 @@ def bench_sim(
     Parameters
     ----------
     model
-        as for run, which knows the other options too
+        as for run
+    precision
+        fixed16, fixed32 or int8
     items
         of each of the runs that are compared
+    seed
+        of the model and the ids
     memory
         dram or simple; memory_share is the part of the time that its model takes
     json

@@ -23,6 +23,8 @@ def bench_cpu(
 
     Parameters
     ----------
+    model
+        whose layers and tables are run
     batches
         sizes of batches; the paper's 1, 64, 256, 512, 1024, 2048 if not given
     table_gb
