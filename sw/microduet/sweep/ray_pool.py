@@ -7,20 +7,20 @@ import typing
 from microduet.errors import InputError
 from microduet.sweep.point import Outcome, Point
 from microduet.sweep.pools import Evaluate
-from microduet.sweep.worker import THREADS, evaluate
+from microduet.sweep.worker import evaluate
 
 SECONDS = 5.0
 """That a cluster has to take a connection."""
 
 
 class RayPool:
-    """A `Pool` of the workers of a Ray cluster.
+    """A `Pool` of the workers of a Ray cluster. Ray itself keeps each to one thread.
 
     Parameters
     ----------
     workers : points at once; None for as many as the cluster has processors
-    address : ``host:port`` or ``ray://host:port`` of a running cluster, on whose machines microduet is installed;
-        None for one of this machine that ends with the pool
+    address : ``host:port`` of a running cluster that this machine belongs to and on whose machines microduet is
+        installed; None for one of this machine that ends with the pool
 
     Raises
     ------
@@ -38,7 +38,6 @@ class RayPool:
         except ImportError as error:
             raise InputError("engine ray needs Ray: pip install 'microduet[ray]', or --engine local") from error
         options: dict[str, typing.Any] = {"log_to_driver": False, "logging_level": "error"}
-        options["runtime_env"] = {"env_vars": THREADS}
         if address is None:
             options |= {"num_cpus": workers or os.cpu_count() or 1, "include_dashboard": False}
         else:
@@ -73,9 +72,9 @@ class RayPool:
 
 def _reach(address: str) -> None:
     """Raise InputError unless something listens at `address`: Ray itself would wait for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InputError(f"address must be HOST:PORT or ray://HOST:PORT, not {address!r}")
+        raise InputError(f"address must be HOST:PORT, not {address!r}")
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS).close()
     except OSError as error:

@@ -45,7 +45,7 @@ def _arrow(kind: typing.Any) -> pa.DataType:
     """The column type of a field: of numbers, truth values, and text for everything else."""
     while typing.get_origin(kind) is typing.Annotated:
         kind = typing.get_args(kind)[0]
-    if isinstance(kind, types.UnionType):
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
         return _arrow(typing.get_args(kind)[0])
     plain = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     return plain.get(kind, pa.string())
@@ -111,7 +111,7 @@ def opened(path: Path) -> Generator[Results]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise InputError(f"{path}: another sweep is writing it: wait for its end or choose another output") from error
+            raise InputError(f"{path}: another sweep has it: wait for its end or choose another output") from error
         yield Results(path, read(path))
 
 

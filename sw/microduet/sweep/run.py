@@ -25,9 +25,7 @@ def pending(points: Sequence[Point], results: Results) -> list[Point]:
     return [point for point, row in rows if row is None or not row.done or row.code != code_digest()]
 
 
-def run(
-    points: Sequence[Point], results: Results, *, pool: Pool, retries: int, progress: Steps | None = None
-) -> Ran:
+def run(points: Sequence[Point], results: Results, *, pool: Pool, retries: int, progress: Steps | None = None) -> Ran:
     """Have `pool` evaluate what is pending; a point that fails comes up to `retries` times more, behind the others.
 
     Raises

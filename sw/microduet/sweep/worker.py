@@ -4,7 +4,7 @@ import os
 
 from microduet.sweep.point import Outcome, Point
 
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+THREADS: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """Each point has a core: the libraries' own threads would only get in each other's way."""
 
 
