@@ -42,6 +42,15 @@ class Board:
         """URAMs that tables may take."""
         return int(self.uram * self.onchip_share)
 
+    def first_channels(self, count: int) -> "Board":
+        """The board with its first `count` memory channels only: of a card with both, HBM before DDR.
+
+        Raises MicroduetError if it has not so many.
+        """
+        if not 1 <= count <= len(self.channels):
+            raise MicroduetError(f"channels of {self.name} must be 1 to {len(self.channels)}, not {count!r}")
+        return dataclasses.replace(self, channels=self.channels[:count])
+
     @property
     def largest_channel(self) -> Channel:
         """The channel with the most bytes."""

@@ -44,6 +44,7 @@ class Target:
     plan: placement.Plan | None
     mode: str = "best"
     """Of the planner."""
+    tuning: presets.Tuning = presets.AS_USUAL
 
     @property
     def key(self) -> bytes:
@@ -52,15 +53,17 @@ class Target:
             self.config.to_json() if isinstance(self.config, EngineConfig) else str(self.config or "default").encode()
         )
         plan = self.plan.to_json() if self.plan else b""
-        return b"\0".join([msgspec.json.encode(self.board), self.precision.encode(), config, plan])
+        tuning = msgspec.json.encode(self.tuning)
+        return b"\0".join([msgspec.json.encode(self.board), self.precision.encode(), config, plan, tuning])
 
 
 def compile(
     model: Model,
     *,
-    board: str = "u280",
+    board: str | boards.Board = "u280",
     precision: Precision | str = Precision.FIXED16,
     config: str | EngineConfig | None = None,
+    tuning: presets.Tuning = presets.AS_USUAL,
     plan: placement.Plan | None = None,
     calibration: Batch = None,
     user: "EdgeBundle | None" = None,
@@ -73,7 +76,9 @@ def compile(
     model : a torch module with ``forward(sparse, dense=None)``, ``module.py:factory``, a model of the zoo or of Duet's
         by name or spec, a description (.json) or a checkpoint (.pt); named ones are taken from the cache without torch
         when they were compiled before. Of a split model, the items' part
+    board : by name, as a .toml file, or itself
     config : name of a preset, a whole configuration, or None for the search's choice
+    tuning : arrays or a budget of them, and clocks, unless `config` is a whole configuration
     plan : where the tables lie; by default the best plan, or for pooled tables of DLRM's form over all HBM channels
     calibration : (sparse, dense) that show the ranges; by default 2,048 items of uniform ids. Of a split model, with
         their users' columns
@@ -87,7 +92,8 @@ def compile(
         If the model is not supported or does not fit the board: one line that says what and where.
     """
     try:
-        target = Target(board=boards.find(board), precision=Precision(precision), config=config, plan=plan)
+        card = boards.find(board) if isinstance(board, str) else board
+        target = Target(board=card, precision=Precision(precision), config=config, plan=plan, tuning=tuning)
     except ValueError as error:
         raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
     given = _named(model) if isinstance(model, str) and not model.endswith(model_names.CHECKPOINT) else model
@@ -170,7 +176,9 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
             f"the plan is for {plan.precision} on {plan.board}, not {target.precision} on {target.board.name}"
         )
     check(plan, shape, target.board)
-    chosen = presets.choose(shape, precision=target.precision, board=target.board, name=target.config).chosen
+    chosen = presets.choose(
+        shape, precision=target.precision, board=target.board, name=target.config, tuning=target.tuning
+    ).chosen
     suffix = "" if target.config in (None, "default") else f"-{target.config}"
     name = f"{shape.name}-{target.precision}{suffix}"
     try:
@@ -180,7 +188,8 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
             arrays=chosen.arrays,
             plan=plan,
             name=name,
-        ), plan
+            budget=target.tuning.multipliers,
+        ).replace(**target.tuning.clocks), plan
     except ValueError as error:
         raise ModelError(f"the plan does not fit {shape.name}: {error}") from error
 
@@ -196,6 +205,8 @@ def _plan(shape: ModelShape, target: Target) -> placement.Plan:
 
 
 def _given(shape: ModelShape, config: EngineConfig, target: Target) -> EngineConfig:
+    if target.tuning != presets.AS_USUAL:
+        raise ModelError("a whole configuration has its own arrays and clocks: give it or a tuning")
     if target.plan is not None:
         raise ModelError("a whole configuration has its own plan: give one or the other")
     given = ModelShape.of(config)

@@ -103,6 +103,7 @@ def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Me
     gaps = np.random.default_rng([job.seed, 2]).exponential(saturated.cycles_per_item / LOAD, items)
     loaded, wrong_loaded, count_loaded = run("loaded", items, np.cumsum(gaps).astype(np.int64), 2)
     p50, p99 = np.percentile(loaded.latency, [50, 99])
+    lookup_p50, lookup_p99 = np.percentile(idle.lookup_ns, [50, 99])
     figures: dict[str, object] = {
         **described(job),
         "mismatches": count + count_idle + count_loaded,
@@ -111,6 +112,8 @@ def measure(job: Job, device: Device, *, progress: Progress | None = None) -> Me
         "p50_latency_cycles": round(float(p50), 1),
         "p99_latency_cycles": round(float(p99), 1),
         "lookup_latency_ns": round(float(idle.lookup_ns.mean()), 1),
+        "p50_lookup_latency_ns": round(float(lookup_p50), 1),
+        "p99_lookup_latency_ns": round(float(lookup_p99), 1),
         "multiplier_use": array_use(job.bundle, saturated.cycles_per_item),
         "loaded_items": items,
         **simulated(cycles=saturated.cycles, seconds=saturated.seconds),

@@ -3,11 +3,11 @@
 import math
 
 from microduet import boards, placement, search
-from microduet.budget import MULTIPLIERS, OUTPUT_LANES, PER_SLICE
+from microduet.budget import OUTPUT_LANES, PER_SLICE, multipliers_of
 from microduet.errors import SearchError
 from microduet.planner.make import make
 from microduet.shape import ModelShape
-from microduet_hw.config import Array, EngineConfig, Precision, UserPart
+from microduet_hw.config import Array, EngineConfig, Frozen, Precision, UserPart
 from microduet_hw.places import busiest
 
 PAPER = "microrec-paper"
@@ -30,6 +30,31 @@ PAPER_DRAIN = 16
 """Lanes of the output layer behind the paper's arrays."""
 
 
+class Tuning(Frozen, frozen=True, kw_only=True):
+    """What is said of an engine beyond model, precision and board; None leaves it to the search and the defaults.
+
+    Members
+    -------
+    arrays : in the place of the search's
+    multipliers : the search's budget
+    engine_mhz, memory_mhz : clocks
+    """
+
+    arrays: tuple[Array, ...] | None = None
+    multipliers: int | None = None
+    engine_mhz: int | None = None
+    memory_mhz: int | None = None
+
+    @property
+    def clocks(self) -> dict[str, int]:
+        """Clocks that are given, by their names in a configuration."""
+        given = {"engine_mhz": self.engine_mhz, "memory_mhz": self.memory_mhz}
+        return {name: mhz for name, mhz in given.items() if mhz is not None}
+
+
+AS_USUAL = Tuning()
+
+
 def paper_arrays(shape: ModelShape, precision: Precision) -> tuple[Array, ...]:
     """MicroRec's own arrangement: one array per hidden layer, of 128, 128 and 32 PEs."""
     if len(shape.hidden) != len(PAPER_PES):
@@ -42,13 +67,17 @@ def paper_arrays(shape: ModelShape, precision: Precision) -> tuple[Array, ...]:
     )
 
 
-def choose(shape: ModelShape, *, precision: Precision, board: boards.Board, name: str | None) -> search.SearchResult:
-    """The arrangement called `name` (None or "default": the search's)."""
-    if name in (None, "default"):
-        return search.search(shape, precision=precision, board=board)
-    if name != PAPER:
+def choose(
+    shape: ModelShape, *, precision: Precision, board: boards.Board, name: str | None, tuning: Tuning = AS_USUAL
+) -> search.SearchResult:
+    """The arrangement called `name` (None or "default": the given arrays, or the search's under the given budget)."""
+    usual = name in (None, "default")
+    if usual and tuning.arrays is None:
+        return search.search(shape, precision=precision, board=board, budget=tuning.multipliers)
+    if not usual and name != PAPER:
         raise SearchError(f"config must be {' or '.join(NAMES)}, not {name!r}")
-    arrangement = search.weigh(shape, paper_arrays(shape, precision), precision=precision, board=board)
+    arrays = (usual and tuning.arrays) or paper_arrays(shape, precision)
+    arrangement = search.weigh(shape, arrays, precision=precision, board=board)
     budget = arrangement.resources.multipliers
     return search.SearchResult(best=(arrangement,), limit=shape.macs / budget, budget=budget)
 
@@ -60,8 +89,9 @@ def engine_config(
     arrays: tuple[Array, ...],
     plan: placement.Plan,
     name: str | None = None,
+    budget: int | None = None,
 ) -> EngineConfig:
-    """The configuration of `shape` computed by `arrays` with tables placed by `plan`.
+    """The configuration of `shape` computed by `arrays` with tables placed by `plan`, of at most `budget` multipliers.
 
     In an engine of spread tables more items and reads are in flight, for each item waits for the slowest channel (RM1's
     items: 17.4 memory cycles with 32, 19.0 with 16, 29 with 8); in one that ranks for users more items, for little is
@@ -79,7 +109,7 @@ def engine_config(
         arrays=arrays,
         sigmoid=shape.sigmoid,
         bottom=shape.bottom,
-        user=_user(shape, arrays, precision),
+        user=_user(shape, arrays, budget=budget or multipliers_of(shape, precision), precision=precision),
     )
     if config.spread:
         return config.replace(outstanding=SPREAD_OUTSTANDING, vector_slots=_spread_slots(config))
@@ -94,13 +124,16 @@ def _spread_slots(config: EngineConfig) -> int:
     return min(MOST_SLOTS, max(MANY_SLOTS, 1 << (items - 1).bit_length()))
 
 
-def _user(shape: ModelShape, arrays: tuple[Array, ...], precision: Precision) -> UserPart | None:
+def _user(
+    shape: ModelShape, arrays: tuple[Array, ...], *, budget: int, precision: Precision
+) -> UserPart | None:
     """How user vectors are taken in: a hidden layer's part, on which all items wait, with what multipliers are left."""
     user = shape.user_part
     if user is None or not user.multipliers or user.layer == len(shape.hidden):
         return user
-    shared = sum(array.pes * array.lanes for array in arrays) // PER_SLICE[precision]
-    left = MULTIPLIERS[precision] + OUTPUT_LANES - arrays[-1].drain - shared
+    per_slice = PER_SLICE[precision]
+    taken = sum(array.pes * array.lanes for array in arrays)
+    left = (budget - taken) // per_slice + OUTPUT_LANES - arrays[-1].drain
     return user.replace(lanes=max([user.lanes, *(lanes for lanes in USER_LANES if lanes <= left)]))
 
 

@@ -53,9 +53,12 @@ class Arrangement:
     @property
     def label(self) -> str:
         """Like ``256x18[0,1,2]``: PEs x lanes, layers."""
-        return (
-            " + ".join(f"{a.pes}x{a.lanes}[{','.join(map(str, a.layers))}]" for a in self.arrays) or "output layer only"
-        )
+        return label(self.arrays)
+
+
+def label(arrays: tuple[Array, ...]) -> str:
+    """Like ``256x18[0,1,2] + 64x8[3]``: PEs x lanes, layers."""
+    return " + ".join(f"{a.pes}x{a.lanes}[{','.join(map(str, a.layers))}]" for a in arrays) or "output layer only"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,7 @@ def measure_users(job: Job, device: QueryDevice, *, progress: Progress | None = 
     steady = np.diff(own_ps[edge : len(own_ps) - edge]) / ps
     cycles = float(steady.mean()) if len(steady) else float(answered[1].engine_cycles)
     latency, lookup_ns = _idle(job, device, found, progress)
+    lookup_p50, lookup_p99 = np.percentile(lookup_ns, [50, 99])
     figures = {
         **described(job),
         "queries": len(questions),
@@ -51,6 +52,8 @@ def measure_users(job: Job, device: QueryDevice, *, progress: Progress | None = 
         "cycles_per_item": round(cycles, 3),
         "idle_latency_cycles": round(float(latency.mean()), 1),
         "lookup_latency_ns": round(float(lookup_ns.mean()), 1),
+        "p50_lookup_latency_ns": round(float(lookup_p50), 1),
+        "p99_lookup_latency_ns": round(float(lookup_p99), 1),
         "multiplier_use": array_use(job.bundle, cycles),
         **simulated(cycles=answered[1].engine_cycles, seconds=answered[1].seconds),
     }
