@@ -55,6 +55,20 @@ class Target:
         return b"\0".join([msgspec.json.encode(self.board), self.precision.encode(), config, plan])
 
 
+def target(
+    *,
+    board: boards.Board,
+    precision: Precision | str,
+    config: str | EngineConfig | None = None,
+    plan: placement.Plan | None = None,
+) -> Target:
+    """What a model is compiled for; raises ModelError for an unknown precision."""
+    try:
+        return Target(board=board, precision=Precision(precision), config=config, plan=plan)
+    except ValueError as error:
+        raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
+
+
 def compile(
     model: Model,
     *,
@@ -86,25 +100,32 @@ def compile(
     MicroduetError
         If the model is not supported or does not fit the board: one line that says what and where.
     """
-    try:
-        target = Target(board=boards.find(board), precision=Precision(precision), config=config, plan=plan)
-    except ValueError as error:
-        raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
-    given = _named(model) if isinstance(model, str) and not model.endswith(model_names.CHECKPOINT) else model
+    chosen = target(board=boards.find(board), precision=precision, config=config, plan=plan)
+    given = _given_model(model)
     keep = out is None
     if isinstance(given, model_names.Spec) and calibration is None and user is None:
         shape = model_names.engine_shape(given)
-        path = Path(out) if out else cache.bundle_path(shape.name, msgspec.json.encode(given), target.key)
+        path = Path(out) if out else cache.bundle_path(shape.name, msgspec.json.encode(given), chosen.key)
         if keep and (path / bundle_files.MANIFEST).is_file():
             return Bundle.read(path)
     else:
         path = Path(out) if out else None
     ready = _compilable(given, calibration, user)
-    target = dataclasses.replace(target, mode=ready.mode)
-    path = path or cache.bundle_path(ready.traced.shape.name, ready.content, target.key)
+    chosen = dataclasses.replace(chosen, mode=ready.mode)
+    path = path or cache.bundle_path(ready.traced.shape.name, ready.content, chosen.key)
     if not (keep and (path / bundle_files.MANIFEST).is_file()):
-        _write(path, ready, target, keep=keep)
+        write(path, ready, chosen, keep=keep)
     return Bundle.read(path)
+
+
+def compilable(model: Model, calibration: Batch = None) -> "Compilable":
+    """Any model that `compile` takes, traced and ready to be quantised."""
+    return _compilable(_given_model(model), calibration, None)
+
+
+def _given_model(model: Model) -> Model:
+    """A model given by name as its spec; a checkpoint stays its path."""
+    return _named(model) if isinstance(model, str) and not model.endswith(model_names.CHECKPOINT) else model
 
 
 def _named(name: str) -> "model_names.Spec | TracedModel":
@@ -213,7 +234,8 @@ def arrangements(shape: ModelShape, target: Target) -> search.SearchResult:
     return presets.choose(shape, precision=target.precision, board=target.board, name=name)
 
 
-def _write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> None:
+def write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> None:
+    """Write the bundle of `ready` to `path`; `keep` as `bundle_files.writing` takes it."""
     traced = ready.traced
     config, plan = configure(traced.shape, target)
     quantised, exact = ready.quantise(target.precision)
