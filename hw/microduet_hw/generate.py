@@ -21,7 +21,7 @@ HEADER = re.compile(r"^(?P<name>module \S+ ?)\((?P<ports>[^()]*)\);$", re.MULTIL
 
 def generate(config: EngineConfig | EdgeConfig) -> dict[str, str]:
     """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array and ``engine.v``, which joins them, or
-    ``edge_unit.v`` or ``shard_unit.v`` alone; and ``microduet_ram.v``, the large memory, if one of them instantiates it.
+    ``edge_unit.v`` or ``shard_unit.v`` alone; and ``microduet_ram.v``, the large memory, if one of them has it.
 
     Equal configurations give equal bytes.
     """

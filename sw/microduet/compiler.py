@@ -114,7 +114,10 @@ def compile(
     chosen = dataclasses.replace(chosen, mode=ready.mode)
     path = path or cache.bundle_path(ready.traced.shape.name, ready.content, chosen.key)
     if not (keep and (path / bundle_files.MANIFEST).is_file()):
-        write(path, ready, chosen, keep=keep)
+        try:
+            write(path, ready, chosen, keep=keep)
+        except PlacementError as error:
+            raise PlacementError(f"{error}; compile_cards shares the tables of a model among cards") from error
     return Bundle.read(path)
 
 

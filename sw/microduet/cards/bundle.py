@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from microduet.bundle import Bundle, QuantisedTable
+from microduet.bundle import Bundle
 from microduet.bundle_files import MANIFEST, decode
+from microduet.cards.partition import Pieces
 from microduet.errors import BundleError
 from microduet.shape import ModelShape
 from microduet_hw.config import Frozen
@@ -24,12 +25,12 @@ ENGINE = "engine"
 
 
 class CardsManifest(Frozen, frozen=True, kw_only=True):
-    """The model as its user knows it, and which card has which of its features."""
+    """The model as its user knows it, and which card has which pieces of its tables."""
 
     format: int = FORMAT
     kind: typing.Literal["cards"] = "cards"
     shape: ModelShape
-    features: tuple[tuple[int, ...], ...]
+    pieces: tuple[Pieces, ...]
 
 
 def card_folder(card: int) -> str:
@@ -43,7 +44,7 @@ class CardsBundle:
 
     Members
     -------
-    manifest : the model's shape, features by card
+    manifest : the model's shape, pieces of tables by card
     engine : what every card computes: all layers, the vector given as dense elements
     parts : per card, the tables that lie on it
     """
@@ -71,12 +72,13 @@ class CardsBundle:
     @functools.cached_property
     def places(self) -> npt.NDArray[np.int64]:
         """For every element of the engine's vector, its position in the model's; -1 for one that fills a beat up."""
-        return vector_places(self.shape, self.manifest.features, self.parts)
+        return vector_places(self.shape, self.manifest.pieces, self.parts)
 
     def columns(self, card: int) -> list[int]:
         """Columns of `sparse` that card `card` looks up."""
         ends = np.cumsum([feature.lookups for feature in self.shape.features]).tolist()
-        features = [(ends[k], self.shape.features[k].lookups) for k in self.manifest.features[card]]
+        numbers = [piece.feature for piece in self.manifest.pieces[card]]
+        features = [(ends[k], self.shape.features[k].lookups) for k in numbers]
         return [column for end, lookups in features for column in range(end - lookups, end)]
 
     @functools.cached_property
@@ -89,25 +91,16 @@ class CardsBundle:
         layers = (dataclasses.replace(first, weights=weights), *others)
         return dataclasses.replace(self.engine.model, layers=layers)
 
-    @property
-    def tables(self) -> tuple[QuantisedTable, ...]:
-        """Tables per feature of the model."""
-        owners = {
-            number: part.tables[place]
-            for part, numbers in zip(self.parts, self.manifest.features, strict=True)
-            for place, number in enumerate(numbers)
-        }
-        return tuple(owners[number] for number in range(len(owners)))
-
     def golden(self) -> "Golden":
         """The golden model of the whole model; imports torch."""
+        from microduet.cards.tables import whole_tables
         from microduet.golden import Golden
 
         return Golden(
             model=self.model,
             input=self.engine.input,
             dense=self.engine.manifest.dense,
-            tables=self.tables,
+            tables=whole_tables(self),
             features=self.shape,
         )
 
@@ -118,24 +111,22 @@ class CardsBundle:
         manifest = decode(path / MANIFEST, CardsManifest)
         if manifest.format != FORMAT:
             raise BundleError(f"{path / MANIFEST}: cards format must be {FORMAT}, not {manifest.format}")
-        parts = tuple(Bundle.read(path / card_folder(card)) for card in range(len(manifest.features)))
+        parts = tuple(Bundle.read(path / card_folder(card)) for card in range(len(manifest.pieces)))
         bundle = cls(path=path, manifest=manifest, engine=Bundle.read(path / ENGINE), parts=parts)
         if len(bundle.places) != bundle.engine.config.dense:
             raise BundleError(f"{path / MANIFEST}: its cards and its engine are not of one model")
         return bundle
 
 
-def vector_places(
-    shape: ModelShape, features: tuple[tuple[int, ...], ...], parts: tuple[Bundle, ...]
-) -> npt.NDArray[np.int64]:
+def vector_places(shape: ModelShape, pieces: tuple[Pieces, ...], parts: tuple[Bundle, ...]) -> npt.NDArray[np.int64]:
     """As `CardsBundle.places`: every card's share on beats of its own, then the dense elements."""
-    pieces: list[npt.NDArray[np.int64]] = []
-    for numbers, part in zip(features, parts, strict=True):
-        spans = [(shape.features[k].position, shape.features[k].dim) for k in numbers]
-        positions = np.concatenate([np.arange(first, first + width) for first, width in spans])
+    spans: list[npt.NDArray[np.int64]] = []
+    for mine, part in zip(pieces, parts, strict=True):
+        firsts = [(shape.features[one.feature].position + one.column_first, one.columns) for one in mine]
+        positions = np.concatenate([np.arange(first, first + columns) for first, columns in firsts])
         config = ShardConfig.of(part.config)
         share = np.full(config.words * config.input_lanes, -1)
         share[: len(positions)] = positions[part.vector_order]
-        pieces.append(share)
-    pieces.append(np.arange(shape.dense_position, shape.dense_position + shape.dense))
-    return np.concatenate(pieces).astype(np.int64)
+        spans.append(share)
+    spans.append(np.arange(shape.dense_position, shape.dense_position + shape.dense))
+    return np.concatenate(spans).astype(np.int64)

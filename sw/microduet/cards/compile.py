@@ -9,7 +9,8 @@ import numpy as np
 from microduet import boards, bundle_files, cache, compiler
 from microduet.bundle import Bundle
 from microduet.cards.bundle import ENGINE, CardsBundle, CardsManifest, card_folder, vector_places
-from microduet.cards.partition import part_shape, partition
+from microduet.cards.partition import Pieces, part_shape, partition
+from microduet.cards.tables import table_piece
 from microduet.compilable import Compilable
 from microduet.errors import ModelError, PlacementError
 from microduet.placement import Plan
@@ -45,40 +46,38 @@ def compile_cards(
     shape = ready.traced.shape
     if shape.bottom or shape.user:
         raise ModelError(f"{shape.name}: only a model whose first layer reads the whole vector lies on several cards")
-    features = partition(shape, cards=cards, precision=target.precision, board=target.board)
+    pieces = partition(shape, cards=cards, precision=target.precision, board=target.board)
     path = Path(out) if out else cache.bundle_path(f"{shape.name}-x{cards}", ready.content, target.key)
     if out or not (path / bundle_files.MANIFEST).is_file():
-        _write(path, ready, target, features, keep=out is None)
+        _write(path, ready, target, pieces, keep=out is None)
     return CardsBundle.read(path)
 
 
-def _write(
-    path: Path, ready: Compilable, target: compiler.Target, features: tuple[tuple[int, ...], ...], *, keep: bool
-) -> None:
+def _write(path: Path, ready: Compilable, target: compiler.Target, pieces: tuple[Pieces, ...], *, keep: bool) -> None:
     target = dataclasses.replace(target, mode=ready.mode)
     quantised, _ = ready.quantise(target.precision)
     shape = ready.traced.shape
     with bundle_files.writing(path, keep=keep) as folder:
         parts: list[Bundle] = []
-        for card, numbers in enumerate(features):
+        for card, mine in enumerate(pieces):
             place = folder / card_folder(card)
             try:
-                compiler.write(place, _part(ready, numbers, quantised), target, keep=False)
+                compiler.write(place, _part(ready, mine, quantised), target, keep=False)
             except PlacementError as error:
-                raise PlacementError(f"card {card} of {len(features)}: {error}") from error
+                raise PlacementError(f"card {card} of {len(pieces)}: {error}") from error
             parts.append(Bundle.read(place, verify=False))
-        places = vector_places(shape, features, tuple(parts))
+        places = vector_places(shape, pieces, tuple(parts))
         engine = _engine(ready, places, quantised)
         name = engine.traced.shape.name
         nothing = Plan(model=name, board=target.board.name, precision=target.precision, mode="cards", planned=())
         compiler.write(folder / ENGINE, engine, dataclasses.replace(target, plan=nothing), keep=False)
-        text = msgspec.json.encode(CardsManifest(shape=shape, features=features), order="deterministic")
+        text = msgspec.json.encode(CardsManifest(shape=shape, pieces=pieces), order="deterministic")
         (folder / bundle_files.MANIFEST).write_bytes(msgspec.json.format(text, indent=1))
 
 
-def _part(ready: Compilable, numbers: tuple[int, ...], quantised: Quantised) -> Compilable:
+def _part(ready: Compilable, pieces: Pieces, quantised: Quantised) -> Compilable:
     """One card's tables, at the scale of the whole model's; an output layer of zeros stands for the layers."""
-    shape = part_shape(ready.traced.shape, numbers)
+    shape = part_shape(ready.traced.shape, pieces)
     nothing = QuantisedLayer(
         weights=np.zeros((1, shape.vector_elements), np.int64), bias=np.zeros(1, np.int64), relu=False
     )
@@ -89,7 +88,7 @@ def _part(ready: Compilable, numbers: tuple[int, ...], quantised: Quantised) -> 
         steps=(1.0,),
         weight_steps=(np.ones(1),),
     )
-    tables = tuple(ready.traced.tables[number] for number in numbers)
+    tables = tuple(table_piece(ready.traced.tables[piece.feature], piece) for piece in pieces)
     traced = TracedModel(shape=shape, tables=tables, weights=(), biases=())
     return Compilable(traced=traced, quantise=lambda _: (integers, None), content=ready.content, mode=ready.mode)
 

@@ -13,6 +13,7 @@ from microduet.gateware import verilog
 from microduet.inputs import check_batch
 from microduet.measure import array_rows
 from microduet.packets import pack_items
+from microduet_hw.config import EngineConfig
 from microduet_hw.shard import LINK_BITS
 from microduet_hw.status import Status
 from microduet_sim.batch import Results
@@ -63,6 +64,11 @@ def steady_rate(times_ps: npt.NDArray[np.integer]) -> float:
     edge = len(ordered) // 8
     inner = ordered[edge : len(ordered) - edge]
     return float((len(inner) - 1) * 1e12 / (inner[-1] - inner[0])) if len(inner) > 1 else 0.0
+
+
+def slowest_array(config: EngineConfig) -> int:
+    """Engine cycles that the slowest array takes for an item."""
+    return max([1, *(array_rows(config, number) for number in range(len(config.arrays)))])
 
 
 class CardsDevice(Closing):
@@ -169,17 +175,11 @@ class CardsDevice(Closing):
         """Of each card's message about an item: a header and its beats."""
         return tuple((1 + shard.words) * LINK_BITS // 8 for shard in self.bundle.shards)
 
-    @property
-    def cycles_per_item(self) -> int:
-        """Engine cycles that a card's arrays take for an item."""
-        config = self.bundle.engine.config
-        return max([1, *(array_rows(config, number) for number in range(len(config.arrays)))])
-
     def _pace(self, items: int, mode: str) -> npt.NDArray[np.int64]:
         """The engine cycles in which items set out."""
         if mode == "idle":
             return np.arange(items) * (IDLE_PS * self.bundle.engine.config.engine_mhz // 10**6)
-        return np.arange(items) * self.cycles_per_item // self.bundle.cards
+        return np.arange(items) * slowest_array(self.bundle.engine.config) // self.bundle.cards
 
     def _look_up(self, sparse: npt.NDArray[np.int64], mode: str | npt.NDArray[np.int64]) -> list[Shares]:
         bundle = self.bundle

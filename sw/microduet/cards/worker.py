@@ -42,9 +42,7 @@ class Card:
     def __init__(self, part: Bundle, engine: Bundle, *, memory: Memory) -> None:
         config = ShardConfig.of(part.config)
         self._engine = Device(engine, memory=memory)
-        self._lookups = ShardSimulator(
-            config, build(config, verilog(config)), tables=table_images(part), memory=memory
-        )
+        self._lookups = ShardSimulator(config, build(config, verilog(config)), tables=table_images(part), memory=memory)
         self._registers = Registers(config, self._lookups)
         self._lookups.load(onchip_beats(config, part.rows))
 
