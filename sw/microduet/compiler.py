@@ -8,15 +8,15 @@ import msgspec
 import numpy as np
 
 from microduet import boards, bundle_files, cache, model_names, placement, presets, search, zoo
-from microduet.bundle import Bundle, Manifest, TableRecord
+from microduet.bundle import Bundle, Manifest
 from microduet.duet.zoo import DlrmModelSpec
 from microduet.errors import ModelError, PlacementError
-from microduet.generated import GeneratedTable
 from microduet.layer_file import layer_arrays, layer_records
 from microduet.planner.check import check
 from microduet.planner.make import make
 from microduet.planner.physical import physical_shape
 from microduet.shape import ModelShape
+from microduet.table_file import write_tables
 from microduet.user_file import exact_record, user_arrays, user_record
 from microduet_hw.config import EngineConfig, Precision
 
@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
     from microduet.edge.bundle import EdgeBundle
     from microduet.quantise import Calibration
     from microduet.quantised import Quantised
-    from microduet.traced import StoredTable, Table, TracedModel
+    from microduet.traced import TracedModel
 
 Model = typing.Union[str, model_names.Spec, "torch.nn.Module", "TracedModel"]
 Batch = typing.Union["Calibration", tuple["np.ndarray", "np.ndarray | None"], None]
@@ -246,7 +246,7 @@ def write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> Non
         (folder / bundle_files.CONFIG).write_bytes(config.to_json())
         (folder / bundle_files.PLAN).write_bytes(plan.to_json())
         _write_weights(folder / bundle_files.WEIGHTS, quantised, exact, target.precision)
-        tables = _write_tables(folder, (*traced.tables, *ready.user_tables), quantised)
+        tables = write_tables(folder, (*traced.tables, *ready.user_tables), quantised)
         names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         manifest = Manifest(
             name=config.name,
@@ -274,29 +274,3 @@ def _write_weights(path: Path, quantised: "Quantised", exact: "ExactUser | None"
     arrays |= user_arrays(quantised.user, exact, width=precision.width)
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
-
-
-def _write_tables(folder: Path, tables: "tuple[Table, ...]", quantised: "Quantised") -> tuple[TableRecord, ...]:
-    records: list[TableRecord] = []
-    written: dict[int, str] = {}
-    for number, table in enumerate(tables):
-        if isinstance(table, GeneratedTable):
-            records.append(TableRecord(generated=table))
-            continue
-        if id(table.weight) not in written:
-            written[id(table.weight)] = name = f"tables/{number:03}.npy"
-            (folder / "tables").mkdir(exist_ok=True)
-            _write_table(folder / name, table, quantised)
-        records.append(TableRecord(file=written[id(table.weight)]))
-    return tuple(records)
-
-
-def _write_table(path: Path, table: "StoredTable", quantised: "Quantised") -> None:
-    dtype = quantised.input.dtype.newbyteorder("<")
-    shape = tuple(int(size) for size in table.weight.shape)
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    # Not a mapped file: writing one to a full disk ends the process instead of raising an error.
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for rows in table.slices():
-            file.write(quantised.input.integers(rows).astype(dtype).tobytes())
