@@ -1,5 +1,7 @@
 """The command under `microduet bench` for models on several cards."""
 
+from typing import Literal
+
 from microduet.cli_bench_query import bench
 from microduet.cli_options import Count, Natural
 from microduet_sim.dram import Memory
@@ -18,6 +20,8 @@ def bench_cards(
     traffic: str = "uniform",
     memory: Memory = "dram",
     seed: Natural = 0,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
     json: bool = False,
 ) -> int:
     """A model's tables on several cards: items per second, what bounds them, the network's load, an item's latency.
@@ -38,6 +42,10 @@ def bench_cards(
         of every card's port to the switch; from card to card
     seed
         of the model and the ids
+    engine
+        processes of this machine, or actors of a Ray cluster
+    address
+        HOST:PORT of that cluster; one of this machine if not given
     json
         print one JSON object instead of a table
     """
@@ -54,6 +62,8 @@ def bench_cards(
         memory=memory,
         network=Network(gbps=gbps, latency_us=latency_us),
         seed=seed,
+        engine=engine,
+        address=address,
         json=json,
     )
     return implementation.main(options)

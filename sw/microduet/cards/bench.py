@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from rich.table import Table
 from microduet import compiler, model_names
 from microduet.cards.compile import compile_cards
 from microduet.cards.device import CardsBatch, CardsDevice, slowest_array
-from microduet.errors import PlacementError
+from microduet.cards.executor import LocalExecutor, RayExecutor
+from microduet.errors import InputError, PlacementError
 from microduet.job import open_device
 from microduet.measure import Job
 from microduet.progress import Steps, steps
@@ -43,6 +45,8 @@ class CardsBenchOptions:
     network: Network
     seed: int
     json: bool
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,8 @@ class _Found:
 
 def main(options: CardsBenchOptions) -> int:
     """Measure every number of cards and print the figures; 1 if a result is not the golden model's."""
+    if options.address is not None and options.engine != "ray":
+        raise InputError("address is of a Ray cluster: give --engine ray, too")
     console = Console(stderr=options.json, highlight=False)
     rows: list[Row] = []
     with steps(console) as progress:
@@ -139,6 +145,7 @@ def _several(options: CardsBenchOptions, cards: int, progress: Steps) -> Row:
         bundle,
         memory=options.memory,
         network=network,
+        executor=RayExecutor(options.address) if options.engine == "ray" else LocalExecutor(),
         progress=lambda done, of, what: progress(f"{cards} cards, build: {what}", done, of),
     ) as device:
         batch = device.run(sparse, dense)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet.cards.bundle import CardsBundle
-from microduet.cards.worker import CardProcess
+from microduet.cards.executor import Executor, Handle, LocalExecutor
 from microduet.errors import DeviceError
 from microduet.gateware import verilog
 from microduet.inputs import check_batch
@@ -79,6 +79,7 @@ class CardsDevice(Closing):
     bundle : a model compiled for several cards
     memory : model behind the memory channels
     network : between the cards
+    executor : where they run; closed with them
     progress : called with the steps of a build
 
     Raises
@@ -93,16 +94,18 @@ class CardsDevice(Closing):
         *,
         memory: Memory = "dram",
         network: Network | None = None,
+        executor: Executor | None = None,
         progress: BuildProgress | None = None,
     ) -> None:
         self.bundle, self.network = bundle, network or Network()
         # Built here, one after the other and equal ones once: the cards only take them from the cache.
         for config in dict.fromkeys((bundle.engine.config, *bundle.shards)):
             build(config, verilog(config), progress=progress)
-        self._cards: list[CardProcess] = []
+        self._cards: list[Handle] = []
+        self._executor = executor or LocalExecutor()
         try:
             for number, part in enumerate(bundle.parts):
-                self._cards.append(CardProcess(number, part.path, bundle.engine.path, memory=memory))
+                self._cards.append(self._executor.card(number, part.path, bundle.engine.path, memory=memory))
             self._answers()
         except BaseException:
             self.close()
@@ -111,7 +114,7 @@ class CardsDevice(Closing):
     @property
     def pids(self) -> list[int | None]:
         """Of the cards' processes."""
-        return [card.process.pid for card in self._cards]
+        return [card.pid for card in self._cards]
 
     @property
     def closed(self) -> bool:
@@ -123,6 +126,7 @@ class CardsDevice(Closing):
         for card in self._cards:
             card.close()
         self._cards = []
+        self._executor.close()
 
     def set_stalls(self, probability: float, *, seed: int) -> None:
         """Make every stream of every card wait at random; scores stay the same."""
@@ -260,5 +264,5 @@ class CardsDevice(Closing):
             self.close()  # what the others are at belongs to nobody
             raise
 
-    def _answers(self, cards: list[CardProcess] | None = None) -> list[typing.Any]:
+    def _answers(self, cards: list[Handle] | None = None) -> list[typing.Any]:
         return [card.answer() for card in (self._cards if cards is None else cards)]

@@ -35,16 +35,19 @@ class Card:
 
     Parameters
     ----------
-    part, engine : bundles of the card's tables and of the engine
+    part, engine : folders of the bundles of the card's tables and of the engine
     memory : model behind the memory channels
     """
 
-    def __init__(self, part: Bundle, engine: Bundle, *, memory: Memory) -> None:
-        config = ShardConfig.of(part.config)
+    def __init__(self, part: Path, engine: Path, *, memory: Memory) -> None:
+        tables = Bundle.read(part)
+        config = ShardConfig.of(tables.config)
         self._engine = Device(engine, memory=memory)
-        self._lookups = ShardSimulator(config, build(config, verilog(config)), tables=table_images(part), memory=memory)
+        self._lookups = ShardSimulator(
+            config, build(config, verilog(config)), tables=table_images(tables), memory=memory
+        )
         self._registers = Registers(config, self._lookups)
-        self._lookups.load(onchip_beats(config, part.rows))
+        self._lookups.load(onchip_beats(config, tables.rows))
 
     def look_up(self, packets: npt.NDArray[np.uint32], mode: Mode) -> Shares:
         """Shares of items that set out in the engine cycles `mode`; times in ps from the start of the batch."""
@@ -79,7 +82,7 @@ def _picoseconds(cycles: int, mhz: int) -> np.uint64:
 def serve(orders: Connection, part: Path, engine: Path, memory: Memory) -> None:
     """Open a card and do what the host asks for until it asks for nothing more."""
     try:
-        card = Card(Bundle.read(part), Bundle.read(engine), memory=memory)
+        card = Card(part, engine, memory=memory)
         orders.send(("done", None))
         while (order := orders.recv()) is not None:
             name, arguments = order
@@ -93,7 +96,7 @@ def serve(orders: Connection, part: Path, engine: Path, memory: Memory) -> None:
 
 
 class CardProcess:
-    """A card's process as the host sees it: orders are given to all cards, then their answers are waited for."""
+    """A card in a process of this machine: a `Handle`."""
 
     def __init__(self, number: int, part: Path, engine: Path, *, memory: Memory) -> None:
         context = multiprocessing.get_context("spawn")
@@ -104,6 +107,11 @@ class CardProcess:
         )
         self.process.start()
         theirs.close()  # so that its end is seen here when the process dies
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process."""
+        return self.process.pid
 
     def order(self, name: str, *arguments: object) -> None:
         """Ask for one of `Card`'s methods."""

@@ -11,6 +11,7 @@ import pytest
 import microduet as md
 from microduet.bundle import Bundle
 from microduet.cards.device import CardsDevice
+from microduet.cards.executor import RayExecutor
 from microduet.errors import DeviceError, InputError
 from microduet_sim.network import Network
 from tests.sw.cards.models import Alike, batch
@@ -110,3 +111,21 @@ def test_three_cards_in_int8() -> None:
     with md.open(bundle) as device:
         device.set_stalls(0.3, seed=5)
         assert (device.run(sparse, dense).logits == golden.logits).all()
+
+
+def test_cards_run_on_ray(whole: Bundle) -> None:
+    sparse, dense = batch(whole.shape, 21)
+    with md.open(md.compile_cards(Alike(), cards=2), executor=RayExecutor()) as device:
+        assert (device.run(sparse, dense).logits == whole.golden().run(sparse, dense).logits).all()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("nowhere", r"^address must be HOST:PORT, not 'nowhere'$"),
+        ("127.0.0.1:1", r"^Ray cluster 127.0.0.1:1 is out of reach: Connection refused$"),
+    ],
+)
+def test_a_cluster_out_of_reach_is_named(address: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        RayExecutor(address)
