@@ -98,12 +98,12 @@ class CardsDevice(Closing):
         progress: BuildProgress | None = None,
     ) -> None:
         self.bundle, self.network = bundle, network or Network()
-        # Built here, one after the other and equal ones once: the cards only take them from the cache.
-        for config in dict.fromkeys((bundle.engine.config, *bundle.shards)):
-            build(config, verilog(config), progress=progress)
         self._cards: list[Handle] = []
         self._executor = executor or LocalExecutor()
         try:
+            # Built here, one after the other and equal ones once: the cards only take them from the cache.
+            for config in dict.fromkeys((bundle.engine.config, *bundle.shards)):
+                build(config, verilog(config), progress=progress)
             for number, part in enumerate(bundle.parts):
                 self._cards.append(self._executor.card(number, part.path, bundle.engine.path, memory=memory))
             self._answers()
