@@ -1,4 +1,4 @@
-"""Verilog of an engine or an edge unit: a text per module that is emitted once."""
+"""Verilog of an engine, an edge unit or a card's lookups: a text per module that is emitted once."""
 
 import re
 
@@ -13,6 +13,7 @@ from microduet_hw.engine import Engine, EngineCore, pair_module
 from microduet_hw.lookup import ram
 from microduet_hw.pe import PePair
 from microduet_hw.pe_array import pe_array_shape
+from microduet_hw.shard import ShardConfig, ShardUnit
 
 HEADER = re.compile(r"^(?P<name>module \S+ ?)\((?P<ports>[^()]*)\);$", re.MULTILINE)
 """Of a module; lists its ports, which are connected by name."""
@@ -20,13 +21,15 @@ HEADER = re.compile(r"^(?P<name>module \S+ ?)\((?P<ports>[^()]*)\);$", re.MULTIL
 
 def generate(config: EngineConfig | EdgeConfig) -> dict[str, str]:
     """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array and ``engine.v``, which joins them, or
-    ``edge_unit.v``; and ``microduet_ram.v``, the large memory, if one of them instantiates it.
+    ``edge_unit.v`` or ``shard_unit.v`` alone; and ``microduet_ram.v``, the large memory, if one of them has it.
 
     Equal configurations give equal bytes.
     """
     modules: dict[str, Component] = {}
     if isinstance(config, EdgeConfig):
         modules["edge_unit"] = EdgeUnit(config=config)
+    elif isinstance(config, ShardConfig):
+        modules["shard_unit"] = ShardUnit(config=config)
     else:
         modules["engine_core"] = EngineCore(config=config)
         for k, array in enumerate(config.arrays):

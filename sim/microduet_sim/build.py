@@ -16,6 +16,7 @@ from microduet_hw.edge.message import ANSWER_BITS
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.result import BEAT
+from microduet_hw.shard import LINK_BITS, ShardConfig
 from microduet_sim.cache import publish
 from microduet_sim.compiler import (
     COLD,
@@ -78,7 +79,7 @@ def build(
     ----------
     config : of the engine or the edge unit
     verilog : its modules, as `microduet_hw.generate.generate` returns them
-    structure : how the simulator is put together; an edge unit's is always flat
+    structure : how the simulator is put together; that of a unit without arrays is always flat
     wave : make it able to write waves of this kind (of the composite: without the processing elements)
     checks : evaluate the gateware's assertions, all clock edges, and that control is the same in all pairs; slower
     progress : called with the steps of a build
@@ -93,7 +94,8 @@ def build(
         If Verilator, g++, make or perl is not installed.
     """
     start = time.perf_counter()
-    structure = structure if isinstance(config, EngineConfig) else "flat"
+    if not isinstance(config, EngineConfig) or isinstance(config, ShardConfig):
+        structure = "flat"
     plan = _Plan(config=config, verilog=verilog, structure=structure, wave=wave, checks=checks)
     folder, cached = publish("models", plan.key(), lambda folder: plan.make(folder, progress))
     return Library(path=folder / "model.so", cached=cached, seconds=time.perf_counter() - start)
@@ -204,6 +206,8 @@ class _Plan:
         """The module that Verilator evaluates."""
         if isinstance(self.config, EdgeConfig):
             return "edge_unit"
+        if isinstance(self.config, ShardConfig):
+            return "shard_unit"
         return "engine" if self.structure == "flat" else "engine_core"
 
     def arrays(self, work: Path) -> list[Unit]:
@@ -233,7 +237,7 @@ class _Plan:
         arrays, floors = _array_lists(self.config) if isinstance(self.config, EngineConfig) else ([], [])
         lists = {"CHANNELS": channels, "ARRAYS": arrays, "FLOORS": floors}
         users = isinstance(self.config, EngineConfig) and self.config.user is not None
-        words = (BEAT.size if engine else ANSWER_BITS) // 32
+        words = (LINK_BITS if isinstance(self.config, ShardConfig) else BEAT.size if engine else ANSWER_BITS) // 32
         numbers = {"MEMORY_CLOCK": int(engine), "RESULT_WORDS": words, "USERS": int(users)}
         lines = [f"#define MICRODUET_{name}(VISIT) {' '.join(values)}\n" for name, values in lists.items()]
         lines += [f"#define MICRODUET_{name} {value}\n" for name, value in numbers.items()]

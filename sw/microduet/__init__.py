@@ -9,6 +9,8 @@ import typing
 if typing.TYPE_CHECKING:
     from microduet import models as models
     from microduet.bundle import Bundle as Bundle
+    from microduet.cards.bundle import CardsBundle as CardsBundle
+    from microduet.cards.compile import compile_cards as compile_cards
     from microduet.compiler import compile as compile
     from microduet.device import open as open
     from microduet.edge.compile import compile_edge as compile_edge
@@ -16,18 +18,35 @@ if typing.TYPE_CHECKING:
     from microduet.presets import compile_config as compile_config
     from microduet.queries.open import query as query
     from microduet_sim.link import Link as Link
+    from microduet_sim.network import Network as Network
 
 _HOMES = {
     "Bundle": "microduet.bundle",
+    "CardsBundle": "microduet.cards.bundle",
     "Link": "microduet_sim.link",
     "MicroduetError": "microduet.errors",
+    "Network": "microduet_sim.network",
     "compile": "microduet.compiler",
+    "compile_cards": "microduet.cards.compile",
     "compile_config": "microduet.presets",
     "compile_edge": "microduet.edge.compile",
     "open": "microduet.device",
     "query": "microduet.queries.open",
 }
-__all__ = ["Bundle", "Link", "MicroduetError", "compile", "compile_config", "compile_edge", "models", "open", "query"]
+__all__ = [
+    "Bundle",
+    "CardsBundle",
+    "Link",
+    "MicroduetError",
+    "Network",
+    "compile",
+    "compile_cards",
+    "compile_config",
+    "compile_edge",
+    "models",
+    "open",
+    "query",
+]
 
 
 def __getattr__(name: str) -> typing.Any:

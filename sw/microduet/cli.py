@@ -7,7 +7,7 @@ from typing import Annotated
 
 import cyclopts
 
-from microduet.cli_bench_near import bench  # the commands of all three modules
+from microduet.cli_bench_cards import bench  # the commands of all four modules
 from microduet.cli_memory import memory as memory_app
 from microduet.cli_models import models
 from microduet.cli_options import Natural, refuse_options

@@ -8,15 +8,15 @@ import msgspec
 import numpy as np
 
 from microduet import boards, bundle_files, cache, model_names, placement, presets, search, zoo
-from microduet.bundle import Bundle, Manifest, TableRecord
+from microduet.bundle import Bundle, Manifest
 from microduet.duet.zoo import DlrmModelSpec
 from microduet.errors import ModelError, PlacementError
-from microduet.generated import GeneratedTable
 from microduet.layer_file import layer_arrays, layer_records
 from microduet.planner.check import check
 from microduet.planner.make import make
 from microduet.planner.physical import physical_shape
 from microduet.shape import ModelShape
+from microduet.table_file import write_tables
 from microduet.user_file import exact_record, user_arrays, user_record
 from microduet_hw.config import EngineConfig, Precision
 
@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
     from microduet.edge.bundle import EdgeBundle
     from microduet.quantise import Calibration
     from microduet.quantised import Quantised
-    from microduet.traced import StoredTable, Table, TracedModel
+    from microduet.traced import TracedModel
 
 Model = typing.Union[str, model_names.Spec, "torch.nn.Module", "TracedModel"]
 Batch = typing.Union["Calibration", tuple["np.ndarray", "np.ndarray | None"], None]
@@ -55,6 +55,21 @@ class Target:
         plan = self.plan.to_json() if self.plan else b""
         tuning = msgspec.json.encode(self.tuning)
         return b"\0".join([msgspec.json.encode(self.board), self.precision.encode(), config, plan, tuning])
+
+
+def target(
+    *,
+    board: boards.Board,
+    precision: Precision | str,
+    config: str | EngineConfig | None = None,
+    plan: placement.Plan | None = None,
+    tuning: presets.Tuning = presets.AS_USUAL,
+) -> Target:
+    """What a model is compiled for; raises ModelError for an unknown precision."""
+    try:
+        return Target(board=board, precision=Precision(precision), config=config, plan=plan, tuning=tuning)
+    except ValueError as error:
+        raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
 
 
 def compile(
@@ -91,26 +106,36 @@ def compile(
     MicroduetError
         If the model is not supported or does not fit the board: one line that says what and where.
     """
-    try:
-        card = boards.find(board) if isinstance(board, str) else board
-        target = Target(board=card, precision=Precision(precision), config=config, plan=plan, tuning=tuning)
-    except ValueError as error:
-        raise ModelError(f"precision must be {', '.join(Precision)}, not {precision!r}") from error
-    given = _named(model) if isinstance(model, str) and not model.endswith(model_names.CHECKPOINT) else model
+    card = boards.find(board) if isinstance(board, str) else board
+    chosen = target(board=card, precision=precision, config=config, plan=plan, tuning=tuning)
+    given = _given_model(model)
     keep = out is None
     if isinstance(given, model_names.Spec) and calibration is None and user is None:
         shape = model_names.engine_shape(given)
-        path = Path(out) if out else cache.bundle_path(shape.name, msgspec.json.encode(given), target.key)
+        path = Path(out) if out else cache.bundle_path(shape.name, msgspec.json.encode(given), chosen.key)
         if keep and (path / bundle_files.MANIFEST).is_file():
             return Bundle.read(path)
     else:
         path = Path(out) if out else None
     ready = _compilable(given, calibration, user)
-    target = dataclasses.replace(target, mode=ready.mode)
-    path = path or cache.bundle_path(ready.traced.shape.name, ready.content, target.key)
+    chosen = dataclasses.replace(chosen, mode=ready.mode)
+    path = path or cache.bundle_path(ready.traced.shape.name, ready.content, chosen.key)
     if not (keep and (path / bundle_files.MANIFEST).is_file()):
-        _write(path, ready, target, keep=keep)
+        try:
+            write(path, ready, chosen, keep=keep)
+        except PlacementError as error:
+            raise PlacementError(f"{error}; compile_cards shares the tables of a model among cards") from error
     return Bundle.read(path)
+
+
+def compilable(model: Model, calibration: Batch = None) -> "Compilable":
+    """Any model that `compile` takes, traced and ready to be quantised."""
+    return _compilable(_given_model(model), calibration, None)
+
+
+def _given_model(model: Model) -> Model:
+    """A model given by name as its spec; a checkpoint stays its path."""
+    return _named(model) if isinstance(model, str) and not model.endswith(model_names.CHECKPOINT) else model
 
 
 def _named(name: str) -> "model_names.Spec | TracedModel":
@@ -224,7 +249,8 @@ def arrangements(shape: ModelShape, target: Target) -> search.SearchResult:
     return presets.choose(shape, precision=target.precision, board=target.board, name=name)
 
 
-def _write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> None:
+def write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> None:
+    """Write the bundle of `ready` to `path`; `keep` as `bundle_files.writing` takes it."""
     traced = ready.traced
     config, plan = configure(traced.shape, target)
     quantised, exact = ready.quantise(target.precision)
@@ -232,7 +258,7 @@ def _write(path: Path, ready: "Compilable", target: Target, *, keep: bool) -> No
         (folder / bundle_files.CONFIG).write_bytes(config.to_json())
         (folder / bundle_files.PLAN).write_bytes(plan.to_json())
         _write_weights(folder / bundle_files.WEIGHTS, quantised, exact, target.precision)
-        tables = _write_tables(folder, (*traced.tables, *ready.user_tables), quantised)
+        tables = write_tables(folder, (*traced.tables, *ready.user_tables), quantised)
         names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         manifest = Manifest(
             name=config.name,
@@ -260,29 +286,3 @@ def _write_weights(path: Path, quantised: "Quantised", exact: "ExactUser | None"
     arrays |= user_arrays(quantised.user, exact, width=precision.width)
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
-
-
-def _write_tables(folder: Path, tables: "tuple[Table, ...]", quantised: "Quantised") -> tuple[TableRecord, ...]:
-    records: list[TableRecord] = []
-    written: dict[int, str] = {}
-    for number, table in enumerate(tables):
-        if isinstance(table, GeneratedTable):
-            records.append(TableRecord(generated=table))
-            continue
-        if id(table.weight) not in written:
-            written[id(table.weight)] = name = f"tables/{number:03}.npy"
-            (folder / "tables").mkdir(exist_ok=True)
-            _write_table(folder / name, table, quantised)
-        records.append(TableRecord(file=written[id(table.weight)]))
-    return tuple(records)
-
-
-def _write_table(path: Path, table: "StoredTable", quantised: "Quantised") -> None:
-    dtype = quantised.input.dtype.newbyteorder("<")
-    shape = tuple(int(size) for size in table.weight.shape)
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    # Not a mapped file: writing one to a full disk ends the process instead of raising an error.
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for rows in table.slices():
-            file.write(quantised.input.integers(rows).astype(dtype).tobytes())

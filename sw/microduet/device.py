@@ -29,6 +29,8 @@ from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.simulator import Simulator
 
 if typing.TYPE_CHECKING:
+    from microduet.cards.bundle import CardsBundle
+    from microduet.cards.device import CardsDevice
     from microduet.edge.bundle import EdgeBundle
     from microduet.edge.device import EdgeDevice
 
@@ -265,23 +267,31 @@ class Device(Closing):
 
 
 @typing.overload
+def open(bundle: "CardsBundle", **options: typing.Any) -> "CardsDevice": ...
+@typing.overload
 def open(bundle: "EdgeBundle", **options: typing.Any) -> "EdgeDevice": ...
 @typing.overload
 def open(bundle: Bundle, **options: typing.Any) -> Device: ...
 @typing.overload
 def open(bundle: Path | str, **options: typing.Any) -> "Device | EdgeDevice": ...
-def open(bundle: "Bundle | EdgeBundle | Path | str", **options: typing.Any) -> "Device | EdgeDevice":
+def open(
+    bundle: "Bundle | CardsBundle | EdgeBundle | Path | str", **options: typing.Any
+) -> "Device | CardsDevice | EdgeDevice":
     """Open a bundle: builds its simulator, or takes it from the cache, and loads the weights.
 
     Parameters
     ----------
-    bundle, options : as `Device` takes them, or `EdgeDevice` if the bundle is an edge unit's; an engine that ranks for
-        users is a `QueryDevice`
+    bundle, options : as `Device` takes them, or `EdgeDevice` if the bundle is an edge unit's, `CardsDevice` if it is
+        for several cards; an engine that ranks for users is a `QueryDevice`
     """
+    from microduet.cards.bundle import CardsBundle
+    from microduet.cards.device import CardsDevice
     from microduet.edge.bundle import EdgeBundle, is_edge_bundle
     from microduet.edge.device import EdgeDevice
     from microduet.queries.device import QueryDevice
 
+    if isinstance(bundle, CardsBundle):
+        return CardsDevice(bundle, **options)
     if isinstance(bundle, EdgeBundle) or (not isinstance(bundle, Bundle) and is_edge_bundle(bundle)):
         return EdgeDevice(bundle, **options)
     read = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)

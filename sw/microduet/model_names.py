@@ -7,7 +7,7 @@ from microduet.errors import ModelError
 from microduet.shape import ModelShape
 
 SPLITS = ("duet", "exact")
-NAMES = (*zoo.NAMES, *duet_zoo.RM, *(f"{name}-{kind}" for name in duet_zoo.NAMES for kind in SPLITS))
+NAMES = (*zoo.NAMES, *zoo.LARGER, *duet_zoo.RM, *(f"{name}-{kind}" for name in duet_zoo.NAMES for kind in SPLITS))
 CHECKPOINT, DESCRIPTION = ".pt", ".json"
 
 Spec = zoo.ZooModel | duet_zoo.DlrmModelSpec
@@ -27,7 +27,7 @@ def find(name: str, *, seed: int = 0, dim: int = 32) -> Spec:
         base = name.removesuffix(f"-{kind}")
         if base != name and base in duet_zoo.NAMES:
             return duet_zoo.spec(base, split=kind, seed=seed)
-    if name not in zoo.NAMES:
+    if name not in (*zoo.NAMES, *zoo.LARGER):
         raise ModelError(
             f"model must be {', '.join(NAMES)}, a description (.json), a checkpoint (.pt) or module.py:factory, "
             f"not {name!r}"

@@ -124,9 +124,7 @@ def _spread_slots(config: EngineConfig) -> int:
     return min(MOST_SLOTS, max(MANY_SLOTS, 1 << (items - 1).bit_length()))
 
 
-def _user(
-    shape: ModelShape, arrays: tuple[Array, ...], *, budget: int, precision: Precision
-) -> UserPart | None:
+def _user(shape: ModelShape, arrays: tuple[Array, ...], *, budget: int, precision: Precision) -> UserPart | None:
     """How user vectors are taken in: a hidden layer's part, on which all items wait, with what multipliers are left."""
     user = shape.user_part
     if user is None or not user.multipliers or user.layer == len(shape.hidden):

@@ -24,6 +24,10 @@ MICROREC_LARGE = (
 
 RMC2_ROWS, RMC2_LOOKUPS = 500_000, 4
 NAMES = ("microrec-small", "microrec-large", "rmc2-8", "rmc2-12")
+LARGER = ("microrec-huge",)
+"""Models larger than a card: 60 GB in fixed16."""
+HUGE_TIMES = 8
+"""Rows of the huge model's tables beside those of the large one."""
 
 Storage = typing.Literal["generated", "dense"]
 """Whether a table computes its rows by a hash or stores them."""
@@ -37,10 +41,13 @@ class ZooModel(Frozen, frozen=True, kw_only=True):
     tables: Storage = "generated"
 
 
-def microrec(size: typing.Literal["small", "large"], *, seed: int = 0, tables: Storage = "generated") -> ZooModel:
-    """MicroRec's production model of one size."""
+def microrec(
+    size: typing.Literal["small", "large", "huge"], *, seed: int = 0, tables: Storage = "generated"
+) -> ZooModel:
+    """MicroRec's production model of one size; the huge one has the large one's tables with more rows."""
     groups = MICROREC_SMALL if size == "small" else MICROREC_LARGE
-    listed = [(rows, dim, 1) for dim, rows, count in groups for _ in range(count)]
+    times = HUGE_TIMES if size == "huge" else 1
+    listed = [(rows * times, dim, 1) for dim, rows, count in groups for _ in range(count)]
     return ZooModel(shape=_shape(f"microrec-{size}", listed), seed=seed, tables=tables)
 
 
@@ -61,12 +68,14 @@ def find(name: str, *, seed: int = 0, dim: int = 32) -> ZooModel:
             return microrec("small", seed=seed)
         case "microrec-large":
             return microrec("large", seed=seed)
+        case "microrec-huge":
+            return microrec("huge", seed=seed)
         case "rmc2-8":
             return rmc2(tables=8, dim=dim, seed=seed)
         case "rmc2-12":
             return rmc2(tables=12, dim=dim, seed=seed)
         case _:
-            raise ModelError(f"model must be {', '.join(NAMES)} or module.py:factory, not {name!r}")
+            raise ModelError(f"model must be {', '.join((*NAMES, *LARGER))} or module.py:factory, not {name!r}")
 
 
 def _shape(name: str, tables: list[tuple[int, int, int]]) -> ModelShape:

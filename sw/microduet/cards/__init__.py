@@ -1,0 +1,1 @@
+"""Models whose tables lie on several simulated cards."""
