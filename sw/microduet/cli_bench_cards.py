@@ -38,8 +38,18 @@ def bench_cards(
         1 to 64, may be given several times; 1 is the ordinary engine
     items
         of the batch that items per second come from
-    gbps, latency_us
-        of every card's port to the switch; from card to card
+    precision
+        of the engines
+    board
+        of every card
+    gbps
+        of every card's port to the switch, both ways
+    latency_us
+        from card to card
+    traffic
+        of the ids, as for run
+    memory
+        what answers the cards' reads
     seed
         of the model and the ids
     engine

@@ -6,7 +6,7 @@ import typing
 
 import msgspec
 
-from microduet import boards, compiler, model_names, presets
+from microduet import boards, compiler, model_names, presets, zoo
 from microduet import device as devices
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, ModelError
@@ -84,7 +84,7 @@ def _query(point: Point) -> Figures:
     from microduet_sim.link import Link
 
     spec = model_names.find(point.model, seed=point.seed)
-    if isinstance(spec, model_names.zoo.ZooModel) or spec.split is None:
+    if isinstance(spec, zoo.ZooModel) or spec.split is None:
         raise ModelError(f"measure query needs a split model, like rm1-duet, not {point.model}")
     bundle = _bundle(point)
     system = System(compile_edge(spec), bundle, link=Link(seed=point.seed), seed=point.seed)

@@ -76,7 +76,7 @@ def _untimed(outcome: Outcome) -> Outcome:
 
 
 def test_two_workers_give_what_local_ones_give(eight):
-    eight.write_text(eight.read_text().replace("from = 100, to = 107", "from = 500, to = 504"))
+    eight.write_text(eight.read_text().replace("from = 100, to = 107", "from = 1920, to = 4608, step = 896"))
     with local(evaluate) as pool:
         expected = _run(eight, pool, "local.parquet")
     pool = RayPool(workers=2, address=None)
