@@ -82,7 +82,7 @@ def _one_line(capsys, arguments, message):
 
 BAD = [
     # arguments ({0} is a folder, {1} the file of the tiny model), what is said
-    ("run microrec-tiny", "model must be microrec-small, microrec-large, rmc2-8, rmc2-12, rm1, rm2"),
+    ("run microrec-tiny", "model must be microrec-small, microrec-large, rmc2-8, rmc2-12, microrec-huge, rm1, rm2"),
     ("run rm5-duet", "rm5-duet ranks items for users: microduet bench query"),
     ("run {0}/none.pt", "there is no such checkpoint"),
     ("run {0}/none.py:Tiny", "none.py: no such file"),

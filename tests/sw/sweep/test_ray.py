@@ -22,6 +22,10 @@ from tests.support.environment import REPOSITORY
 from tests.sw.sweep import evaluations
 from tests.sw.sweep.conftest import local
 
+pytestmark = (
+    pytest.mark.nightly
+)  # two clusters on one machine at once, this one and that of the cards, disturb each other
+
 RAY = Path(sys.executable).with_name("ray")
 
 
