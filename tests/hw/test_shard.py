@@ -5,7 +5,7 @@ import random
 import cocotb
 import pytest
 
-from microduet_hw.config import Feature, Part, Precision, Source, SourceKind
+from microduet_hw.config import Array, Feature, Part, Precision, Source, SourceKind
 from microduet_hw.shard import LINK_BITS, VECTORS, ShardConfig, ShareStage, share_output
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, begin, cycle
@@ -86,7 +86,7 @@ def test_a_share_has_whole_beats(precision, words):
 
 def test_an_engine_with_layers_is_no_share():
     with pytest.raises(ValueError, match="a card's share is of looked-up features alone"):
-        ShardConfig.of(small_config(elements=12))
+        ShardConfig.of(small_config(elements=12, hidden=(5,), arrays=(Array(pes=5, lanes=4, drain=5, layers=(0,)),)))
 
 
 def test_a_share_has_words():

@@ -63,7 +63,9 @@ def with_fate(host, query):
     if fate == "twice":
         query.packets = [good, good]
     elif fate == "corrupt":
-        query.packets, query.user_status = [changed(good, 1, 0, 1 << 5), good], UserStatus.CHECKSUM
+        damaged = changed(good, 1, 0, 1 << 5)  # of a code, this is a mask: what it holds is not as long any more
+        query.packets, query.user_status = [damaged, good], host.judged(damaged)
+        assert query.user_status in (UserStatus.CHECKSUM, UserStatus.WRONG_LENGTH)
     elif fate == "stale":
         query.packets, query.user_status = [changed(good, 0, 1, 1 << 16)], UserStatus.STALE_VERSION
     elif fate == "abandoned":

@@ -1,7 +1,9 @@
 """Where tests keep what they build, and what they do if a tool is missing."""
 
 import contextlib
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,3 +56,12 @@ def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def alone(with_what: str) -> Iterator[None]:
+    """Wait until no other process of this user is inside the same `with`."""
+    path = Path(tempfile.gettempdir()) / f"microduet-tests-{with_what}-{os.getuid()}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -26,7 +26,7 @@ from microduet_hw.result import BEAT, OWN_RESULT
 from microduet_hw.status import Status, UserStatus
 from microduet_hw.user_code import code
 from microduet_hw.user_packets import Beats, pack_abandon
-from microduet_hw.user_reference import Answer, Ranked, answer, user_part
+from microduet_hw.user_reference import Answer, Ranked, answer, packet_status, plain_packet, user_part
 from tests.support.axi_memory import Memory
 from tests.support.lookups import memory_image, random_tables
 from tests.support.models import random_model
@@ -214,6 +214,14 @@ class Host:
             Ranked(tag=tag, logit=int(logit), score=int(score), status=status)
             for (tag, _), logit, score, status in zip(query.items, logits, scores, flags, strict=True)
         ]
+
+    def judged(self, packet: Any) -> UserStatus:
+        """What the reference says of a packet, for a slot to be chosen."""
+        users, length = self.users, self.user.bytes
+        plain = plain_packet(packet(0), length=length)
+        return packet_status(
+            plain, length=length, version=users.version, scale=users.scale, zero_point=users.zero_point
+        )
 
     def expected(self, query: Query) -> Answer:
         """The answer that is due."""

@@ -1,18 +1,14 @@
 """Where cards run: in processes of this machine, or on the machines of a Ray cluster."""
 
-import os
-import socket
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
+from microduet import ray_cluster
 from microduet.cards.worker import Card, CardProcess
-from microduet.errors import DeviceError, InputError, MicroduetError
+from microduet.errors import DeviceError, MicroduetError
 from microduet_sim.dram import Memory
 from microduet_sim.errors import SimulatorError
-
-SECONDS = 5.0
-"""That a cluster has to take a connection."""
 
 
 class Handle(typing.Protocol):
@@ -76,23 +72,8 @@ class RayExecutor:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        try:
-            import ray
-        except ImportError as error:
-            raise InputError("cards on Ray need Ray: pip install 'microduet[ray]', or run them locally") from error
-        options: dict[str, typing.Any] = {"log_to_driver": False, "logging_level": "error"}
-        if address is None:
-            options["include_dashboard"] = False
-        else:
-            _reach(address)
-            options["address"] = address
-        try:
-            ray.init(**options)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(f"Ray at {address or 'this machine'}: {error}") from error
-        self._ray: typing.Any = ray
+        missing = "cards on Ray need Ray: pip install 'microduet[ray]', or run them locally"
+        self._ray = ray_cluster.connect(address, missing=missing)
 
     def card(self, number: int, part: Path, engine: Path, *, memory: Memory) -> "RayCard":
         # Without a share of a processor of their own, all cards run however few there are.
@@ -131,14 +112,3 @@ class RayCard:
 def _last_line(error: Exception) -> str:
     """What an error says; Ray puts the way it took in front."""
     return str(getattr(error, "cause", error)).strip().splitlines()[-1]
-
-
-def _reach(address: str) -> None:
-    """Raise InputError unless something listens at `address`: Ray itself would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InputError(f"address must be HOST:PORT, not {address!r}")
-    try:
-        socket.create_connection((host, int(port)), timeout=SECONDS).close()
-    except OSError as error:
-        raise InputError(f"Ray cluster {address} is out of reach: {error.strerror or error}") from error

@@ -14,6 +14,7 @@ from microduet.cards.device import CardsDevice
 from microduet.cards.executor import RayExecutor
 from microduet.errors import DeviceError, InputError
 from microduet_sim.network import Network
+from tests.support.environment import alone
 from tests.sw.cards.models import Alike, batch
 
 
@@ -115,7 +116,8 @@ def test_three_cards_in_int8() -> None:
 
 def test_cards_run_on_ray(whole: Bundle) -> None:
     sparse, dense = batch(whole.shape, 21)
-    with md.open(md.compile_cards(Alike(), cards=2), executor=RayExecutor()) as device:
+    bundle = md.compile_cards(Alike(), cards=2)
+    with alone("ray"), md.open(bundle, executor=RayExecutor()) as device:
         assert (device.run(sparse, dense).logits == whole.golden().run(sparse, dense).logits).all()
 
 

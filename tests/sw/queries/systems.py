@@ -138,13 +138,17 @@ class User:
         }
         return Request(**(plain | changes))  # type: ignore[arg-type]
 
-    def check(self, request: Request, ranking: Ranking) -> None:
+    def vector(self, request: Request) -> np.ndarray:
+        """The golden model's user vector, uint8 (bytes,)."""
         edge = self.system.edge
-        vector = self.system.user_golden.run(
+        return self.system.user_golden.run(
             [np.stack([edge.entry(k, one) for one in entries])[None] for k, entries in enumerate(self.entries)],
             edge.static(self.static)[None],
             edge.context(request.context)[None],
         ).payload[0]
+
+    def check(self, request: Request, ranking: Ranking) -> None:
+        vector = self.vector(request)
         assert ranking.status is QueryStatus.OK
         assert ranking.payload is not None
         assert ranking.payload.tolist() == vector.tolist()

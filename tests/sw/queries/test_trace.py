@@ -12,9 +12,10 @@ import microduet as md
 from microduet.errors import InputError
 from microduet.queries.open import OwnSession
 from microduet.queries.ranking import QueryStatus, Ranking
-from microduet.queries.session import Session
+from microduet.queries.session import HEADER_BYTES, Session
 from microduet.queries.trace import joined
 from microduet.queries.trace_plot import busy_share, timeline_svg
+from microduet_hw.user_code import shorter
 from microduet_sim.activity import Intervals
 from tests.support.environment import require_tool
 from tests.sw.queries.systems import TOP_K, Small, User
@@ -159,7 +160,10 @@ def test_a_lost_packet_is_seen_waiting(system: Small, session: OwnSession, tmp_p
         names = [name for (name,) in processor.query("select name from slice order by ts, depth")]
         status = processor.query("select extract_arg(arg_set_id, 'args.status') as s from slice where name glob 'que*'")
     up = [name for name in names if name.startswith(("packet", "on the line", "lost"))]
-    assert up[:5] == ["packet of 25 bytes", "on the line", "lost, waits", "on the line", "lost, waits"]
+    vector = user.vector(request)
+    coded = shorter(vector)
+    size = HEADER_BYTES + len(vector if coded is None else coded)
+    assert up[:5] == [f"packet of {size} bytes", "on the line", "lost, waits", "on the line", "lost, waits"]
     assert status == [("link_lost",)]
 
 

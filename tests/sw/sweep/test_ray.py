@@ -18,21 +18,19 @@ from microduet.sweep.point import Outcome
 from microduet.sweep.ray_pool import RayPool
 from microduet.sweep.run import Ran, run
 from microduet.sweep.worker import evaluate
-from tests.support.environment import REPOSITORY
+from tests.support.environment import REPOSITORY, alone
 from tests.sw.sweep import evaluations
 from tests.sw.sweep.conftest import local
-
-pytestmark = (
-    pytest.mark.nightly
-)  # two clusters on one machine at once, this one and that of the cards, disturb each other
 
 RAY = Path(sys.executable).with_name("ray")
 
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    """Ray's workers import what this process does."""
+    """Ray's workers import what this process does; a cluster is as much as two processors bear."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)]))
+    with alone("ray"):
+        yield
 
 
 @pytest.fixture
