@@ -86,7 +86,7 @@ def test_a_share_has_whole_beats(precision, words):
 
 def test_an_engine_with_layers_is_no_share():
     with pytest.raises(ValueError, match="a card's share is of looked-up features alone"):
-        ShardConfig.of(small_config(elements=12, hidden=(5,), arrays=(Array(pes=5, lanes=4, drain=5, layers=(0,)),)))
+        ShardConfig.of(small_config(elements=12, hidden=(5,), arrays=(Array(pes=6, lanes=4, drain=4, layers=(0,)),)))
 
 
 def test_a_share_has_words():
