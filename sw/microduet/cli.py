@@ -168,11 +168,12 @@ def verilog(
     vectors: int = 0,
     precision: str | None = None,
     config: str | None = None,
-    board: str = "u280",
+    board: str | None = None,
     seed: Natural = 0,
     dim: int = 32,
+    kernel: bool = False,
 ) -> int:
-    """Write a kernel for synthesis: Verilog, a JSON map, starting constraints, and a testbench if wanted.
+    """Write a kernel for synthesis: Verilog, a JSON map, starting constraints; a testbench, files for Vitis if wanted.
 
     Example: microduet verilog microrec-small -o kernel --vectors 4
 
@@ -190,11 +191,13 @@ def verilog(
     config
         microrec-paper, the paper's arrangement of arrays; by default the search's choice
     board
-        u280 or u55c
+        u280, u55c, or a .toml file that describes a board; u280 if not given, with --kernel u55c
     seed
         of the model and the vectors
     dim
         elements of a row of rmc2
+    kernel
+        with kernel.xml, the packaging script, the linker's memories of the plan, the register map and data movers
     """
     if target.endswith("-edge"):
         refuse_options(verilog, locals(), target=target, takes=("output",))
@@ -204,7 +207,14 @@ def verilog(
     from microduet import verilog as implementation
 
     options = implementation.VerilogOptions(
-        output=output, vectors=vectors, precision=precision, config=config, board=board, seed=seed, dim=dim
+        output=output,
+        vectors=vectors,
+        precision=precision,
+        config=config,
+        board=board,
+        seed=seed,
+        dim=dim,
+        kernel=kernel,
     )
     return implementation.main(target, options)
 
