@@ -14,6 +14,7 @@ from microduet.cli_options import Natural, refuse_options
 from microduet.cli_plan import plan
 from microduet.cli_report import report
 from microduet.cli_sweep import sweep
+from microduet.cli_synth import synth
 from microduet.cli_train import train
 from microduet.errors import MicroduetError
 from microduet_sim.dram import Memory
@@ -224,6 +225,7 @@ app.command(memory_app)
 app.command(models)
 app.command(report)
 app.command(sweep)
+app.command(synth)
 app.command(train)
 app.command(plan)
 
