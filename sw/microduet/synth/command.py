@@ -50,7 +50,7 @@ def count(unit: Target, family: Family, *, progress: Steps) -> list[Counted]:
     pieces = unit.design.count(unit.top)
     found: list[Counted] = []
     for number, (piece, instances) in enumerate(sorted(pieces.items(), key=lambda one: len(one[0].text))):
-        progress(f"synthesis: {piece.name.lstrip(chr(92))}", number, len(pieces))
+        progress(f"synthesis: {piece.name}", number, len(pieces))
         netlist, _ = synthesise(piece, family)
         each, unknown = resources(netlist.cells, family)
         found.append(Counted(piece=piece, instances=instances, each=each, levels=netlist.levels, unknown=unknown))

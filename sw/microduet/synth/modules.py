@@ -111,7 +111,7 @@ class Design:
         for module in order:
             inside = whole or module == name or self._has_parameters(module)
             text += _renamed(self._modules[module], aliases) if inside else _stub(self._modules[module], aliases)
-        return Piece(name=name, text=text, top=aliases[name], whole=whole)
+        return Piece(name=name.lstrip("\\"), text=text, top=aliases[name], whole=whole)
 
 
 def _renamed(text: str, aliases: Mapping[str, str]) -> str:

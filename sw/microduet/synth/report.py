@@ -33,7 +33,7 @@ class Counted:
     @property
     def module(self) -> str:
         """Name of one of the modules that it stands for."""
-        return self.piece.name.lstrip("\\")
+        return self.piece.name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ def trackers(design: Design, top: str) -> list[Tracker]:
             others = sum(count for cell, count in netlist.cells.items() if cell.startswith("$_") and "FF" not in cell)
             found.append(
                 Tracker(
-                    module=piece.name.lstrip("\\"),
+                    module=piece.name,
                     count_bits=_count_bits(piece.text),
                     gates=others,
                     flip_flops=registers,

@@ -73,7 +73,7 @@ def _run(program: Path, folder: Path, script: str, piece: Piece) -> None:
     done = subprocess.run([str(program), "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr + done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-        raise SynthesisError(f"{YOSYS} stopped on module {piece.name.lstrip(chr(92))}: {said[-1]}")
+        raise SynthesisError(f"{YOSYS} stopped on module {piece.name}: {said[-1]}")
     netlist = Netlist(cells=_cells(folder / "cells.json", piece), levels=_levels((folder / "levels.txt").read_text()))
     (folder / "netlist.json").write_bytes(msgspec.json.encode(netlist))
     for name in ("cells.json", "levels.txt"):
