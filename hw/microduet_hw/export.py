@@ -7,9 +7,10 @@ import re
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
+from microduet_hw.bases import base_map
 from microduet_hw.config import EngineConfig
 from microduet_hw.generate import convert, generate
-from microduet_hw.kernel import CLOCKS, RESETS, Kernel, bits_of, engine_ports, kernel_name
+from microduet_hw.kernel import CLOCKS, RESETS, Kernel, bits_of, kernel_ports
 from microduet_hw.layout import plan_layer
 from microduet_hw.lookup.geometry import packet_words
 from microduet_hw.lookup.unit import port_name
@@ -59,8 +60,8 @@ def with_map(config: EngineConfig, files: dict[str, str]) -> dict[str, str]:
 def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
     """The map: ports, registers, clocks, resets, parameters, latencies, hashes."""
     ports = {
-        kernel_name(port): {"direction": "input" if member.flow is In else "output", "bits": bits_of(member)}
-        for port, member in engine_ports(config).items()
+        port: {"direction": "input" if member.flow is In else "output", "bits": bits_of(member)}
+        for port, member in kernel_ports(config).items()
     }
     megahertz = {"sync": config.engine_mhz, "mem": config.memory_mhz}
     return {
@@ -71,11 +72,11 @@ def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
         "resets": {RESETS[domain]: {"domain": domain, "active": "low"} for domain in megahertz},
         "interfaces": {
             "axi4_lite": {"s_axi_control": "sync"},
-            "axi4_stream": _streams(config),
+            "axi4_stream": streams(config),
             "axi4_read": {port_name(source): "mem" for source in config.channels},
         },
         "ports": ports,
-        "registers": register_map(config),
+        "registers": register_map(config) | base_map(config),
         "parameters": {
             "arrays": [
                 {"pes": a.pes, "lanes": a.lanes, "drain": a.drain, "layers": list(a.layers)} for a in config.arrays
@@ -94,7 +95,7 @@ def describe(config: EngineConfig, files: dict[str, str]) -> dict[str, object]:
     }
 
 
-def _streams(config: EngineConfig) -> dict[str, str]:
+def streams(config: EngineConfig) -> dict[str, str]:
     """AXI4-Stream ports and their clock domains."""
     users = {"s_axis_users": "sync"} if config.user else {}
     return {"s_axis_items": "mem", "s_axis_load": "sync", **users, "m_axis_results": "sync"}

@@ -6,14 +6,20 @@ from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Component, In, Member, Out, Signature
 
+from microduet_hw.bases import CARD_BITS, BaseRegisters, card_address
 from microduet_hw.config import EngineConfig
 from microduet_hw.engine import outside
+from microduet_hw.lookup.unit import port_name
 
 CLOCKS = {"sync": "ap_clk", "mem": "ap_clk_2"}
 """Clock port of each domain."""
 
 RESETS = {"sync": "ap_rst_n", "mem": "ap_rst_n_2"}
 """Reset port of each domain, active low."""
+
+
+CONTROL = "s_axi_control__"
+"""Prefix of the engine's control ports."""
 
 
 def engine_ports(config: EngineConfig) -> dict[str, Member]:
@@ -25,10 +31,20 @@ def engine_ports(config: EngineConfig) -> dict[str, Member]:
     return {"__".join(map(str, path)): typing.cast(Member, member) for path, member, _ in ports}
 
 
+def kernel_ports(config: EngineConfig) -> dict[str, Member]:
+    """Ports of the kernel but for clocks and resets: the engine's, with addresses of the whole card."""
+    members = {kernel_name(name): member for name, member in engine_ports(config).items()}
+    return {
+        name: Out(CARD_BITS) if name.endswith("_araddr") and member.flow is Out else member
+        for name, member in members.items()
+    }
+
+
 class Kernel(Component):
     """An engine with the clock and reset ports of a Vitis RTL kernel; resets end in step with their clocks.
 
     Back-pressure: nothing is taken until the reset has ended inside too, a few cycles after it has outside.
+    The engine's addresses count from its channels' bases (`BaseRegisters`), 0 unless they are written.
 
     Parameters
     ----------
@@ -40,9 +56,9 @@ class Kernel(Component):
     """
 
     def __init__(self, *, config: EngineConfig) -> None:
-        self._ports = engine_ports(config)
+        self._ports, self._channels = engine_ports(config), config.channels
         own = {name: In(1) for name in (*CLOCKS.values(), *RESETS.values())}
-        super().__init__(own | {kernel_name(name): member for name, member in self._ports.items()})
+        super().__init__(own | kernel_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,10 +66,17 @@ class Kernel(Component):
             m.domains += ClockDomain(domain, local=True)
             m.d.comb += ClockSignal(domain).eq(getattr(self, clock))
             m.submodules[f"reset_{domain}"] = ResetSynchronizer(~getattr(self, RESETS[domain]), domain=domain)
+        m.submodules.bases = bases = BaseRegisters(channels=len(self._channels))
         ports: dict[str, Value] = {"o_probe_vector": Signal(name="probe_vector")}
+        addresses = {f"{port_name(source)}__araddr": bases.o_bases[k] for k, source in enumerate(self._channels)}
         for name, member in self._ports.items():
             outer = getattr(self, kernel_name(name))
-            if member.flow is Out:
+            if name.startswith(CONTROL):
+                ports |= self._control(m, bases, name, member)
+            elif name in addresses:
+                ports[f"o_{name}"] = address = Signal(member.shape, name=f"engine_{name}")
+                m.d.comb += outer.eq(card_address(addresses[name], address))
+            elif member.flow is Out:
                 ports[f"o_{name}"] = self._output(m, name, outer)
             else:
                 ports[f"i_{name}"] = outer & _awake(name) if name.endswith("valid") else outer
@@ -63,6 +86,16 @@ class Kernel(Component):
             ports[f"i_{name}"] = value
         m.submodules.engine = Instance("engine", **ports)
         return m
+
+    def _control(self, m: Module, bases: BaseRegisters, name: str, member: Member) -> dict[str, Value]:
+        """The engine's control port `name`, behind the bases' registers."""
+        field, outer = name.removeprefix(CONTROL), getattr(self, kernel_name(name))
+        front, back = getattr(bases.s_axi_control, field), getattr(bases.m_axi_control, field)
+        if member.flow is Out:
+            m.d.comb += outer.eq(front & _awake(name) if field.endswith("ready") else front)
+            return {f"o_{name}": back}
+        m.d.comb += front.eq(outer & _awake(name) if field.endswith("valid") else outer)
+        return {f"i_{name}": back}
 
     def _output(self, m: Module, name: str, outer: Signal) -> Signal:
         """The engine's side of an output."""

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.backdoor import backdoor, bulk_first
+from microduet_hw.bases import CARD_BITS, base_map
 from microduet_hw.config import EngineConfig
 from microduet_hw.export import module_name
 from microduet_hw.image import Beats, TableRows, row_bytes
-from microduet_hw.kernel import bits_of, engine_ports, kernel_name
+from microduet_hw.kernel import bits_of, kernel_ports
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.part_rules import in_order
 from microduet_hw.registers import Register
@@ -81,20 +82,33 @@ def testbench(
         "load.hex": _hex(load, last=np.zeros(len(load), bool)),
         "items.hex": _hex(items, last=last),
         "results.hex": "".join(f"{BEAT.const(result).as_bits():032x}\n" for result in results),
-        "writes.hex": f"{Register.ITEMS:03x}{len(packets):08x}\n{Register.CONTROL:03x}{1:08x}\n",
+        "writes.hex": "".join(f"{at:03x}{word:08x}\n" for at, word in _writes(config, len(packets))),
         **({"users.hex": _packets(users)} if config.user else {}),
         "models.v": (resources.files("microduet_hw") / "verilog" / "models.v").read_text(),
     }
     for source, asked in reads.items():
-        lines = [f"{(len(beats) - 1) << 34 | address:011x}\n" for address, beats in asked]
+        base = _base(config.channels.index(source))
+        lines = [f"{(len(beats) - 1) << CARD_BITS | base + address:018x}\n" for address, beats in asked]
         files[f"{port_name(source)}_ar.hex"] = "".join(lines)
         answers = [f"{bytes(beat[::-1]).hex()}\n" for _, beats in asked for beat in beats]
         files[f"{port_name(source)}_r.hex"] = "".join(answers)
     counts = {"load": len(load), "items": len(items), "results": len(results)}
-    counts |= {"bulk": bulk, "users": sum(map(len, users))}
+    counts |= {"writes": len(_writes(config, len(packets))), "bulk": bulk, "users": sum(map(len, users))}
     channels = {source: (len(asked), sum(len(beats) for _, beats in asked)) for source, asked in reads.items()}
     files[f"{TOP}.v"] = _top(config, counts, channels, backdoor(config, load, bulk))
     return files
+
+
+def _base(channel: int) -> int:
+    """Where the buffer of the channel-th memory channel is said to begin: sums of it and an address carry far."""
+    return (channel + 1) * 0x7_FFFF_F000
+
+
+def _writes(config: EngineConfig, items: int) -> list[tuple[int, int]]:
+    """Registers in the order in which they are written, with what."""
+    bases = [(at, _base(k)) for k, at in enumerate(base_map(config).values())]
+    halves = [(at + 4 * half, base >> 32 * half & 0xFFFF_FFFF) for at, base in bases for half in (0, 1)]
+    return [*halves, (int(Register.ITEMS), items), (int(Register.CONTROL), 1)]
 
 
 def _hex(beats: Beats, *, last: npt.NDArray[np.bool_]) -> str:
@@ -117,7 +131,7 @@ READ = ("arvalid", "arready", "araddr", "arid", "arlen", "rvalid", "rready", "rd
 
 
 def _top(config: EngineConfig, counts: dict[str, int], reads: dict[int, tuple[int, int]], fast: str) -> str:
-    ports = {kernel_name(name): member for name, member in engine_ports(config).items()}
+    ports = kernel_ports(config)
     kernel = module_name(config)
     widths = {name: bits_of(member) for name, member in ports.items()}
     wires = "\n".join(f"  wire [{bits - 1}:0] {name};" for name, bits in widths.items())
@@ -144,7 +158,7 @@ module {TOP};
   axis_source #(.FILE("load.hex"), .BEATS({counts["load"]}), .SKIP({counts["bulk"]})) load (
     .clk(ap_clk), .enable(ap_rst_n), .skip(fast), .done(loaded),
     {_connections("s_axis_load_", ("tvalid", "tready", "tdata", "tlast"))});
-  lite_writer #(.FILE("writes.hex"), .WRITES(2)) control (
+  lite_writer #(.FILE("writes.hex"), .WRITES({counts["writes"]})) control (
     .clk(ap_clk), .enable(loaded), .valid(s_axi_control_awvalid), .awready(s_axi_control_awready),
     .awaddr(s_axi_control_awaddr), .wdata(s_axi_control_wdata), .done(started));
   assign s_axi_control_wvalid = s_axi_control_awvalid;

@@ -12,9 +12,9 @@ if typing.TYPE_CHECKING:
     from microduet.cards.bundle import CardsBundle as CardsBundle
     from microduet.cards.compile import compile_cards as compile_cards
     from microduet.compiler import compile as compile
-    from microduet.device import open as open
     from microduet.edge.compile import compile_edge as compile_edge
     from microduet.errors import MicroduetError as MicroduetError
+    from microduet.opening import open as open
     from microduet.presets import compile_config as compile_config
     from microduet.queries.open import query as query
     from microduet_sim.link import Link as Link
@@ -30,7 +30,7 @@ _HOMES = {
     "compile_cards": "microduet.cards.compile",
     "compile_config": "microduet.presets",
     "compile_edge": "microduet.edge.compile",
-    "open": "microduet.device",
+    "open": "microduet.opening",
     "query": "microduet.queries.open",
 }
 __all__ = [

@@ -22,10 +22,13 @@ class Channel:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Board:
-    """Memory channels and on-chip resources of a card."""
+    """Memory channels and on-chip resources of a card; those of the U280 and U55C, which have chips of one size, if not
+    given (Alveo U280 and U55C data sheets, DS963 and DS978)."""
 
     name: str
     channels: tuple[Channel, ...]
+    lut: int = 1_304_000
+    ff: int = 2_607_000
     dsp: int = 9024
     bram36: int = 2016
     uram: int = 960
@@ -69,6 +72,7 @@ def _ddr(count: int) -> tuple[Channel, ...]:
     return tuple(Channel(name=_name(SourceKind.DDR, k), kind=SourceKind.DDR, size=16 << 30) for k in range(count))
 
 
+# Memory: DS963 and DS978; 32 HBM channels of 256 and of 512 MiB (UG1393, "HBM Configuration and Use").
 BOARDS = {
     "u280": Board(name="u280", channels=_hbm(256 << 20) + _ddr(2)),
     "u55c": Board(name="u55c", channels=_hbm(512 << 20)),
@@ -109,6 +113,8 @@ class _BoardFile(msgspec.Struct, forbid_unknown_fields=True):
     bram36: Count
     uram: Count
     channels: Annotated[list[_Channels], msgspec.Meta(min_length=1)]
+    lut: Count = Board.lut
+    ff: Count = Board.ff
     onchip_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.25
 
 
@@ -133,6 +139,8 @@ def read(path: Path) -> Board:
     return Board(
         name=file.name,
         channels=tuple(channels),
+        lut=file.lut,
+        ff=file.ff,
         dsp=file.dsp,
         bram36=file.bram36,
         uram=file.uram,

@@ -13,6 +13,7 @@ KINDS = {
     "models": "simulators",
     "bundles": "compiled models",
     "verilog": "generated gateware",
+    "synth": "synthesised modules",
     "tables": "table rows in C++",
     "benches": "simulators of the tests",
     "data": "click logs",

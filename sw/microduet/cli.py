@@ -14,6 +14,7 @@ from microduet.cli_options import Natural, refuse_options
 from microduet.cli_plan import plan
 from microduet.cli_report import report
 from microduet.cli_sweep import sweep
+from microduet.cli_synth import synth
 from microduet.cli_train import train
 from microduet.errors import MicroduetError
 from microduet_sim.dram import Memory
@@ -168,11 +169,12 @@ def verilog(
     vectors: int = 0,
     precision: str | None = None,
     config: str | None = None,
-    board: str = "u280",
+    board: str | None = None,
     seed: Natural = 0,
     dim: int = 32,
+    kernel: bool = False,
 ) -> int:
-    """Write a kernel for synthesis: Verilog, a JSON map, starting constraints, and a testbench if wanted.
+    """Write a kernel for synthesis: Verilog, a JSON map, starting constraints; a testbench, files for Vitis if wanted.
 
     Example: microduet verilog microrec-small -o kernel --vectors 4
 
@@ -190,11 +192,13 @@ def verilog(
     config
         microrec-paper, the paper's arrangement of arrays; by default the search's choice
     board
-        u280 or u55c
+        u280, u55c, or a .toml file that describes a board; u280 if not given, with --kernel u55c
     seed
         of the model and the vectors
     dim
         elements of a row of rmc2
+    kernel
+        with kernel.xml, the packaging script, the linker's memories of the plan, the register map and data movers
     """
     if target.endswith("-edge"):
         refuse_options(verilog, locals(), target=target, takes=("output",))
@@ -204,7 +208,14 @@ def verilog(
     from microduet import verilog as implementation
 
     options = implementation.VerilogOptions(
-        output=output, vectors=vectors, precision=precision, config=config, board=board, seed=seed, dim=dim
+        output=output,
+        vectors=vectors,
+        precision=precision,
+        config=config,
+        board=board,
+        seed=seed,
+        dim=dim,
+        kernel=kernel,
     )
     return implementation.main(target, options)
 
@@ -214,6 +225,7 @@ app.command(memory_app)
 app.command(models)
 app.command(report)
 app.command(sweep)
+app.command(synth)
 app.command(train)
 app.command(plan)
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from microduet.backend import Backend
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
@@ -27,12 +28,6 @@ from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.simulator import Simulator
-
-if typing.TYPE_CHECKING:
-    from microduet.cards.bundle import CardsBundle
-    from microduet.cards.device import CardsDevice
-    from microduet.edge.bundle import EdgeBundle
-    from microduet.edge.device import EdgeDevice
 
 Progress = Callable[[int, int], None]
 """``progress(items finished, engine cycles)``, at most ten times a second."""
@@ -108,15 +103,15 @@ class Device(Closing):
         self._start()
 
     def close(self) -> None:
-        """End the simulation; closing twice is allowed."""
-        self.simulator.close()
+        """End the simulation, or give the card back; closing twice is allowed."""
+        self.backend.close()
 
     def load(self, bundle: Bundle) -> None:
         """Load another bundle's weights and tables: one with the same configuration, so that nothing is built."""
         if bundle.config != self.bundle.config:
             raise InputError(f"bundle {bundle.path} is for engine {bundle.config.name}, not {self.bundle.config.name}")
         self._expect_open()
-        self.simulator.close()
+        self.backend.close()
         self.bundle = bundle
         self._start()
 
@@ -126,11 +121,17 @@ class Device(Closing):
         self.simulator = self.SIMULATOR(
             bundle.config, self.library, tables=table_images(bundle), memory=self._memory, dram=self._dram
         )
-        self.registers = Registers(bundle.config, self.simulator)
+        self.backend: Backend = self.simulator
+        self._begin()
+
+    def _begin(self) -> None:
+        """Load the engine behind `backend`, if it is the bundle's."""
+        bundle = self.bundle
+        self.registers = Registers(bundle.config, self.backend)
         digest = int(bundle.config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the engine is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        self.simulator.load(load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user))
+        self.backend.load(load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user))
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""
@@ -202,8 +203,8 @@ class Device(Closing):
         try:
             self.registers["items"] = len(packets)
             self.registers["control"] = 1
-            self._started = self.simulator.counters().engine_cycles
-            return self.simulator.run(packets, mode=mode, beats=beats, progress=progress)
+            self._started = self.backend.counters().engine_cycles
+            return self.backend.run(packets, mode=mode, beats=beats, progress=progress)
         except SimulationError as error:
             raise DeviceError(str(error)) from error
 
@@ -246,7 +247,7 @@ class Device(Closing):
         values = {
             name: self.registers[name] if name.startswith("channel_") else self.registers.wide(name) for name in names
         }
-        if self.batch is not None:
+        if self.batch is not None and not np.isnan(self.batch.latency).any():
             p50, p99 = np.percentile(self.batch.latency, [50, 99])
             values |= {"latency_p50": round(p50), "latency_p99": round(p99)}
         return values
@@ -262,37 +263,5 @@ class Device(Closing):
         self.simulator.set_faults(faults)
 
     def _expect_open(self) -> None:
-        if self.simulator.closed:
+        if self.backend.closed:
             raise DeviceError("the device is closed; open the bundle again")
-
-
-@typing.overload
-def open(bundle: "CardsBundle", **options: typing.Any) -> "CardsDevice": ...
-@typing.overload
-def open(bundle: "EdgeBundle", **options: typing.Any) -> "EdgeDevice": ...
-@typing.overload
-def open(bundle: Bundle, **options: typing.Any) -> Device: ...
-@typing.overload
-def open(bundle: Path | str, **options: typing.Any) -> "Device | EdgeDevice": ...
-def open(
-    bundle: "Bundle | CardsBundle | EdgeBundle | Path | str", **options: typing.Any
-) -> "Device | CardsDevice | EdgeDevice":
-    """Open a bundle: builds its simulator, or takes it from the cache, and loads the weights.
-
-    Parameters
-    ----------
-    bundle, options : as `Device` takes them, or `EdgeDevice` if the bundle is an edge unit's, `CardsDevice` if it is
-        for several cards; an engine that ranks for users is a `QueryDevice`
-    """
-    from microduet.cards.bundle import CardsBundle
-    from microduet.cards.device import CardsDevice
-    from microduet.edge.bundle import EdgeBundle, is_edge_bundle
-    from microduet.edge.device import EdgeDevice
-    from microduet.queries.device import QueryDevice
-
-    if isinstance(bundle, CardsBundle):
-        return CardsDevice(bundle, **options)
-    if isinstance(bundle, EdgeBundle) or (not isinstance(bundle, Bundle) and is_edge_bundle(bundle)):
-        return EdgeDevice(bundle, **options)
-    read = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
-    return (QueryDevice if read.config.user else Device)(read, **options)

@@ -1,5 +1,6 @@
 """What the MicroRec paper prints for its engine (Jiang et al., MLSys 2021, Tables 2 and 3), to be shown beside ours."""
 
+from microduet.synth.resources import Resources
 from microduet_hw.config import Frozen
 
 
@@ -60,3 +61,18 @@ def lookup_ns(model: str, dim: int | None) -> float | None:
 def figures(model: str, precision: str) -> PaperFigures | None:
     """The paper's figures for a model and precision, if it has any."""
     return MICROREC.get((model, precision))
+
+
+TABLE_6 = {
+    ("microrec-small", "fixed16"): Resources(lut=485_323, ff=683_641, dsp=4625, bram36=1566, uram=642),
+    ("microrec-small", "fixed32"): Resources(lut=568_864, ff=764_067, dsp=5193, bram36=1657, uram=642),
+    ("microrec-large", "fixed16"): Resources(lut=514_517, ff=691_042, dsp=4625, bram36=1566, uram=770),
+    ("microrec-large", "fixed32"): Resources(lut=584_220, ff=777_527, dsp=5193, bram36=1721, uram=770),
+}
+"""What MicroRec takes of a U280. It calls its block RAMs 18 Kbit, but its 78 % are of 2,016, the blocks of 36 Kbit; its
+URAM counts are put in the order of the percentages below them: 66 % of 960 for the small model, 80 % for the large."""
+
+
+def resources(model: str | None, precision: str | None) -> Resources | None:
+    """What the paper's engine takes for a model and precision, if it says so."""
+    return TABLE_6.get((model or "", precision or ""))

@@ -7,17 +7,21 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from microduet import compiler, gateware, zoo
+from microduet import boards, compiler, gateware, zoo
 from microduet.bundle import Bundle
 from microduet.errors import InputError
 from microduet.folders import replace_folder
 from microduet.job import RunOptions, compile_named
 from microduet.shape import ModelShape
 from microduet.traffic import make_ids
+from microduet.vitis.files import kernel_files
 from microduet_hw.config import EngineConfig
 from microduet_hw.export import MAP, export, module_name, with_map
 from microduet_hw.image import load_beats
 from microduet_hw.testbench import TOP, channel_reads, testbench
+
+KERNEL_BOARD = "u55c"
+"""The card of a Vitis kernel, if none is named: the U280 left the newest tools."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,9 +32,15 @@ class VerilogOptions:
     vectors: int = 0
     precision: str | None = None
     config: str | None = None
-    board: str = "u280"
+    board: str | None = None
     seed: int = 0
     dim: int = 32
+    kernel: bool = False
+
+    @property
+    def card(self) -> str:
+        """The board: as given, or the usual one, or for Vitis the one that its newest version still has."""
+        return self.board or (KERNEL_BOARD if self.kernel else "u280")
 
 
 def main(target: str, options: VerilogOptions) -> int:
@@ -45,7 +55,7 @@ def main(target: str, options: VerilogOptions) -> int:
             RunOptions(
                 precision=options.precision or "fixed16",
                 config=options.config,
-                board=options.board,
+                board=options.card,
                 seed=options.seed,
                 dim=options.dim,
             ),
@@ -54,6 +64,9 @@ def main(target: str, options: VerilogOptions) -> int:
     files = export(config, engine=gateware.verilog(config))
     if bundle is not None and options.vectors:
         files = with_map(config, files | vectors(bundle, items=options.vectors, seed=options.seed))
+    if options.kernel:
+        added = kernel_files(config, boards.find(options.card), files)
+        files = with_map(config, files | added)
     replace_folder(options.output, {name: text.encode() for name, text in files.items()}, previous=written)
     _report(config, files, options)
     return 0
@@ -104,7 +117,7 @@ def _of_configuration(path: Path, options: VerilogOptions) -> tuple[EngineConfig
         sigmoid=config.sigmoid,
     )
     spec = zoo.ZooModel(shape=shape, seed=options.seed)
-    return config, compiler.compile(spec, board=options.board, precision=config.precision, config=config)
+    return config, compiler.compile(spec, board=options.card, precision=config.precision, config=config)
 
 
 def written(folder: Path) -> list[str] | None:

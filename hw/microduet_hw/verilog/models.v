@@ -42,10 +42,10 @@ endmodule
 // they may come in any order, each as often as it is in the file.
 module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, parameter BEATS = "", parameter BEAT_COUNT = 1,
                          parameter LATENCY = 62, parameter NAME = "", parameter ANY_ORDER = 0) (
-  input wire clk, input wire arvalid, output wire arready, input wire [33:0] araddr, input wire [5:0] arid,
+  input wire clk, input wire arvalid, output wire arready, input wire [63:0] araddr, input wire [5:0] arid,
   input wire [7:0] arlen, output wire rvalid, input wire rready, output wire [255:0] rdata, output wire [5:0] rid,
   output wire [1:0] rresp, output wire rlast, output reg [31:0] faults);
-  reg [41:0] reads [0:READ_COUNT-1];
+  reg [71:0] reads [0:READ_COUNT-1];
   reg [255:0] beats [0:BEAT_COUNT-1];
   reg [5:0] ids [0:63];
   reg [63:0] due [0:63];
@@ -55,7 +55,7 @@ module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, paramet
   integer chosen [0:63];
   integer asked = 0, answered = 0, place = 0, k = 0, total = 0;
   wire [31:0] answer = chosen[answered % 64];
-  function [31:0] find(input [41:0] request, input [READ_COUNT-1:0] gone, input [31:0] number);
+  function [31:0] find(input [71:0] request, input [READ_COUNT-1:0] gone, input [31:0] number);
     integer n;
     begin
       find = number < READ_COUNT ? number : 0;
@@ -69,7 +69,7 @@ module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, paramet
     if (READ_COUNT > 0) begin $readmemh(READS, reads); $readmemh(BEATS, beats); end
     for (k = 0; k < READ_COUNT; k = k + 1) begin
       first[k] = total;
-      total = total + reads[k][41:34] + 1;
+      total = total + reads[k][71:64] + 1;
     end
   end
   assign arready = asked - answered < 64;
@@ -78,7 +78,7 @@ module axi_read_memory #(parameter READS = "", parameter READ_COUNT = 1, paramet
   assign rdata = rvalid ? beats[first[answer] + place] : 0;
   assign rid = rvalid ? ids[answered % 64] : 0;
   assign rresp = 0;
-  assign rlast = rvalid && place == reads[answer][41:34];
+  assign rlast = rvalid && place == reads[answer][71:64];
   always @(posedge clk) begin
     now <= now + 1;
     if (arvalid && arready) begin

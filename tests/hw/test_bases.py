@@ -1,0 +1,167 @@
+"""Bases of memory channels in front of an engine's registers: each register where the map says, answers in order."""
+
+import random
+
+import cocotb
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.sim import Simulator
+from cocotb.triggers import Combine, RisingEdge
+
+from microduet_hw.axi import LiteMaster
+from microduet_hw.bases import BASE_START, BaseRegisters, base_map, card_address
+from microduet_hw.kernel import Kernel, kernel_ports
+from microduet_hw.registers import ADDRESS_BITS, ControlRegisters, Register, register_map
+from tests.hw.test_registers import connect as connect_master
+from tests.hw.test_registers import engine
+from tests.support.bench import run_bench
+
+CHANNELS = 3
+
+
+class Front(Component):
+    """The bases and, behind them, an engine's registers without an engine."""
+
+    def __init__(self):
+        control = LiteMaster(address_bits=ADDRESS_BITS)
+        bases = data.ArrayLayout(64, CHANNELS)
+        super().__init__({"s_axi_control": In(control), "o_bases": Out(bases), "o_items": Out(32)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bases = bases = BaseRegisters(channels=CHANNELS)
+        m.submodules.registers = registers = ControlRegisters(config=engine())
+        connect(m, flipped(self.s_axi_control), bases.s_axi_control)
+        connect(m, bases.m_axi_control, registers.s_axi_control)
+        m.d.comb += [self.o_bases.eq(bases.o_bases), self.o_items.eq(registers.o_items)]
+        return m
+
+
+def bases_of(dut):
+    value = int(dut.o_bases.value)
+    return [value >> 64 * k & (1 << 64) - 1 for k in range(CHANNELS)]
+
+
+@cocotb.test()
+async def every_base_is_where_the_map_says(dut):
+    master = await connect_master(dut)
+    assert bases_of(dut) == [0] * CHANNELS
+    expected = [random.getrandbits(64) for _ in range(CHANNELS)]
+    for at, base in zip(base_map(engine()).values(), expected, strict=True):
+        await master.write_qword(at, base)
+    assert bases_of(dut) == expected
+    assert [await master.read_qword(at) for at in base_map(engine()).values()] == expected
+
+
+@cocotb.test()
+async def the_engines_registers_are_behind_them(dut):
+    master = await connect_master(dut)
+    assert await master.read_dword(Register.DIGEST) == int(engine().digest[:8], 16)
+    await master.write_dword(Register.ITEMS, 7)
+    assert await master.read_dword(Register.ITEMS) == 7
+    assert bases_of(dut) == [0] * CHANNELS
+    await master.write_dword(BASE_START, 5)
+    assert await master.read_dword(Register.ITEMS) == 7
+
+
+@cocotb.test()
+async def answers_come_in_order_however_accesses_are_mixed(dut):
+    """All are asked at once: the master takes an answer for that of the oldest."""
+    master = await connect_master(dut)
+    memory = {Register.ITEMS: 1} | {BASE_START + 4 * k: 0 for k in range(2 * CHANNELS)}
+    for _ in range(20):
+        writes = {at: random.getrandbits(31) + 1 for at in random.sample(sorted(memory), 4)}
+        tasks = [cocotb.start_soon(master.write_dword(at, value)) for at, value in writes.items()]
+        await Combine(*tasks)
+        memory |= writes
+        asked = random.choices(sorted(memory), k=12)
+        reads = [cocotb.start_soon(master.read_dword(at)) for at in asked]
+        assert [await read for read in reads] == [memory[at] for at in asked]
+
+
+@cocotb.test()
+async def reads_and_writes_do_not_hold_each_other_up(dut):
+    master = await connect_master(dut)
+    for value in range(1, 20):
+        at = random.choice([Register.ITEMS, BASE_START])
+        write = cocotb.start_soon(master.write_dword(at, value))
+        await cocotb.start_soon(master.read_dword(random.choice([Register.DIGEST, BASE_START + 8])))
+        await write
+        assert await master.read_dword(at) == value
+
+
+@cocotb.test()
+async def beyond_the_last_base_is_nothing(dut):
+    master = await connect_master(dut)
+    before = [random.getrandbits(32) for _ in range(2 * CHANNELS)]
+    for k, word in enumerate(before):
+        await master.write_dword(BASE_START + 4 * k, word)
+    for at in (BASE_START + 8 * CHANNELS, (1 << ADDRESS_BITS) - 4):
+        await master.write_dword(at, 0xFFFFFFFF)
+        assert await master.read_dword(at) == 0
+    await master.write(BASE_START, b"\xff\xff")  # not a whole word
+    assert [await master.read_dword(BASE_START + 4 * k) for k in range(2 * CHANNELS)] == before
+    await RisingEdge(dut.clk)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_bases_and_engine_share_one_address_space(pause):
+    run_bench(Front(), module=__name__, parameters={"pause": pause})
+
+
+def test_maps_do_not_overlap():
+    own, engines = base_map(engine()), register_map(engine())
+    assert list(own) == ["channel_00_base", "channel_01_base", "channel_02_base"]
+    assert max(engines.values()) + 4 < BASE_START <= min(own.values())
+    assert max(own.values()) + 8 <= 1 << ADDRESS_BITS
+
+
+@pytest.mark.parametrize("channels", [-1, 257])
+def test_only_as_many_bases_as_fit(channels):
+    with pytest.raises(ValueError, match=f"channels must be 0 to 256, not {channels}"):
+        BaseRegisters(channels=channels)
+
+
+SUMS = [
+    # base, address in the channel, address on the card
+    (0, 0x3_FFFF_FFFF, 0x3_FFFF_FFFF),
+    (0x2000_0000, 0x1234_5660, 0x3234_5660),
+    (0x7_FFFF_F000, 0x1FE0, 0x8_0000_0FE0),
+    (0x40_0000_0FFF, 0x20, 0x40_0000_0020),  # a base is a page's
+    (0xFFFF_FFFF_FFFF_F000, 0x1000, 0),
+]
+
+
+class Sum(Component):
+    base: In(64)
+    address: In(34)
+    total: Out(64)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.total.eq(card_address(self.base, self.address))
+        return m
+
+
+def test_addresses_count_from_the_base():
+    dut, found = Sum(), []
+
+    async def bench(ctx):
+        for base, address, _ in SUMS:
+            ctx.set(dut.base, base)
+            ctx.set(dut.address, address)
+            found.append(ctx.get(dut.total))
+
+    simulator = Simulator(dut)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == [total for _, _, total in SUMS]
+
+
+def test_a_kernel_has_addresses_of_the_whole_card():
+    ports = kernel_ports(engine())
+    addresses = {name: member.shape for name, member in ports.items() if name.endswith("araddr")}
+    assert addresses == {"s_axi_control_araddr": ADDRESS_BITS} | {f"m_axi_0{k}_araddr": 64 for k in range(3)}
+    assert set(ports) < set(Kernel(config=engine()).signature.members)
