@@ -43,5 +43,5 @@ def trackers(design: Design, top: str) -> list[Tracker]:
 
 
 def _count_bits(text: str) -> int:
-    match = re.search(r"output (?:\[(\d+):0\] )?o_count;", text)
+    match = re.search(r"reg (?:\[(\d+):0\] )?o_count\b", text)
     return int(match[1] or 0) + 1 if match else 0
