@@ -10,8 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from microduet import compiler, model_names, paper
-from microduet import device as devices
+from microduet import compiler, model_names, opening, paper
 from microduet.bundle import Bundle
 from microduet.device import Batch, Device
 from microduet.errors import InputError
@@ -96,7 +95,7 @@ def open_device(
     memory: Memory = "dram",
 ) -> Device:
     """The device of a bundle, a `QueryDevice` if it ranks for users; the steps of a build are shown."""
-    return devices.open(
+    return opening.open(
         bundle, memory=memory, wave=wave, progress=lambda done, of, what: progress(f"build: {what}", done, of)
     )
 

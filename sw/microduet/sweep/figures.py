@@ -6,8 +6,7 @@ import typing
 
 import msgspec
 
-from microduet import boards, compiler, model_names, presets, zoo
-from microduet import device as devices
+from microduet import boards, compiler, model_names, opening, presets, zoo
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, ModelError
 from microduet.measure import Job, Mismatch, array_use, costs, measure
@@ -57,7 +56,7 @@ def _engine(point: Point) -> Figures:
     bundle = _bundle(point)
     job = Job(bundle=bundle, items=point.items, traffic=point.traffic, memory=point.memory, seed=point.seed)
     job.ids(point.items, salt=0)  # what is wrong with the traffic is said before a simulator is built
-    with devices.open(bundle, memory=point.memory) as device:
+    with opening.open(bundle, memory=point.memory) as device:
         run = measure_users if isinstance(device, QueryDevice) else measure
         found = run(job, typing.cast(typing.Any, device))
         counters = device.counters()

@@ -132,12 +132,16 @@ class Unit(Component):
 
     update: In(1)
     full: Out(3)
+    address: Out(8)
 
     def elaborate(self, platform):
         m = Module()
+        addresses = []
         for k, slots in enumerate((80, 80, 5)):
             m.submodules[f"tracker_{k}"] = tracker = LocationTracker(slots=slots, stride=2)
             m.d.comb += [tracker.i_update.eq(self.update), self.full[k].eq(tracker.o_full)]
+            addresses.append(tracker.o_address)
+        m.d.comb += self.address.eq(addresses[0] ^ addresses[1] ^ addresses[2])
         return m
 
 
