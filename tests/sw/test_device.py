@@ -22,7 +22,7 @@ from microduet.trace import trace
 from microduet.traffic import make_ids
 from microduet_hw.config import Array, Precision
 from microduet_hw.status import Status
-from microduet_sim.batch import Fault
+from microduet_sim.batch import Fault, Stalls
 from tests.sw.cases import Mixed
 
 CHANNEL = 0
@@ -313,6 +313,29 @@ def test_several_faults_of_one_item_are_all_named(device: Device) -> None:
     device.set_faults({CHANNEL: Fault(error_on=4)})
     results = device.send(packets)
     expect(device.bundle, results.status, results.logit, {3: Status.INDEX_RANGE | Status.AXI_ERROR}, data)
+
+
+@pytest.mark.parametrize("stream", ["items", "results"])
+def test_a_stream_that_stands_still_ends_the_batch_in_a_line(device: Device, stream: str) -> None:
+    device.simulator.set_stalls(Stalls(**{stream: 1.0}))
+    with pytest.raises(DeviceError, match="nothing moved for 200000 engine cycles") as raised:
+        device.infer(*inputs(device.bundle, 5))
+    assert "\n" not in str(raised.value)
+    assert device.simulator.closed
+
+
+@pytest.mark.parametrize("stream", ["requests", "responses"])
+def test_memory_that_stands_still_marks_every_item_and_is_forgiven(device: Device, stream: str) -> None:
+    """More items than reads may be in flight: the rest finds no ID free, and is told so too."""
+    sparse, dense = inputs(device.bundle, device.bundle.config.outstanding + 8)
+    device.simulator.set_stalls(Stalls(**{stream: 1.0}))
+    batch = device.run(sparse, dense)
+    assert {Status(status) for status in batch.status.tolist()} == {Status.TIMEOUT}
+    limit = 3 * device.bundle.config.watchdog * len(sparse)
+    assert batch.cycles * device.bundle.config.memory_mhz / device.bundle.config.engine_mhz < limit
+    device.simulator.set_stalls(Stalls())
+    device.run(sparse, dense)  # the answers that were late come with it
+    check(device.bundle, device.run(sparse, dense), sparse, dense)
 
 
 def test_unknown_channel_has_no_faults(device: Device) -> None:
