@@ -117,7 +117,7 @@ class ReadCollector(wiring.Component):
             buffer.i_read.eq(deliver & awaited),
             buffer.i_beat.eq(beat),
         ]
-        self._watch(m, expired, waiting=awaited & ~deliver & ~broken, arriving=buffer.o_arriving)
+        self._watch(m, expired, waiting=awaited & ~deliver & ~broken, ending=buffer.o_ending)
         with m.If(done):
             m.d.mem += [beat.eq(0), void.eq(0)]
         with m.Elif(broken | expired):
@@ -167,10 +167,10 @@ class ReadCollector(wiring.Component):
             zeros = Mux(is_absent, 0, zeros)
         m.d.comb += self.o.p.data.eq(Mux(is_zero, zeros, row))
 
-    def _watch(self, m: Module, expired: Signal, *, waiting: Value, arriving: Value) -> None:
-        """Count how long the oldest read waits; it does not expire in a cycle in which a beat of it comes."""
+    def _watch(self, m: Module, expired: Signal, *, waiting: Value, ending: Value) -> None:
+        """Count how long the oldest read waits; it does not expire in the cycle in which its last beat comes."""
         waited = Signal(range(max(2, self._watchdog)))
-        m.d.comb += expired.eq(waiting & (waited == self._watchdog - 1) & ~arriving)
+        m.d.comb += expired.eq(waiting & (waited == self._watchdog - 1) & ~ending)
         with m.If(waiting & ~expired):
             m.d.mem += waited.eq(Mux(waited == self._watchdog - 1, waited, waited + 1))
         with m.Else():

@@ -34,7 +34,7 @@ class ResponseBuffer(wiring.Component):
     i_id : the ID that the following are about
     o_complete, o_failed : its last beat has come; one of them was an error
     o_received : its beats that have come, unless it is complete
-    o_arriving : one of its beats comes in this cycle
+    o_ending : its last beat comes in this cycle
     i_read, i_beat, o_data : read a beat
     i_released : IDs that begin anew
     i_lost : IDs whose responses are to be dropped
@@ -50,7 +50,7 @@ class ResponseBuffer(wiring.Component):
     o_complete: Signal
     o_failed: Signal
     o_received: Signal
-    o_arriving: Signal
+    o_ending: Signal
     i_read: Signal
     i_beat: Signal
     o_data: Signal
@@ -71,7 +71,7 @@ class ResponseBuffer(wiring.Component):
                 "o_complete": Out(1),
                 "o_failed": Out(1),
                 "o_received": Out(range(max(2, beats))),
-                "o_arriving": Out(1),
+                "o_ending": Out(1),
                 "i_read": In(1),
                 "i_beat": In(range(max(2, beats))),
                 "o_data": Out(width),
@@ -91,7 +91,7 @@ class ResponseBuffer(wiring.Component):
             self.o_stray.eq(self.i.valid & ~awaited),
             self.o_complete.eq(bit(complete, self.i_id)),
             self.o_failed.eq(bit(failed, self.i_id)),
-            self.o_arriving.eq(valid & (response.id == self.i_id)),
+            self.o_ending.eq(valid & response.last & (response.id == self.i_id)),
             self.o_returned.valid.eq(valid & response.last & dropped),
             self.o_returned.p.id.eq(response.id),
         ]
