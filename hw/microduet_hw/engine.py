@@ -158,6 +158,7 @@ class EngineCore(Component):
             registers.i_events.eq(Cat(*events)),
             registers.i_reads.eq(lookup.o_reads),
             registers.i_stalls.eq(lookup.o_stalls),
+            registers.i_strays.eq(lookup.o_strays),
         ]
 
     def _loads(

@@ -13,6 +13,7 @@ from microduet_hw.axi import LiteMaster
 ADDRESS_BITS = 12
 COUNTER_BASE = 0x40
 CHANNEL_BASE = 0x400
+STRAY_BASE = 0x600
 
 
 class Register(enum.IntEnum):
@@ -59,6 +60,7 @@ def register_map(config: Controlled) -> dict[str, int]:
         registers |= {
             f"channel_{source:02}_reads": CHANNEL_BASE + 8 * k,
             f"channel_{source:02}_stalls": CHANNEL_BASE + 8 * k + 4,
+            f"channel_{source:02}_strays": STRAY_BASE + 4 * k,
         }
     return registers
 
@@ -83,7 +85,7 @@ class ControlRegisters(wiring.Component):
     o_run, o_items : a run is on; how many items it takes, which does not change until the next one starts
     i_result : an item has left
     i_events : one bit per counter of the configuration; "cycles" is ignored, it counts every cycle of a run
-    i_reads, i_stalls : per memory channel; another clock's, so they may be read only when the engine is idle
+    i_reads, i_stalls, i_strays : per memory channel; another clock's, so they may be read only when the engine is idle
     """
 
     s_axi_control: Any
@@ -94,6 +96,7 @@ class ControlRegisters(wiring.Component):
     i_events: Signal
     i_reads: data.View
     i_stalls: data.View
+    i_strays: data.View
 
     def __init__(self, *, config: Controlled) -> None:
         self._config = config
@@ -109,6 +112,7 @@ class ControlRegisters(wiring.Component):
                 "i_events": In(len(config.counters)),
                 "i_reads": In(channel),
                 "i_stalls": In(channel),
+                "i_strays": In(channel),
             }
         )
 
@@ -165,6 +169,7 @@ class ControlRegisters(wiring.Component):
             values |= {COUNTER_BASE + 8 * k: counter[:32], COUNTER_BASE + 8 * k + 4: counter[32:]}
         for k in range(len(self._config.channels)):
             values |= {CHANNEL_BASE + 8 * k: self.i_reads[k], CHANNEL_BASE + 8 * k + 4: self.i_stalls[k]}
+            values |= {STRAY_BASE + 4 * k: self.i_strays[k]}
         return values
 
     def _read(self, m: Module, values: Mapping[int, Value]) -> Value:

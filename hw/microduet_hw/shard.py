@@ -190,6 +190,7 @@ class ShardUnit(Component):
             registers.i_events.eq(Cat(Const(1), lookup.o_reserve, share.o_return, blocked)),
             registers.i_reads.eq(lookup.o_reads),
             registers.i_stalls.eq(lookup.o_stalls),
+            registers.i_strays.eq(lookup.o_strays),
             self.interrupt.eq(registers.interrupt),
             self.probe_vector.eq(lookup.o_complete),
         ]

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -11,9 +13,12 @@ from pathlib import Path
 
 from microduet_sim.errors import SimulatorError
 
+SEAL = "sha256.json"
+"""What an entry's files hashed to when it was made."""
+
 
 class CacheError(SimulatorError):
-    """The cache cannot be written. The message names the folder and the cause in one line."""
+    """The cache cannot be written, or holds what was not built. The message names the place and the cause in a line."""
 
 
 def cache_folder() -> Path:
@@ -28,7 +33,9 @@ def publish(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bo
     """The folder `key` among those of `kind`, made by `make` if it is not there yet.
 
     `make` fills a temporary folder, which then appears under its name all at once: other processes see a complete
-    folder or none. A second process that wants the same one waits. If `make` raises, nothing stays behind.
+    folder or none. A second process that wants the same one waits. If `make` raises, nothing stays behind; what a
+    process left that was killed goes when the same thing is made again. What is there already is used only if its files
+    are those that were made.
 
     Parameters
     ----------
@@ -42,22 +49,54 @@ def publish(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bo
     Raises
     ------
     CacheError
-        If the cache cannot be written, or the disk is full.
+        If the cache cannot be written, the disk is full, or an entry's file is not the one that was made.
     """
     target = cache_folder() / kind / key
-    if target.is_dir():
+    if _is_sealed(target):
         return target, True
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target.parent / f"{key}.lock"):
-            if target.is_dir():
+            if _is_sealed(target):
                 return target, True
+            for left in target.parent.glob(f".{key[:16]}-*"):
+                shutil.rmtree(left, ignore_errors=True)
             with _scratch(target.parent, key) as folder:
                 make(folder)
+                (folder / SEAL).write_text(json.dumps(_digests(folder)))
+                shutil.rmtree(target, ignore_errors=True)  # an entry without a seal is none
                 folder.replace(target)
     except OSError as error:
         raise CacheError(_message(target.parent, error)) from error
     return target, False
+
+
+def _is_sealed(target: Path) -> bool:
+    """Whether the entry is there; raises CacheError if one of its files is not the one that was made."""
+    try:
+        text = (target / SEAL).read_text()
+    except FileNotFoundError:
+        return False
+    found = _digests(target)
+    if text != json.dumps(found):
+        raise CacheError(f"{target / _changed(text, found)}: is not what was built; remove {target}")
+    return True
+
+
+def _changed(text: str, found: dict[str, str]) -> str:
+    """The first file that is not the one of the seal `text`."""
+    try:
+        made = {str(name): digest for name, digest in json.loads(text).items()}
+    except (ValueError, AttributeError):
+        return SEAL
+    names = {name for name in {*made, *found} if made.get(name) != found.get(name)}
+    return min(names, default=SEAL)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder but its seal, by its path in it."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / SEAL]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @contextlib.contextmanager

@@ -101,9 +101,14 @@ def compile_library(
         ) as process,
     ):
         assert process.stdout is not None
-        for done, line in enumerate(process.stdout):
-            if progress is not None:
-                progress(done, len(units) + 1, line.strip())
+        try:
+            for done, line in enumerate(process.stdout):
+                if progress is not None:
+                    progress(done, len(units) + 1, line.strip())
+        except BaseException:
+            process.terminate()  # make ends its compilers, which would go on writing
+            process.wait()
+            raise
         if process.wait():
             complaints.seek(0)
             raise BuildError(f"the C++ compiler fails: {_complaint(complaints.read())}")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from microduet.errors import MicroduetError
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import SourceKind
 
 
@@ -124,7 +125,7 @@ def read(path: Path) -> Board:
         file = msgspec.toml.decode(path.read_bytes(), type=_BoardFile)
     except OSError as error:
         raise MicroduetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise MicroduetError(f"{path}: is not a board: {error}") from error
     if file.name in BOARDS:
         raise MicroduetError(f"{path}: name must be another than the built-in boards', not {file.name!r}")

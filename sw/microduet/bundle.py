@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import typing
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from microduet.array_files import map_array, read_arrays
 from microduet.boards import Board
+from microduet.bundle_check import check_parts
 from microduet.bundle_files import MANIFEST, PLAN, WEIGHTS, decode, read_described
 from microduet.duet.exact_user import ExactUser
 from microduet.errors import BundleError, InputError
@@ -212,7 +213,7 @@ class Bundle:
         Raises
         ------
         BundleError
-            If a file is missing, damaged or of another format: names it.
+            If a file is missing, damaged, of another format or of another bundle: names it.
         """
         path = Path(path)
         manifest, config = read_described(path, Manifest, EngineConfig, format=FORMAT, verify=verify)
@@ -221,7 +222,7 @@ class Bundle:
             for records in (manifest.tables, manifest.user_tables)
         )
         layers, user, exact = _read_weights(path / WEIGHTS, manifest, config)
-        return cls(
+        bundle = cls(
             path=path,
             config=config,
             plan=decode(path / PLAN, Plan),
@@ -232,17 +233,19 @@ class Bundle:
             exact=exact,
             user_tables=user_tables,
         )
+        check_parts(bundle)
+        return bundle
 
 
 def _read_weights(
     path: Path, manifest: Manifest, config: EngineConfig
 ) -> tuple[tuple[QuantisedLayer, ...], UserWeights | None, ExactUser | None]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            layers = read_layers(arrays, manifest.layers)
-            user = read_user(arrays, manifest.user, config, str(path))
-            return layers, user, read_exact(arrays, manifest.exact, manifest.input)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path)
+        layers = read_layers(arrays, manifest.layers)
+        user = read_user(arrays, manifest.user, config, str(path))
+        return layers, user, read_exact(arrays, manifest.exact, manifest.input)
+    except (OSError, ValueError, KeyError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 
 
@@ -252,6 +255,6 @@ def _read_table(path: Path, record: TableRecord, manifest: Manifest) -> Quantise
     if record.file is None or record.file not in manifest.files:
         raise BundleError(f"{path / MANIFEST}: a table has neither a rule nor a file of this bundle")
     try:
-        return np.load(path / record.file, mmap_mode="r", allow_pickle=False)
+        return typing.cast(npt.NDArray[np.integer], map_array(path / record.file))
     except (OSError, ValueError) as error:
         raise BundleError(f"{path / record.file}: cannot be read: {error}") from error

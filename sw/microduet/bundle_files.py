@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from microduet.errors import BundleError
+from microduet.unreadable import UNREADABLE
 
 MANIFEST, CONFIG, PLAN, WEIGHTS = "manifest.json", "config.json", "plan.json", "weights.npz"
 
@@ -23,7 +24,7 @@ def decode(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError as error:
         raise BundleError(f"{path}: no such file: not a bundle, or an incomplete one") from error
-    except (OSError, msgspec.MsgspecError, ValueError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 
 

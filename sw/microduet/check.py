@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from microduet.array_files import read_arrays
 from microduet.bounds import UserErrors, error_bounds, golden_values
 from microduet.errors import InputError
 from microduet.generated import GeneratedTable
@@ -238,9 +239,9 @@ def read_data(path: Path, model: TracedModel) -> Data:
         If the file is no such file, or its arrays do not fit the model.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            parts = {name: arrays[name] for name in ("sparse", "dense", "labels") if name in arrays}
-    except (OSError, ValueError, EOFError) as error:
+        arrays = read_arrays(path)
+        parts = {name: arrays[name] for name in ("sparse", "dense", "labels") if name in arrays}
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as .npz: {getattr(error, 'strerror', None) or error}") from error
     if "sparse" not in parts:
         raise InputError(f"{path}: must hold an array 'sparse'")

@@ -15,6 +15,7 @@ import msgspec
 from microduet.boards import Board, Channel
 from microduet.errors import PlacementError
 from microduet.shape import ModelShape
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import AXI_BYTES, EngineConfig, Feature, Frozen, Part, Precision, Source, SourceKind
 
 ONCHIP_ROWS = 3000
@@ -73,7 +74,7 @@ class Plan(Frozen, frozen=True, kw_only=True):
         """Read a plan file; raises PlacementError if it is not one."""
         try:
             plan = msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise PlacementError(f"{path}: not a plan file: {error}") from error
         if plan.format != FORMAT:
             raise PlacementError(f"{path}: plan format must be {FORMAT}, not {plan.format}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from microduet.array_files import map_array
 from microduet.errors import InputError
 from microduet.inputs import Shape, check_batch, column_rows
 
@@ -75,7 +76,9 @@ def _from_file(shape: Shape, path: Path, items: int) -> npt.NDArray[np.int64]:
     if not path.is_file():
         raise InputError(f"traffic must be uniform, zipf, zipf:EXPONENT or a file of ids, and there is no file {path}")
     try:
-        ids = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, np.int64, ndmin=2)
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
+        ids = map_array(path) if path.suffix == ".npy" else np.loadtxt(path, np.int64, ndmin=2)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: is not a table of ids: {error}") from error
     try:

@@ -14,6 +14,7 @@ from microduet.folders import replace_folder
 from microduet.job import RunOptions, compile_named
 from microduet.shape import ModelShape
 from microduet.traffic import make_ids
+from microduet.unreadable import UNREADABLE
 from microduet.vitis.files import kernel_files
 from microduet_hw.config import EngineConfig
 from microduet_hw.export import MAP, export, module_name, with_map
@@ -93,16 +94,21 @@ def vectors(bundle: Bundle, *, items: int, seed: int) -> dict[str, str]:
     )
 
 
+def read_configuration(path: Path) -> EngineConfig:
+    """The engine's configuration in a JSON file; raises InputError, naming the file, if there is none."""
+    try:
+        return EngineConfig.from_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: is not a configuration: {error}") from error
+
+
 def _of_configuration(path: Path, options: VerilogOptions) -> tuple[EngineConfig, Bundle | None]:
     """The configuration at `path`, and a model for it with random weights if there are vectors to compute."""
     if options.config is not None:
         raise InputError(f"{path} is a configuration already: config must not be given, not {options.config!r}")
-    try:
-        config = EngineConfig.from_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise InputError(f"{path}: is not a configuration: {error}") from error
+    config = read_configuration(path)
     if options.precision not in (None, config.precision):
         raise InputError(f"{path} is for precision {config.precision}, not {options.precision!r}")
     if not options.vectors:
@@ -124,7 +130,7 @@ def written(folder: Path) -> list[str] | None:
     """Names of the files that an earlier export wrote to `folder`; None if there was none."""
     try:
         return [*msgspec.json.decode((folder / MAP).read_bytes(), type=_Map).files, MAP]
-    except (OSError, msgspec.MsgspecError, ValueError):
+    except (OSError, *UNREADABLE):
         return None
 
 

@@ -12,6 +12,7 @@ from microduet_hw.registers import (
     ADDRESS_BITS,
     CHANNEL_BASE,
     COUNTER_BASE,
+    STRAY_BASE,
     ControlRegisters,
     Register,
     register_map,
@@ -47,7 +48,7 @@ def pauses(probability):
 
 async def connect(dut):
     """A master with random pauses on all five channels."""
-    inputs = ("i_result", "i_events", "i_reads", "i_stalls")
+    inputs = ("i_result", "i_events", "i_reads", "i_stalls", "i_strays")
     await begin(dut, **{name: 0 for name in inputs if hasattr(dut, name)})
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_control_"), dut.clk, dut.rst)
     reads, writes = master.read_if, master.write_if
@@ -207,13 +208,15 @@ async def counters_count_during_runs_only(dut):
 @cocotb.test()
 async def channels_are_read_through(dut):
     master, registers = await connect(dut), register_map(engine())
-    reads, stalls = ([random.getrandbits(32) for _ in range(3)] for _ in range(2))
+    reads, stalls, strays = ([random.getrandbits(32) for _ in range(3)] for _ in range(3))
     dut.i_reads.value = sum(value << 32 * k for k, value in enumerate(reads))
     dut.i_stalls.value = sum(value << 32 * k for k, value in enumerate(stalls))
+    dut.i_strays.value = sum(value << 32 * k for k, value in enumerate(strays))
     await RisingEdge(dut.clk)
     for k in range(3):
         assert await master.read_dword(registers[f"channel_{k:02}_reads"]) == reads[k]
         assert await master.read_dword(registers[f"channel_{k:02}_stalls"]) == stalls[k]
+        assert await master.read_dword(registers[f"channel_{k:02}_strays"]) == strays[k]
 
 
 async def state(master):
@@ -225,12 +228,13 @@ async def state(master):
 @cocotb.test()
 async def unmapped_addresses_are_empty(dut):
     master = await connect(dut)
-    dut.i_reads.value = dut.i_stalls.value = (1 << 96) - 1
+    dut.i_reads.value = dut.i_stalls.value = dut.i_strays.value = (1 << 96) - 1
     names = engine().counters
     mapped = {
         *Register,
         *range(COUNTER_BASE, COUNTER_BASE + 8 * len(names), 4),
         *range(CHANNEL_BASE, CHANNEL_BASE + 24, 4),
+        *range(STRAY_BASE, STRAY_BASE + 12, 4),
     }
     unmapped = sorted(set(range(0, 1 << ADDRESS_BITS, 4)) - mapped)
     before = await state(master)

@@ -4,16 +4,17 @@ import random
 
 import cocotb
 import pytest
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 
 from microduet_hw.config import Array, Payload, Precision
+from microduet_hw.image import load_beats
 from microduet_hw.status import UserStatus
 from microduet_hw.user_bank import UserBank
 from microduet_hw.user_shape import user_shape
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare
-from tests.support.models import small_config
-from tests.support.user_engine import Host, WholeEngine, abandoned, changed
+from tests.support.models import random_model, small_config
+from tests.support.user_engine import Host, WholeEngine, abandoned, changed, words
 from tests.support.users import with_users
 
 ROWS = 40
@@ -142,14 +143,63 @@ async def answers_soon_after_the_user(dut):
 
 
 @cocotb.test()
+async def a_new_model_waits_for_the_items_in_flight(dut):
+    """Load beats that are offered during a run are taken behind it: its items are the old model's, the next are not."""
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config)
+    await host.start()
+    running = cocotb.start_soon(host.run([host.query(30) for _ in range(3)]))
+    await ClockCycles(dut.clk, 60)
+    other = random_model(config, host.rng)
+    beats = load_beats(config, other, lambda feature, first, n: host.tables[feature][first : first + n], host.users)
+    loading = cocotb.start_soon(host.load.send(words(beats)))
+    await ClockCycles(dut.clk, 20)
+    assert not running.done()
+    assert dut.s_axis_load__tvalid.value == 1
+    assert dut.s_axis_load__tready.value == 0
+    await running
+    assert len(host.answers) == 3
+    await loading
+    host.model = other
+    await host.run([host.query(30) for _ in range(3)])
+    assert len(host.answers) == 6
+
+
+@cocotb.test()
+async def a_host_that_stops_in_a_packet_ends_its_own_query_only(dut):
+    """Half a user packet: its query ends by name. The packet that ends it is refused, the one behind that is right."""
+    config = ENGINES[bench_parameters()["engine"]]
+    host = Host(dut, config)
+    await host.start()
+    gone, good = host.query(3, user_status=UserStatus.TIMEOUT), host.query(4)
+    half = words(gone.packets.pop()(0))[0]
+    dut.s_axis_users__tvalid.value, dut.s_axis_users__tdata.value, dut.s_axis_users__tlast.value = 1, half, 0
+    await ReadOnly()
+    while dut.s_axis_users__tready.value == 0:
+        await RisingEdge(dut.clk)
+        await ReadOnly()
+    await RisingEdge(dut.clk)
+    dut.s_axis_users__tvalid.value = 0
+    begun = host.cycle
+    await host.run([gone])
+    assert host.cycle - begun < 2 * WATCHDOG
+    good.packets *= 2
+    await host.run([good])
+    assert [query for query, _ in host.answers] == [gone, good]
+
+
+@cocotb.test()
 async def starts_anew_after_a_reset(dut):
     config = ENGINES[bench_parameters()["engine"]]
     host = Host(dut, config)
     await host.start()
-    queries = [host.query(3, packets=[]) for _ in range(config.user.slots)]
+    waiting = [host.query(3, packets=[]) for _ in range(config.user.slots // 2)]
+    queries = [*waiting, *(with_fate(host, host.query(40)) for _ in range(8))]
     running = cocotb.start_soon(host.run(queries))
-    await ClockCycles(dut.clk, 300)
-    for task in (running, *host._tasks):
+    moment = random.randrange(10, 1500)
+    dut._log.info("reset in cycle %d", moment)
+    await ClockCycles(dut.clk, moment)
+    for task in (running, *host._tasks, host.memory._task):
         task.cancel()
     dut.s_axis_items__tvalid.value = dut.s_axis_users__tvalid.value = 0
     again = Host(dut, config)

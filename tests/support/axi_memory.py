@@ -1,4 +1,4 @@
-"""A memory behind an AXI4 read port that answers in any order, interleaved, wrongly, late or never."""
+"""A memory behind an AXI4 read port that answers in any order, interleaved, wrongly, late, never or unasked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,17 @@ from tests.support.axi_port import OKAY, SLVERR, ReadPort, Response
 
 @dataclass(kw_only=True)
 class Fate:
-    """What becomes of one read: answered after `latency` cycles, with an error in beat `error_beat`, or never.
+    """What becomes of one read: answered after `latency` cycles, with `code` in beat `error_beat`, or never.
 
-    After `pause_beat` beats it is silent for `pause` cycles.
+    After `pause_beat` beats it is silent for `pause` cycles. It has `excess` beats too many, or too few if negative.
     """
 
     latency: int = 0
     pause_beat: int = 0
     pause: int = 0
     error_beat: int | None = None
+    code: int = SLVERR
+    excess: int = 0
     lost: bool = False
 
 
@@ -41,6 +43,7 @@ class Memory(ReadPort):
     fate : of the n-th read
     wait : probability that no response is sent in a cycle in which one could be
     in_order : whether responses keep the order of the reads, whole
+    ids : IDs that reads have, from 0 on
     """
 
     def __init__(
@@ -54,11 +57,17 @@ class Memory(ReadPort):
         wait: float = 0.0,
         in_order: bool = False,
         one_id: bool = False,
+        ids: int = 64,
     ) -> None:
         super().__init__(dut=dut, name=name, stall=stall, one_id=one_id)
         self.read, self.fate, self.wait, self.in_order = read, fate, wait, in_order
         self.busy: list[_Read] = []
         """Reads that are not answered, the oldest first."""
+        self.ids = ids
+        self.stray = 0.0
+        """Probability, in a cycle, of a beat that answers no read in flight: its ID has none, or is none."""
+        self.strays = 0
+        """Beats so far that answered nothing."""
         self._offered: _Read | None = None
 
     @property
@@ -68,9 +77,13 @@ class Memory(ReadPort):
     def accept(self, address: int, beats: int, id: int) -> None:
         fate = self.fate(len(self.requests) - 1)
         data = [self.read(address + AXI_BYTES * k) for k in range(beats)]
+        data = data[: beats + fate.excess] + data[-1:] * fate.excess
         self.busy.append(_Read(id=id, due=self.cycle + fate.latency, beats=data, fate=fate))
 
     def respond(self) -> Response | None:
+        if self.stray and self.random.random() < self.stray:
+            self._offered = None
+            return self._unasked()
         read = self._offered = self._choose()
         if read is None:
             return None
@@ -78,12 +91,25 @@ class Memory(ReadPort):
             id=read.id,
             data=read.beats[read.sent],
             last=read.sent == len(read.beats) - 1,
-            code=SLVERR if read.fate.error_beat == read.sent else OKAY,
+            code=read.fate.code if read.fate.error_beat == read.sent else OKAY,
         )
+
+    def _unasked(self) -> Response | None:
+        """A beat of a read that nobody has asked for, or whose answer has come before."""
+        free = [id for id in range(64) if id not in self._in_flight]
+        kinds = [[id for id in free if (id < self.ids) == live] for live in (True, False)]
+        kinds = [kind for kind in kinds if kind]
+        if not kinds:
+            return None
+        id = self.random.choice(self.random.choice(kinds))
+        bits, last = self.random.getrandbits(8 * AXI_BYTES), self.random.random() < 0.7
+        return Response(id=id, data=bits, last=last, code=self.random.choice([OKAY, SLVERR]), stray=True)
 
     def taken(self) -> None:
         read = self._offered
-        assert read is not None
+        if read is None:
+            self.strays += 1
+            return
         read.sent += 1
         if read.sent == read.fate.pause_beat:
             read.due = self.cycle + read.fate.pause

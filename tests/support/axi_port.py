@@ -9,18 +9,19 @@ from cocotb.triggers import ReadOnly, RisingEdge
 
 from microduet_hw.config import AXI_BYTES
 
-OKAY, SLVERR = 0, 2
+OKAY, SLVERR, DECERR = 0, 2, 3
 PAGE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One beat of an answer."""
+    """One beat of an answer; a `stray` one answers nothing."""
 
     id: int
     data: int
     last: bool
     code: int = OKAY
+    stray: bool = False
 
 
 class ReadPort:
@@ -100,7 +101,7 @@ class ReadPort:
         self.accept(address, beats, id)
 
     def _take(self, response: Response) -> None:
-        if response.last:
+        if response.last and not response.stray:
             self.response_cycles.append(self.cycle)
             self.answered.append(self._in_flight[response.id].pop(0))
             if not self._in_flight[response.id]:

@@ -16,6 +16,7 @@ from microduet_hw.lookup.unit import port_name
 from microduet_hw.part_rules import in_order
 from microduet_hw.status import HEADER, QUERY, Status
 from tests.support.axi_memory import Fate, Memory
+from tests.support.axi_port import DECERR, SLVERR
 from tests.support.dram_memory import DramMemory
 from tests.support.lookups import memory_image, random_tables
 from tests.support.streams import StreamSink, start_clocks
@@ -56,7 +57,12 @@ def random_fates(config, rng, asked, *, faulty, latency):
         draw = rng.random() if faulty else 1
         spared -= 1
         if draw < 0.08:
-            fate, status = Fate(latency=fate.latency, error_beat=int(rng.integers(beats))), Status.AXI_ERROR
+            code = int(rng.choice([SLVERR, DECERR]))
+            fate = Fate(latency=fate.latency, error_beat=int(rng.integers(beats)), code=code)
+            status = Status.AXI_ERROR
+        elif draw < 0.12:
+            wrong = int(rng.choice([n for n in (-2, -1, 1, 2) if beats + n > 0]))
+            fate, status = Fate(latency=fate.latency, excess=wrong), Status.AXI_ERROR
         elif draw < 0.25 and spared <= 0:
             beat, long = int(rng.integers(beats)), 3 * config.watchdog
             fate, status = Fate(latency=0 if beat else long, pause_beat=beat, pause=long), Status.TIMEOUT
@@ -76,11 +82,12 @@ class LookupBench:
     waits : probability of a wait on every stream, in every cycle
     latency : the least number of cycles that no answer takes
     dram : what stands behind the channels of each kind, in place of a memory with such latencies and faults
+    stray : probability, in a cycle, that a channel sends a beat that answers nothing
     in_order : whether item n looks up row n of every table, modulo its rows, instead of random ones
     """
 
-    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None, in_order=False):
-        self.dut, self.config, self.waits, self.dram = dut, config, waits, dram
+    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None, in_order=False, stray=0):
+        self.dut, self.config, self.waits, self.dram, self.stray = dut, config, waits, dram, stray
         rng = np.random.default_rng(random.getrandbits(32))
         self.tables = random_tables(config, rng)
         self.packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
@@ -114,6 +121,7 @@ class LookupBench:
             fate=lambda number: fates[number][0],
             stall=self.waits,
             wait=self.waits,
+            ids=self.config.outstanding,
         )
 
     def dram_memory(self, source):
@@ -136,6 +144,8 @@ class LookupBench:
             getattr(dut, name).value = 0
         self.headers = StreamSink(dut, "o_header", clock=dut.clk, stall=self.waits)
         await start_clocks(dut)
+        for memory in self.memories.values():
+            memory.stray = self.stray
         await self.load_banks()
         cocotb.start_soon(self.receive())
 

@@ -150,6 +150,7 @@ class Host:
         self.cycle, self.packet_cycles = 0, dict[int, int]()
         self.cleared = Event()
         self._waiting: deque[tuple[int, Query, Any]] = deque()
+        self._tasks: list[Any] = []
 
     async def start(self) -> None:
         """Reset the engine and load its model."""
@@ -159,7 +160,7 @@ class Host:
         self.dut.m_axis_results__tready.value = 0
         await start_clocks(self.dut)
         await self.reload()
-        self._tasks = [cocotb.start_soon(task) for task in (self._receive(), self._send_users())]
+        self._tasks += [cocotb.start_soon(task) for task in (self._receive(), self._send_users())]
 
     async def reload(self) -> None:
         """Load the model."""
@@ -174,6 +175,7 @@ class Host:
         await self.write(Register.ITEMS, total)
         await self.write(Register.CONTROL, 1)
         sending = cocotb.start_soon(self._send_items(deque(queries)))
+        self._tasks.append(sending)
 
         async def over() -> None:
             while not await self.read(Register.CONTROL) & 2:

@@ -1,8 +1,10 @@
 """The driver on small engines: every score is the golden model's, and every mistake has a name."""
 
 import functools
+import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from microduet.trace import trace
 from microduet.traffic import make_ids
 from microduet_hw.config import Array, Precision
 from microduet_hw.status import Status
-from microduet_sim.batch import Fault
+from microduet_sim.batch import Fault, Stalls
 from tests.sw.cases import Mixed
 
 CHANNEL = 0
@@ -107,6 +109,36 @@ def test_stalls_change_no_score(precision: str, probability: float) -> None:
         stalled = device.run(sparse, dense)
     check(bundle, stalled, sparse, dense)
     assert (stalled.latency != free.latency).any()
+
+
+STREAMS = ("items", "results", "requests", "responses")
+WAITS = (0.0, 0.5, 0.95)
+SIZES = (1, 2, 45)
+CROSS = [(dict(zip(STREAMS, waits, strict=True)), n) for waits in product(WAITS, repeat=4) for n in SIZES]
+"""How often each stream waits, idle sources and back-pressure alike, and the items of a batch."""
+
+
+def check_cross(device: Device, cases: Iterable[tuple[dict[str, float], int]]) -> None:
+    """Logits of every case are those of a batch without stalls."""
+    sparse, dense = inputs(device.bundle, max(SIZES))
+    assert dense is not None
+    free = device.run(sparse, dense).logits
+    for seed, (waits, items) in enumerate(cases):
+        device.simulator.set_stalls(Stalls(**waits, seed=seed))
+        batch = device.run(sparse[:items], dense[:items])
+        assert batch.logits.tolist() == free[:items].tolist(), f"{waits}, {items} items, seed {seed}"
+        assert set(batch.status.tolist()) == {Status.OK}, f"{waits}, {items} items, seed {seed}"
+
+
+def test_no_wait_of_any_stream_changes_a_result(device: Device) -> None:
+    check_cross(device, random.Random(1).sample(CROSS, 12))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_no_waits_of_all_streams_in_every_combination_change_a_result(precision: str) -> None:
+    with md.open(compiled("mixed", precision)) as opened:
+        check_cross(opened, CROSS)
 
 
 @pytest.mark.parametrize("kind", ["mixed", "wide"])
@@ -313,6 +345,32 @@ def test_several_faults_of_one_item_are_all_named(device: Device) -> None:
     device.set_faults({CHANNEL: Fault(error_on=4)})
     results = device.send(packets)
     expect(device.bundle, results.status, results.logit, {3: Status.INDEX_RANGE | Status.AXI_ERROR}, data)
+
+
+@pytest.mark.parametrize("stream", ["items", "results"])
+def test_a_stream_that_stands_still_ends_the_batch_in_a_line(device: Device, stream: str) -> None:
+    device.simulator.set_stalls(Stalls(**{stream: 1.0}))
+    with pytest.raises(DeviceError, match="nothing moved for 200000 engine cycles") as raised:
+        device.infer(*inputs(device.bundle, 5))
+    assert "\n" not in str(raised.value)
+    assert device.simulator.closed
+
+
+@pytest.mark.parametrize("stream", ["requests", "responses"])
+def test_memory_that_stands_still_marks_every_item_and_is_forgiven(device: Device, stream: str) -> None:
+    """More items than reads may be in flight: the rest finds no ID free, and is told so too.
+
+    The first read is taken: ARREADY is high before it falls for ever.
+    """
+    sparse, dense = inputs(device.bundle, device.bundle.config.outstanding + 8)
+    device.simulator.set_stalls(Stalls(**{stream: 1.0}))
+    batch = device.run(sparse, dense)
+    assert {Status(status) for status in batch.status[1:].tolist()} == {Status.TIMEOUT}
+    limit = 3 * device.bundle.config.watchdog * len(sparse)
+    assert batch.cycles * device.bundle.config.memory_mhz / device.bundle.config.engine_mhz < limit
+    device.simulator.set_stalls(Stalls())
+    device.run(sparse, dense)  # the answers that were late come with it
+    check(device.bundle, device.run(sparse, dense), sparse, dense)
 
 
 def test_unknown_channel_has_no_faults(device: Device) -> None:

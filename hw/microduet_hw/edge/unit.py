@@ -216,4 +216,11 @@ class EdgeUnit(Component):
             reads, stalls = Signal(32, name=f"reads_{channel}"), Signal(32, name=f"stalls_{channel}")
             with m.If(axi.arvalid):
                 m.d.sync += [reads.eq(reads + axi.arready), stalls.eq(stalls + (axi.arready == 0))]
-            m.d.comb += [registers.i_reads[number].eq(reads), registers.i_stalls[number].eq(stalls)]
+            strays = Signal(32, name=f"strays_{channel}")
+            with m.If(axi.rvalid):
+                m.d.sync += strays.eq(strays + (axi.rid != 0))  # all reads have ID 0
+            m.d.comb += [
+                registers.i_reads[number].eq(reads),
+                registers.i_stalls[number].eq(stalls),
+                registers.i_strays[number].eq(strays),
+            ]

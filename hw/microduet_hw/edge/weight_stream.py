@@ -6,6 +6,7 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from microduet_hw.axi import BURST_INCR, PAGE_BYTES, SIZE_32_BYTES, ReadMaster
 from microduet_hw.config import AXI_BYTES
@@ -24,6 +25,8 @@ class WeightChannel(wiring.Component):
     Back-pressure: a burst is asked for when all of it has a place; RREADY is always high.
     Reset: nothing in flight, at address 0.
 
+    A beat of another ID, or that is not due, is dropped.
+
     Parameters
     ----------
     beats : of one pass
@@ -35,7 +38,8 @@ class WeightChannel(wiring.Component):
     i_run : reads may begin
     m_axi : AXI4 read port; all reads have one ID, so answers come in their order
     o_beats : stream of 256 bits
-    o_error : in this cycle memory answered with SLVERR or DECERR
+    o_error : in this cycle memory answered with SLVERR or DECERR, with a burst of another length than was asked for, or
+        with a beat though none was due: what comes from now on may be of another row
 
     Raises
     ------
@@ -74,6 +78,8 @@ class WeightChannel(wiring.Component):
         m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=8 * AXI_BYTES, depth=self._depth)
         number, places = Signal(range(max(2, bursts))), Signal(range(self._depth + 1), init=self._depth)
         last, begins = Signal(), Signal()
+        kept, ends = Signal(), Signal()
+        due, at = Signal(range(self._depth + 1)), Signal(range(max(2, self._beats)))
         size = Mux(last, self._beats - (bursts - 1) * self._burst, self._burst)
         m.d.comb += [
             last.eq(number == bursts - 1),
@@ -82,14 +88,19 @@ class WeightChannel(wiring.Component):
             axi.arburst.eq(BURST_INCR),
             axi.rready.eq(1),
             beats.w_data.eq(axi.rdata),
-            beats.w_en.eq(axi.rvalid),
-            self.o_error.eq(axi.rvalid & axi.rresp[1]),
+            beats.w_en.eq(kept),
+            kept.eq(axi.rvalid & (axi.rid == 0) & (due != 0)),
+            ends.eq((at[: exact_log2(self._burst)].all()) | (at == self._beats - 1)),
+            self.o_error.eq((kept & (axi.rresp[1] | (axi.rlast != ends))) | (axi.rvalid & (axi.rid == 0) & (due == 0))),
             self.o_beats.payload.eq(beats.r_data),
             self.o_beats.valid.eq(beats.r_rdy),
             beats.r_en.eq(self.o_beats.ready),
         ]
         taken = self.o_beats.valid & self.o_beats.ready
         m.d.sync += places.eq(places - Mux(begins, size, 0) + taken)
+        m.d.sync += due.eq(due + Mux(axi.arvalid & axi.arready, axi.arlen + 1, 0) - kept)
+        with m.If(kept):
+            m.d.sync += at.eq(Mux(at == self._beats - 1, 0, at + 1))
         with m.If(begins):
             m.d.sync += [
                 axi.arvalid.eq(1),
@@ -110,7 +121,8 @@ class WeightStream(wiring.Component):
     Back-pressure: as `WeightChannel`.
     Reset: nothing in flight, at the first row. What memory holds must not change from then on.
 
-    An error response's row is delivered with what came for it, and AXI_ERROR is set. If a row is wanted and none comes
+    An error response's row is delivered with what came for it, and AXI_ERROR is set; so it is when beats are missing or
+    too many, whose rows may be others. If a row is wanted and none comes
     for `watchdog` cycles, TIMEOUT is set, and rows of zeros are delivered from then on, so that nothing hangs.
     Cycles in which `i_run` is low do not count. Both flags stay set until reset.
 

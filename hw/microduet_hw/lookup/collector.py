@@ -10,6 +10,7 @@ from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.lookup.geometry import SourcePlan
 from microduet_hw.lookup.layouts import (
     LOOKUP_FLAGS,
+    asked_layout,
     id_layout,
     order_layout,
     response_layout,
@@ -36,7 +37,8 @@ class ReadCollector(wiring.Component):
     Back-pressure: none towards the memory: every read has its own place in the buffer.
     Reset: nothing is awaited; no read may be in flight.
 
-    A row that fails is zeros, all of it: index out of range, AXI_ERROR once its last beat has come, TIMEOUT when it has
+    A row that fails is zeros, all of it: index out of range, AXI_ERROR once its last beat has come (an error, or it has
+    not as many beats as were asked for), TIMEOUT when it has
     been the oldest for `watchdog` cycles. Zeros have the value zero (int8: the zero point), except where another source
     holds the row: there all bits are 0, unless there are partners: then the row is marked `absent`.
     The buffer is read at least one cycle after the same word was written.
@@ -49,16 +51,20 @@ class ReadCollector(wiring.Component):
     Members
     -------
     i_order : stream of what became of each lookup
+    i_asked : reads that memory has taken
     i_responses : stream of the beats of responses
     o : stream of rows
+    o_stray : a beat came that no read in flight has asked for; it is dropped
     o_released, o_lost, o_returned : IDs whose reads are over, were given up, have ended after all
     """
 
     LATENCY = 2
 
     i_order: stream.Interface
+    i_asked: stream.Interface
     i_responses: stream.Interface
     o: stream.Interface
+    o_stray: Signal
     o_released: stream.Interface
     o_lost: stream.Interface
     o_returned: stream.Interface
@@ -73,8 +79,10 @@ class ReadCollector(wiring.Component):
         super().__init__(
             {
                 "i_order": In(stream.Signature(order_layout(self._ids, marked=plan.marked))),
+                "i_asked": In(stream.Signature(asked_layout(self._ids, plan.beats), always_ready=True)),
                 "i_responses": In(responses),
                 "o": Out(stream.Signature(row_layout(plan), always_ready=True)),
+                "o_stray": Out(1),
                 "o_released": ids,
                 "o_lost": ids,
                 "o_returned": ids,
@@ -109,7 +117,7 @@ class ReadCollector(wiring.Component):
             buffer.i_read.eq(deliver & awaited),
             buffer.i_beat.eq(beat),
         ]
-        self._watch(m, expired, waiting=awaited & ~deliver & ~broken, arriving=buffer.o_arriving)
+        self._watch(m, expired, waiting=awaited & ~deliver & ~broken, ending=buffer.o_ending)
         with m.If(done):
             m.d.mem += [beat.eq(0), void.eq(0)]
         with m.Elif(broken | expired):
@@ -133,6 +141,8 @@ class ReadCollector(wiring.Component):
             ]
         self._mask(m, buffer.o_data, deliver, zero=~awaited, absent=head.p.absent)
         wiring.connect(m, wiring.flipped(self.i_responses), buffer.i)
+        wiring.connect(m, wiring.flipped(self.i_asked), buffer.i_asked)
+        m.d.comb += self.o_stray.eq(buffer.o_stray)
         wiring.connect(m, buffer.o_returned, wiring.flipped(self.o_returned))
         for ids, to in ((self.o_released, buffer.i_released), (self.o_lost, buffer.i_lost)):
             m.d.comb += [to.valid.eq(ids.valid), to.payload.eq(ids.payload)]
@@ -157,10 +167,10 @@ class ReadCollector(wiring.Component):
             zeros = Mux(is_absent, 0, zeros)
         m.d.comb += self.o.p.data.eq(Mux(is_zero, zeros, row))
 
-    def _watch(self, m: Module, expired: Signal, *, waiting: Value, arriving: Value) -> None:
-        """Count how long the oldest read waits; it does not expire in a cycle in which a beat of it comes."""
+    def _watch(self, m: Module, expired: Signal, *, waiting: Value, ending: Value) -> None:
+        """Count how long the oldest read waits; it does not expire in the cycle in which its last beat comes."""
         waited = Signal(range(max(2, self._watchdog)))
-        m.d.comb += expired.eq(waiting & (waited == self._watchdog - 1) & ~arriving)
+        m.d.comb += expired.eq(waiting & (waited == self._watchdog - 1) & ~ending)
         with m.If(waiting & ~expired):
             m.d.mem += waited.eq(Mux(waited == self._watchdog - 1, waited, waited + 1))
         with m.Else():

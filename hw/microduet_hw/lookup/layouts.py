@@ -47,6 +47,11 @@ def response_layout(ids: int, width: int) -> data.StructLayout:
     return data.StructLayout({"data": width, "id": range(max(2, ids)), "error": 1, "last": 1})
 
 
+def asked_layout(ids: int, beats: int) -> data.StructLayout:
+    """A read that the memory has taken: the number of its `last` beat."""
+    return data.StructLayout({"id": range(max(2, ids)), "last": range(max(2, beats))})
+
+
 def id_layout(ids: int) -> data.StructLayout:
     """An ID of a read."""
     return data.StructLayout({"id": range(max(2, ids))})

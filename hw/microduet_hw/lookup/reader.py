@@ -25,8 +25,9 @@ class ChannelReader(wiring.Component):
     Reset: nothing in flight.
 
     An index outside the rows that the channel holds is not read: zeros are delivered, with INDEX_RANGE if the table has
-    no such row. An error response delivers zeros and AXI_ERROR. A read that is not answered within `config.watchdog`
-    cycles of being the oldest delivers zeros and TIMEOUT; its ID is used again once the answer has come after all.
+    no such row. An error response delivers zeros and AXI_ERROR, and so does one with too few or too many beats.
+    A read that is not answered within `config.watchdog` cycles of being the oldest delivers zeros and TIMEOUT; its ID
+    is used again once the answer has come after all. A beat of an ID without a read in flight is dropped and counted.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class ChannelReader(wiring.Component):
     o_room : two more lookups fit
     m_axi : AXI4 read port
     rows : stream of the rows' beats, always ready
-    o_reads, o_stalls : reads issued; cycles in which a lookup waited
+    o_reads, o_stalls, o_strays : reads issued; cycles in which a lookup waited; beats that nobody had asked for
 
     Raises
     ------
@@ -56,6 +57,7 @@ class ChannelReader(wiring.Component):
     rows: stream.Interface
     o_reads: Signal
     o_stalls: Signal
+    o_strays: Signal
 
     def __init__(self, *, config: EngineConfig, source: int) -> None:
         self._config = config
@@ -68,6 +70,7 @@ class ChannelReader(wiring.Component):
                 "rows": Out(stream.Signature(row_layout(self._plan), always_ready=True)),
                 "o_reads": Out(32),
                 "o_stalls": Out(32),
+                "o_strays": Out(32),
             }
         )
 
@@ -89,7 +92,8 @@ class ChannelReader(wiring.Component):
         wiring.connect(m, collector.o, wiring.flipped(self.rows))
         for name in ("released", "lost", "returned"):
             wiring.connect(m, getattr(collector, f"o_{name}"), getattr(issuer, f"i_{name}"))
-        request, response = issuer.o_requests, collector.i_responses
+        request, response, asked = issuer.o_requests, collector.i_responses, collector.i_asked
+        known = axi.rid < config.outstanding
         m.d.comb += [
             self.o_room.eq(waiting.o_room),
             issuer.i_idle.eq(~order.o.valid),
@@ -101,7 +105,10 @@ class ChannelReader(wiring.Component):
             axi.arsize.eq(SIZE_32_BYTES),
             axi.arburst.eq(BURST_INCR),
             axi.rready.eq(1),
-            response.valid.eq(axi.rvalid),
+            asked.valid.eq(axi.arvalid & axi.arready),
+            asked.p.id.eq(axi.arid),
+            asked.p.last.eq(axi.arlen),
+            response.valid.eq(axi.rvalid & known),
             response.p.data.eq(axi.rdata[: plan.width]),
             response.p.id.eq(axi.rid),
             response.p.error.eq(axi.rresp[1]),
@@ -111,4 +118,6 @@ class ChannelReader(wiring.Component):
             m.d.mem += self.o_reads.eq(self.o_reads + 1)
         with m.If(issuer.o_stalled):
             m.d.mem += self.o_stalls.eq(self.o_stalls + 1)
+        with m.If(collector.o_stray | (axi.rvalid & ~known)):
+            m.d.mem += self.o_strays.eq(self.o_strays + 1)
         return m

@@ -51,8 +51,8 @@ class LookupUnit(wiring.Component):
     i_space : a whole vector has room behind `o_words` (sync)
     o_reserve : a vector starts, in the cycle in which `i_space` was seen; its first word follows (sync)
     o_complete : one pulse per vector completed (mem)
-    o_reads, o_stalls : per memory channel, in the order of `config.channels`: reads issued; cycles in which a read
-        was ready and could not be issued (mem)
+    o_reads, o_stalls, o_strays : per memory channel, in the order of `config.channels`: reads issued; cycles in which
+        a read was ready and could not be issued; beats that came although nobody had asked for them (mem)
     """
 
     s_axis_items: Any
@@ -69,6 +69,7 @@ class LookupUnit(wiring.Component):
     o_complete: Signal
     o_reads: data.View
     o_stalls: data.View
+    o_strays: data.View
 
     def __init__(self, *, config: EngineConfig) -> None:
         self._config = config
@@ -93,6 +94,7 @@ class LookupUnit(wiring.Component):
                 "o_complete": Out(1),
                 "o_reads": Out(counters),
                 "o_stalls": Out(counters),
+                "o_strays": Out(counters),
             }
         )
 
@@ -174,7 +176,11 @@ class LookupUnit(wiring.Component):
         m.submodules[f"reader_{number:02}"] = reader = ChannelReader(config=self._config, source=number)
         wiring.connect(m, reader.m_axi, wiring.flipped(getattr(self, port_name(number))))
         place = self._config.channels.index(number)
-        m.d.comb += [self.o_reads[place].eq(reader.o_reads), self.o_stalls[place].eq(reader.o_stalls)]
+        m.d.comb += [
+            self.o_reads[place].eq(reader.o_reads),
+            self.o_stalls[place].eq(reader.o_stalls),
+            self.o_strays[place].eq(reader.o_strays),
+        ]
         return reader
 
     def _writes(self, m: Module) -> stream.Interface | None:

@@ -255,7 +255,7 @@ def read_parameters(source: str | Path) -> DramParameters:
         table = tomllib.loads(Path(source).read_text())
     except FileNotFoundError as error:
         raise ParameterError(f"{source}: no such file; built-in sets are {', '.join(BUILT_IN)}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ParameterError(f"{source}: not a TOML file: {' '.join(str(error).split())}") from error
     sets = {name: value for name, value in table.items() if isinstance(value, dict)}
     if sets and len(sets) == len(table):

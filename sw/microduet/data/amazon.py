@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import gzip
 import itertools
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +116,7 @@ class _Blocks:
     def __call__(self, number: int) -> Piece | None:
         try:
             block = self._block(number)
-        except (EOFError, gzip.BadGzipFile, OSError) as error:
+        except (EOFError, zlib.error, OSError) as error:
             raise DataError(f"{self._path}: is not whole gzip ({error})") from error
         if not block:
             return None

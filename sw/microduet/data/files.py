@@ -15,6 +15,7 @@ import xxhash
 
 from microduet.errors import DataError, InputError
 from microduet.folders import write_file
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import Frozen
 from microduet_sim.cache import cache_folder
 
@@ -65,7 +66,7 @@ def content_digest(path: Path) -> str:
 def _read_stamp(memory: Path) -> _Stamp | None:
     try:
         return msgspec.json.decode(memory.read_bytes(), type=_Stamp)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return None
 
 

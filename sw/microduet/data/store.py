@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from microduet.errors import DataError
 from microduet.folders import write_file
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import Frozen
 from microduet_sim.cache import cache_folder
 
@@ -69,7 +70,7 @@ class Store:
         self.folder = folder
         try:
             self.pieces = msgspec.json.decode((folder / _WHOLE).read_bytes(), type=list[PieceRecord])
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise DataError(f"{folder / _WHOLE}: cannot be read; remove the folder to parse the data again") from error
 
     @property
@@ -151,7 +152,7 @@ def _fill(folder: Path, make: Make, pieces: int, done: Callable[[int], object]) 
         record = folder / f"{number:06}.json"
         try:
             return msgspec.json.decode(record.read_bytes(), type=PieceRecord)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE):
             return _keep(folder, number, make(number))
 
     records: list[PieceRecord] = []

@@ -93,15 +93,15 @@ class TaobaoFile:
         return pa.string() if name in self.text else pa.float64() if name in self.real else pa.int64()
 
     def _fault(self, line: bytes, names: list[str]) -> str | None:
-        fields = line.decode("utf-8", "replace").split(",")
+        fields = line.decode("utf-8", "surrogateescape").split(",")
         if len(fields) != len(names):
             return f"{len(fields)} fields between commas, not {len(names)}"
         for name, field in zip(names, fields, strict=True):
             if name not in self.columns or (name in self.optional and field in ("", "NULL")):
                 continue
             if name in self.text:
-                if field in ("", "NULL"):
-                    return f"{name} must not be empty"
+                if found := _text_fault(field):
+                    return f"{name} must {found}"
             elif name in self.real:
                 if not _REAL.fullmatch(field):
                     return f"{name} must be a number, not {field!r}"
@@ -128,3 +128,10 @@ PROFILE = (
 USERS = TaobaoFile("user_profile.csv", ("userid", *PROFILE), optional=("pvalue_level", "new_user_class_level"))
 BEHAVIOUR = TaobaoFile("behavior_log.csv", ("user", "time_stamp", "cate", "brand"), optional=("cate", "brand"))
 FILES = (SAMPLES, ADS, USERS, BEHAVIOUR)
+
+
+def _text_fault(field: str) -> str | None:
+    """What is wrong with a word; bytes that are no text stand in it as surrogates."""
+    if field in ("", "NULL"):
+        return "not be empty"
+    return "be text in UTF-8" if any("\ud800" <= letter <= "\udfff" for letter in field) else None

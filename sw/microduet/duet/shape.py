@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from microduet.errors import ModelError
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import Frozen
 
 
@@ -148,5 +149,5 @@ def read_shape(path: Path | str) -> DlrmShape:
         return msgspec.json.decode(Path(path).read_bytes(), type=DlrmShape)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, ModelError) as error:
+    except (*UNREADABLE, ModelError) as error:
         raise ModelError(f"{path}: {error}") from error

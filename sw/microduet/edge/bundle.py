@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,9 +9,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from microduet.array_files import read_arrays
 from microduet.bundle_files import CONFIG, MANIFEST, WEIGHTS, file_digest, read_described, writing
 from microduet.errors import BundleError, InputError
 from microduet.layer_file import LayerRecord, layer_arrays, layer_records, read_layers
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import Frozen
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.image import stack_layers
@@ -107,7 +108,7 @@ def is_edge_bundle(path: Path | str) -> bool:
     """Whether the bundle at `path` is of an edge unit; False of anything else, readable or not."""
     try:
         manifest = msgspec.json.decode((Path(path) / MANIFEST).read_bytes())
-    except (OSError, msgspec.MsgspecError, ValueError):
+    except (OSError, *UNREADABLE):
         return False
     return isinstance(manifest, dict) and manifest.get("unit") == "edge"
 
@@ -160,9 +161,8 @@ def _version(manifest: EdgeManifest, arrays: Mapping[str, npt.NDArray[np.generic
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        return read_arrays(path)
+    except (OSError, ValueError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
 
 

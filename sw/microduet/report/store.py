@@ -15,6 +15,7 @@ import msgspec
 from microduet.errors import InputError
 from microduet.folders import write_file
 from microduet.report.findings import Command, Json
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import Frozen
 
 FORMAT = 1
@@ -90,7 +91,7 @@ class Store:
             return None
         try:
             found = msgspec.json.decode(path.read_bytes(), type=Result)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise InputError(f"{path}: not a result of this version ({error}); remove it to measure again") from error
         if found.format != FORMAT or found.command != command:
             raise InputError(f"{path}: a result of format {found.format}, not {FORMAT}; remove it to measure again")

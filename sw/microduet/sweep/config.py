@@ -13,6 +13,7 @@ from microduet import boards, model_names
 from microduet.errors import InputError, MicroduetError
 from microduet.sweep.arrays import check_label
 from microduet.sweep.point import Measure, Natural, Point, Text
+from microduet.unreadable import UNREADABLE
 
 MOST = 10_000
 """Points of a sweep."""
@@ -92,7 +93,7 @@ def read(path: Path) -> Sweep:
         points = _points(file, axes)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (msgspec.MsgspecError, ValueError, MicroduetError) as error:
+    except (*UNREADABLE, MicroduetError) as error:
         raise InputError(f"{path}: {error}") from error
     plot = file.sweep.plot
     return Sweep(
@@ -112,6 +113,8 @@ def _values(name: str, given: Any, measure: str, *, where: str = "axes") -> list
     try:
         if isinstance(given, dict):
             chosen = msgspec.convert(given, _Range)
+            if (chosen.last - chosen.first) // chosen.step >= MOST:
+                raise InputError(f"{where} describe more than {MOST} points")
             given = list(range(chosen.first, chosen.last + 1, chosen.step))
         values = given if isinstance(given, list) else [given]
         values = [msgspec.convert(value, TYPES[name]) for value in values]

@@ -20,6 +20,7 @@ from microduet.duet.users import UserBatch
 from microduet.errors import CheckpointError, MicroduetError
 from microduet.models.dlrm import DlrmModel
 from microduet.models.split import SplitModel
+from microduet.unreadable import UNREADABLE
 from microduet_hw.config import Frozen
 
 FORMAT = 1
@@ -109,13 +110,13 @@ def read_checkpoint(path: Path) -> tuple[Description, Tensors]:
     tensors = found.get("tensors") if isinstance(found, dict) else None
     if not isinstance(text, str) or not isinstance(tensors, dict):
         raise CheckpointError(f"{path}: is no checkpoint of this program")
-    with contextlib.suppress(msgspec.MsgspecError):
+    with contextlib.suppress(*UNREADABLE):
         own = msgspec.json.decode(text, type=_Format).format
         if own != FORMAT:
             raise CheckpointError(f"{path}: checkpoint format must be {FORMAT}, not {own}")
     try:
         return msgspec.json.decode(text, type=Description), tensors
-    except (msgspec.MsgspecError, MicroduetError) as error:
+    except (*UNREADABLE, MicroduetError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 

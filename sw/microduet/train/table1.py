@@ -14,6 +14,7 @@ from microduet.folders import write_file
 from microduet.progress import Steps, steps
 from microduet.train.command import TrainOptions, sentence, shortfall, train
 from microduet.train.compare import Comparison, Figure
+from microduet.unreadable import UNREADABLE
 from microduet.versions import versions
 from microduet_sim.cache import cache_folder
 
@@ -92,7 +93,7 @@ def _path(model: str, options: Table1Options) -> Path:
 def _read(path: Path) -> Comparison:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Comparison)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise CheckpointError(f"{path}: {error}; remove it to measure again") from error
 
 

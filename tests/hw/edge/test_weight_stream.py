@@ -137,6 +137,42 @@ async def says_that_memory_answered_with_an_error(dut):
     assert set(seen) == {EdgeStatus.OK, EdgeStatus.AXI_ERROR}
 
 
+async def flagged(dut, excess):
+    """The third burst has so many beats too many: until the flag is set, every row is right."""
+    bench = Bench(dut, fate=lambda number: Fate(excess=excess if number == 2 else 0))
+    await bench.run()
+    while bench.status == EdgeStatus.OK:
+        assert bench.sink.received == bench.expected(len(bench.sink.received)), "a wrong row came unannounced"
+        await RisingEdge(dut.clk)
+        await ReadOnly()
+    assert bench.status == EdgeStatus.AXI_ERROR
+    assert len(bench.memories[-1].answered) <= 3
+
+
+@cocotb.test()
+async def says_that_a_burst_was_too_long(dut):
+    await flagged(dut, 1)
+
+
+@cocotb.test()
+async def says_that_a_burst_was_too_short(dut):
+    if bench_parameters()["case"] != "one row, single beats":
+        await flagged(dut, -1)
+
+
+@cocotb.test()
+async def drops_beats_of_other_ids(dut):
+    bench = Bench(dut, stall=0.2, wait=0.2)
+    await bench.run()
+    for memory in bench.memories:
+        memory.stray = 0.3
+        memory.ids = 0  # none of the strays has the ID of reads
+    count = 3 * len(bench.rows) + 50
+    assert await bench.sink.receive(count) == bench.expected(count)
+    assert bench.status == EdgeStatus.OK
+    assert min(memory.strays for memory in bench.memories) > 10
+
+
 @cocotb.test()
 async def gives_zeros_when_memory_is_silent(dut):
     bench = Bench(dut, fate=lambda number: Fate(lost=number >= 1))

@@ -106,7 +106,7 @@ class Taking(wiring.Component):
 
 
 class Reading(wiring.Component):
-    """A reader behind a memory that answers in any order, at any time or never, but only what it was asked."""
+    """A reader behind a memory that answers in any order, at any time or never, in part, twice or what nobody asked."""
 
     IDS, WATCHDOG, PATIENCE = 2, 3, 9
 
@@ -115,7 +115,7 @@ class Reading(wiring.Component):
     def __init__(self):
         config = lookup_config([Table(rows=20)], [HBM], outstanding=self.IDS, watchdog=self.WATCHDOG)
         self._reader = ChannelReader(config=config, source=0)
-        members = {"arready": In(1), "rvalid": In(1), "rid": In(1), "rresp": In(2)}
+        members = {"arready": In(1), "rvalid": In(1), "rid": In(2), "rresp": In(2), "rlast": In(1)}
         super().__init__({"lookups": self._reader.signature.members["lookups"], **members})
 
     def elaborate(self, platform):
@@ -123,14 +123,14 @@ class Reading(wiring.Component):
         m.submodules.reader = reader = self._reader
         axi = reader.m_axi
         wiring.connect(m, wiring.flipped(self.lookups), reader.lookups)
-        m.d.comb += [getattr(axi, name).eq(getattr(self, name)) for name in ("arready", "rvalid", "rid", "rresp")]
-        m.d.comb += axi.rlast.eq(1)
+        m.d.comb += [
+            getattr(axi, name).eq(getattr(self, name)) for name in ("arready", "rvalid", "rid", "rresp", "rlast")
+        ]
         asked, request, stalled = Signal(self.IDS), Cat(axi.araddr, axi.arid, axi.arlen), Signal()
         held, waiting, silent = Signal(len(request)), Signal(8), Signal(8)
         read = axi.arvalid & axi.arready
-        m.d.comb += Assume(~self.rvalid | asked.bit_select(self.rid, 1))
         m.d.mem += [
-            asked.eq((asked & ~Mux(self.rvalid, 1 << self.rid, 0)) | Mux(read, 1 << axi.arid[0], 0)),
+            asked.eq((asked & ~Mux(self.rvalid & self.rlast, 1 << self.rid, 0)) | Mux(read, 1 << axi.arid[0], 0)),
             stalled.eq(axi.arvalid & ~axi.arready),
             held.eq(request),
             waiting.eq(waiting + (self.lookups.valid & self.lookups.ready) - reader.rows.valid),

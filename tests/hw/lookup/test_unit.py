@@ -144,6 +144,21 @@ async def never_hangs_without_requests(dut):
 
 
 @cocotb.test()
+async def drops_and_counts_what_nobody_asked_for(dut):
+    """Doubled answers and IDs that are not in flight change no vector, no status and no neighbour."""
+    config = CASES[bench_parameters()["case"]]()
+    bench = LookupBench(dut, config, items=60, faulty=True, waits=0.1, stray=0.3)
+    await bench.run()
+    bench.check()
+    for memory in bench.memories.values():
+        memory.stray = 0.0
+    await ClockCycles(dut.clk, 20)
+    counted = [dut.o_strays.value.to_unsigned() >> 32 * place & 0xFFFFFFFF for place in range(len(config.channels))]
+    assert counted == [bench.memories[source].strays for source in config.channels]
+    assert min(counted) > 20
+
+
+@cocotb.test()
 async def bursts_at_the_end_of_a_page(dut):
     """Rows that end at a multiple of 4 KiB: the memory refuses bursts that cross one."""
     bench = LookupBench(dut, CASES[bench_parameters()["case"]](), items=30, waits=0.0, in_order=True)
@@ -161,8 +176,14 @@ SCENARIOS = {
         "takes_items_only_while_told",
         "never_hangs_without_ids",
         "never_hangs_without_requests",
+        "drops_and_counts_what_nobody_asked_for",
     ],
-    "fixed32_long_rows": ["assembles_what_the_reference_says", "names_what_failed", "bursts_at_the_end_of_a_page"],
+    "fixed32_long_rows": [
+        "assembles_what_the_reference_says",
+        "names_what_failed",
+        "bursts_at_the_end_of_a_page",
+        "drops_and_counts_what_nobody_asked_for",
+    ],
 }
 
 

@@ -70,6 +70,7 @@ def test_measures_have_their_own_axes(tmp_path):
         ({"axes": "model = 'rm1'\narrays = '8x8'"}, "arrays must be PESxLANES"),
         ({"axes": "model = 'rm1'\narrays = '8x8[0]'\nmultipliers = 9"}, "exclude each other"),
         ({"axes": "model = 'rm1'\nmultipliers = { from = 1, to = 10001 }"}, "more than 10000 points"),
+        ({"axes": "model = 'rm1'\nmultipliers = { from = 1, to = 9000000000000000000 }"}, "more than 10000 points"),
         ({"rest": "[[exclude]]\nprecision = 'int8'"}, "exclude must name some of the axes model, not precision"),
         ({"rest": "[[exclude]]\nmodel = 'rm1'"}, "exclude leaves no point"),
         ({"measure": "energy"}, "Invalid enum value 'energy'"),
