@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test report lint docs cocotb nightly clean
+.PHONY: setup setup-system run test report lint docs cocotb coverage ledger nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -46,6 +46,16 @@ docs: setup
 # DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator.
 cocotb: setup
 	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
+
+# Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
+coverage: setup
+	rm -rf build/coverage
+	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw $(if $(DUT),-k $(DUT))
+	$(BIN)/python -m tests.support.coverage_merge --keep
+
+# docs/verification.md from the sources and the figures that were kept.
+ledger: setup
+	$(BIN)/python -m tests.support.ledger
 
 nightly: setup
 	$(BIN)/python -m pytest -m "nightly or not nightly" --durations=20

@@ -4,7 +4,8 @@ A test file holds both halves: coroutines decorated with ``@cocotb.test()``, whi
 pytest functions that call `run_bench`. Name the coroutines by their scenario and without ``test_``, so that pytest
 leaves them alone.
 
-Environment: ``SIM`` (verilator, icarus), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run).
+Environment: ``SIM`` (verilator, icarus), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run),
+``MICRODUET_COVERAGE=1`` (keep what the benches reach, see `coverage`).
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from xml.etree import ElementTree
 from amaranth.lib import wiring
 
 from tests.support.bench_build import TOP, build, runner_of
+from tests.support.coverage import covering, record
 from tests.support.environment import changed_environment, output_folder
 
 PARAMETERS = "MICRODUET_BENCH_PARAMETERS"
@@ -85,7 +87,8 @@ class _Bench:
     def failures(self, *, waves: bool) -> list[str]:
         """Run it; one line per scenario that failed."""
         runner = runner_of(self.simulator)
-        folder = build(runner, self.component, simulator=self.simulator, waves=waves)
+        coverage = covering() and self.simulator == "verilator" and not waves
+        folder = build(runner, self.component, simulator=self.simulator, waves=waves, coverage=coverage)
         names = "|".join(re.escape(name) for name in self.scenarios)
         results, log = self.folder / "results.xml", self.folder / "simulation.log"
         # The runner raises one or the other if a scenario failed; the results say which. It prefers the environment's
@@ -107,6 +110,8 @@ class _Bench:
             )
         said = log.read_text(errors="replace") if log.is_file() else ""
         print(said)
+        if coverage:
+            record(self.component, build=folder, counts=self.folder / "coverage.dat")
         return _failures(results, scenarios=self.scenarios) + _failed_assertions(said)
 
 
