@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test report lint docs cocotb nightly clean
+.PHONY: setup setup-system run test report lint docs cocotb coverage proofs ledger nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -43,9 +43,25 @@ docs: setup
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/site
 	@echo "build/site/index.html"
 
-# DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator.
+# DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator, SIM=both compares.
 cocotb: setup
 	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
+
+# Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
+coverage: setup
+	rm -rf build/coverage
+	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw $(if $(DUT),-k $(DUT))
+	$(BIN)/python -m tests.support.coverage_merge --keep
+
+# The proofs, kept in tests/data/proofs.json.
+proofs: setup
+	rm -rf build/proved
+	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw -k "proof or proven or holds or stand"
+	$(BIN)/python -m tests.support.proof_record
+
+# docs/verification.md from the sources and the figures that were kept.
+ledger: setup
+	$(BIN)/python -m tests.support.ledger
 
 nightly: setup
 	$(BIN)/python -m pytest -m "nightly or not nightly" --durations=20

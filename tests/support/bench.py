@@ -4,10 +4,13 @@ A test file holds both halves: coroutines decorated with ``@cocotb.test()``, whi
 pytest functions that call `run_bench`. Name the coroutines by their scenario and without ``test_``, so that pytest
 leaves them alone.
 
-Environment: ``SIM`` (verilator, icarus), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run).
+Environment: ``SIM`` (verilator, icarus, both), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run),
+``X_INITIAL=unique`` (registers without a reset begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches reach,
+see `coverage`).
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -19,8 +22,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from amaranth.lib import wiring
+from cocotb_tools.runner import Runner
 
+from tests.support import cycle_log
 from tests.support.bench_build import TOP, build, runner_of
+from tests.support.coverage import covering, record
 from tests.support.environment import changed_environment, output_folder
 
 PARAMETERS = "MICRODUET_BENCH_PARAMETERS"
@@ -36,11 +42,26 @@ def bench_parameters() -> dict[str, Any]:
 
 
 def chosen_simulator() -> str:
-    """The simulator that SIM names: verilator (the default) or icarus."""
+    """The simulator that SIM names: verilator (the default), icarus, or both, whose outputs must be the same."""
     name = os.environ.get("SIM") or "verilator"
-    if name not in ("verilator", "icarus"):
-        raise ValueError(f"SIM must be verilator or icarus, not {name!r}")
+    if name not in ("verilator", "icarus", "both"):
+        raise ValueError(f"SIM must be verilator, icarus or both, not {name!r}")
     return name
+
+
+def initial_state(seed: int) -> list[str]:
+    """Arguments of a Verilator simulation for registers that no reset writes: zeros, or random if X_INITIAL=unique.
+
+    Raises
+    ------
+    ValueError
+        if X_INITIAL is something else
+    """
+    asked = os.environ.get("X_INITIAL", "")
+    if asked not in ("", "unique"):
+        raise ValueError(f"X_INITIAL must be unique or nothing, not {asked!r}")
+    # Its seed is a positive number of 31 bits.
+    return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"] if asked else []
 
 
 def _failures(results: Path, *, scenarios: Sequence[str]) -> list[str]:
@@ -85,7 +106,33 @@ class _Bench:
     def failures(self, *, waves: bool) -> list[str]:
         """Run it; one line per scenario that failed."""
         runner = runner_of(self.simulator)
-        folder = build(runner, self.component, simulator=self.simulator, waves=waves)
+        coverage = covering() and self.simulator == "verilator" and not waves
+        folder = build(runner, self.component, simulator=self.simulator, waves=waves, coverage=coverage)
+        arguments = [f"+dumpfile_path={self.waves}"] if self.simulator == "icarus" else initial_state(self.seed)
+        failures, said = self._run(runner, folder, waves=waves, arguments=arguments)
+        print(said)
+        if coverage:
+            record(self.component, build=folder, counts=self.folder / "coverage.dat")
+        return failures
+
+    def both(self) -> None:
+        """Run it in both simulators with one seed, and hold their outputs to each other in every cycle."""
+        said: list[str] = []
+        logs = [self.folder / f"{simulator}.cycles" for simulator in ("verilator", "icarus")]
+        for log in logs:
+            log.unlink(missing_ok=True)
+            with changed_environment(cycle_log.environment(self.component, log)):
+                one = dataclasses.replace(self, simulator=log.stem)
+                said += [f"in {log.stem}: {failure}" for failure in one.failures(waves=False)]
+        found, undefined = cycle_log.differences(*(log.read_text() if log.is_file() else "" for log in logs))
+        cycles = logs[0].read_text().count("\n") if logs[0].is_file() else 0
+        said += [f"outputs differ: {line}" for line in found[:5]] + ([] if cycles else ["no cycle was written"])
+        if said:
+            raise BenchError("\n".join([*said, f"seed {self.seed}; repeat with COCOTB_RANDOM_SEED={self.seed}"]))
+        print(f"outputs equal in {cycles} cycles; {undefined} undefined values left out")
+
+    def _run(self, runner: Runner, folder: Path, *, waves: bool, arguments: Sequence[str]) -> tuple[list[str], str]:
+        """What failed, and all that was said."""
         names = "|".join(re.escape(name) for name in self.scenarios)
         results, log = self.folder / "results.xml", self.folder / "simulation.log"
         # The runner raises one or the other if a scenario failed; the results say which. It prefers the environment's
@@ -98,7 +145,7 @@ class _Bench:
                 test_filter=rf"\.({names})(/|$)" if names else None,
                 seed=self.seed,
                 extra_env={PARAMETERS: json.dumps(self.parameters)},
-                plusargs=[f"+dumpfile_path={self.waves}"] if self.simulator == "icarus" else [],
+                plusargs=arguments,
                 build_dir=folder,
                 test_dir=self.folder,
                 results_xml=str(results),
@@ -106,8 +153,7 @@ class _Bench:
                 waves=waves,
             )
         said = log.read_text(errors="replace") if log.is_file() else ""
-        print(said)
-        return _failures(results, scenarios=self.scenarios) + _failed_assertions(said)
+        return _failures(results, scenarios=self.scenarios) + _failed_assertions(said), said
 
 
 def run_bench(
@@ -154,6 +200,9 @@ def run_bench(
     )
     waves = os.environ.get("WAVES", "") not in ("", "0")
     print(f"seed {seed}; repeat with COCOTB_RANDOM_SEED={seed}")
+    if bench.simulator == "both":
+        bench.both()
+        return
     failures = bench.failures(waves=waves)
     if failures and waves_on_failure and not waves:
         waves = True

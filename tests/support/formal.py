@@ -16,6 +16,7 @@ from amaranth.lib.wiring import FlippedSignature, In
 
 from microduet_sim import tools
 from tests.support.environment import output_folder, require_tool
+from tests.support.proof_record import record_proof
 
 Mode = Literal["bmc", "prove", "cover"]
 
@@ -159,7 +160,9 @@ def prove(
     multiclock = "on" if len(clocks) > 1 else "off"
     script = SBY.format(mode=mode, depth=depth, timeout_s=timeout_s, multiclock=multiclock)
     (folder / "proof.sby").write_text(script)
-    return _run(folder)
+    proof = _run(folder)
+    record_proof(component, mode=mode, depth=depth, passed=proof.passed)
+    return proof
 
 
 def _run(folder: Path) -> Proof:

@@ -13,6 +13,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, ReadOnly, RisingEdge, with_timeout
 
+from tests.support.cycle_log import watch
+
 PERIODS_NS = {"clk": 8.0, "mem_clk": 2.5}
 """Periods of the clocks of a bench, near those of the hardware and in no simple ratio."""
 
@@ -33,6 +35,7 @@ async def start_clocks(dut: Any, *, reset_cycles: int = 3, **periods_ns: float) 
     for name, period in periods.items():
         # An even number of picoseconds, or the clock could not have two equal halves.
         Clock(getattr(dut, name), 2 * round(period * 500), unit="ps").start()
+    watch(dut, list(periods))
     slowest = getattr(dut, max(periods, key=lambda name: periods[name]))
     await ClockCycles(slowest, reset_cycles)
     for reset in resets:

@@ -1,0 +1,66 @@
+"""The ledger: the committed page is what the sources give, nothing is unowned, and every test can fail."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import ledger, ledger_sources
+from tests.support.environment import REPOSITORY
+from tests.support.meta import tests_that_cannot_fail as cannot_fail
+
+HELPERS = sorted(path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_"))
+
+
+def test_the_page_is_what_the_generator_gives():
+    assert ledger.PAGE.read_text() == ledger.page(), "docs/verification.md is old; run make ledger"
+
+
+def test_nothing_of_the_gateware_is_unowned():
+    assert ledger.unowned() == []
+
+
+def test_what_does_not_apply_is_said_of_components_that_exist():
+    names = {one.name for one in ledger_sources.components()}
+    for name, entry in ledger.reasons().items():
+        assert name in names
+        assert entry["reason"].endswith("."), name
+        for file in entry.get("elsewhere", []):
+            assert (REPOSITORY / file).is_file(), file
+
+
+def test_a_component_that_nothing_runs_is_unowned(monkeypatch):
+    """The kernel is in no bench and inside of nothing: without its entry it would be found."""
+    monkeypatch.setattr(ledger, "reasons", dict)
+    assert "kernel.Kernel" in ledger.unowned()
+
+
+def test_figures_of_a_changed_source_are_stale(monkeypatch):
+    name, one = next(iter(ledger.coverage_merge.read_kept().items()))
+    assert ledger.coverage_text(name) != ["not measured", "", ""]
+    monkeypatch.setattr(ledger, "source_hash", lambda _: "0" * 12)
+    assert ledger.STALE in ledger.coverage_text(name)[0]
+    assert one.source != "0" * 12
+
+
+@pytest.mark.parametrize("path", ledger_sources.tests(), ids=lambda path: str(path.relative_to(REPOSITORY / "tests")))
+def test_every_test_can_fail(path: Path):
+    assert cannot_fail(path, support=HELPERS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def test_a():\n    print(1)\n", ["test_a"]),
+        ("@cocotb.test()\nasync def runs(dut):\n    await dut.go()\n", ["runs"]),
+        ("def test_a():\n    helper()\ndef helper():\n    print(1)\n", ["test_a"]),
+        ("def test_a():\n    assert 1\n", []),
+        ("def test_a():\n    helper()\ndef helper():\n    assert 1\n", []),
+        ("def test_a():\n    run_bench(Part(), module=__name__)\n", []),
+        ("def test_a():\n    with pytest.raises(ValueError):\n        f()\n", []),
+        ("def test_a():\n    np.testing.assert_allclose(1, 2)\n", []),
+        ("def helper():\n    print(1)\n", []),
+    ],
+)
+def test_tests_without_a_check_are_found(tmp_path: Path, text: str, found: list[str]):
+    (tmp_path / "test_x.py").write_text(text)
+    assert cannot_fail(tmp_path / "test_x.py", support=[]) == found
