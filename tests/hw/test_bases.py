@@ -1,6 +1,7 @@
 """Bases of memory channels in front of an engine's registers: each register where the map says, answers in order."""
 
 import random
+from types import SimpleNamespace
 
 import cocotb
 import pytest
@@ -165,3 +166,10 @@ def test_a_kernel_has_addresses_of_the_whole_card():
     addresses = {name: member.shape for name, member in ports.items() if name.endswith("araddr")}
     assert addresses == {"s_axi_control_araddr": ADDRESS_BITS} | {f"m_axi_0{k}_araddr": 64 for k in range(3)}
     assert set(ports) < set(Kernel(config=engine()).signature.members)
+
+
+def test_an_engine_of_all_channels_has_its_registers_below_the_bases():
+    channels = tuple(range(34))
+    mapped = register_map(SimpleNamespace(counters=("cycles",) * 24, channels=channels))
+    assert max(mapped.values()) < BASE_START
+    assert len(set(mapped.values())) == len(mapped)
