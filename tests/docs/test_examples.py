@@ -19,6 +19,7 @@ from microduet import boards
 from microduet.data.generated import GeneratedLog
 from microduet.data.write import criteo_shape, write_criteo
 from microduet.duet.shape import DlrmShape, Lookups, TableShape, UserSide
+from microduet.sweep import config as sweeps
 from tests.docs.pages import PAGES, Piece, blocks, name
 from tests.docs.test_tutorial import TUTORIAL, file_name, run_python
 from tests.support.environment import REPOSITORY, require_tool
@@ -132,11 +133,13 @@ def test_examples_of_full_size_run(page: str, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL], ids=name)
-def test_board_files_on_pages_are_read(page: Path, tmp_path: Path) -> None:
+def test_files_on_pages_are_read(page: Path, tmp_path: Path) -> None:
+    """Boards but for sweeps, which say so."""
     for piece in blocks(page):
         if piece.language == "toml":
-            (tmp_path / "board.toml").write_text(piece.text)
-            assert boards.read(tmp_path / "board.toml").channels, piece
+            path = tmp_path / "file.toml"
+            path.write_text(piece.text)
+            assert sweeps.read(path).points if "[sweep]" in piece.text else boards.read(path).channels, piece
 
 
 def as_module(page: Path) -> str:

@@ -29,17 +29,21 @@ def test_what_does_not_apply_is_said_of_components_that_exist():
 
 
 def test_a_component_that_nothing_runs_is_unowned(monkeypatch):
-    """The kernel is in no bench and inside of nothing: without its entry it would be found."""
+    """The edge unit is in no bench and inside of nothing: without its entry it would be found."""
     monkeypatch.setattr(ledger, "reasons", dict)
-    assert "kernel.Kernel" in ledger.unowned()
+    assert "edge.unit.EdgeUnit" in ledger.unowned()
 
 
 def test_figures_of_a_changed_source_are_stale(monkeypatch):
-    name, one = next(iter(ledger.coverage_merge.read_kept().items()))
-    assert ledger.coverage_text(name) != ["not measured", "", ""]
-    monkeypatch.setattr(ledger, "source_hash", lambda _: "0" * 12)
-    assert ledger.STALE in ledger.coverage_text(name)[0]
-    assert one.source != "0" * 12
+    name, points = ledger_sources.components()[0].name, dict.fromkeys(("line", "branch", "toggle"), 10)
+    for source, stale in ((ledger.source_hash(name), False), ("0" * 12, True)):
+        one = ledger.coverage_merge.Covered(
+            source=source, reached=points, total=points, waived={}, missed=[], own_benches=[], other_benches=[]
+        )
+        monkeypatch.setattr(ledger.coverage_merge, "read_kept", lambda one=one: {name: one})
+        line, branch, toggle = ledger.coverage_text(name)
+        assert (ledger.STALE in line) == stale
+        assert (line.startswith("100.0 %"), branch, toggle) == (True, "100.0 %", "100.0 %")
 
 
 @pytest.mark.parametrize("path", ledger_sources.tests(), ids=lambda path: str(path.relative_to(REPOSITORY / "tests")))
