@@ -35,10 +35,11 @@ def test_a_component_that_nothing_runs_is_unowned(monkeypatch):
 
 
 def test_figures_of_a_changed_source_are_stale(monkeypatch):
-    name, points = ledger_sources.components()[0].name, dict.fromkeys(("line", "branch", "toggle"), 10)
+    name, points = ledger_sources.components()[0].name, dict.fromkeys(ledger.KINDS, 10)
+    none = dict.fromkeys(ledger.KINDS, 0)
     for source, stale in ((ledger.source_hash(name), False), ("0" * 12, True)):
         one = ledger.coverage_merge.Covered(
-            source=source, reached=points, total=points, waived={}, missed=[], own_benches=[], other_benches=[]
+            source=source, reached=points, total=points, waived=none, missed=[], own_benches=[], other_benches=[]
         )
         monkeypatch.setattr(ledger.coverage_merge, "read_kept", lambda one=one: {name: one})
         line, branch, toggle = ledger.coverage_text(name)
