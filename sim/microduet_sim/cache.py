@@ -75,7 +75,7 @@ def _is_sealed(target: Path) -> bool:
     """Whether the entry is there; raises CacheError if one of its files is not the one that was made."""
     try:
         text = (target / SEAL).read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     found = _digests(target)
     if text != json.dumps(found):
