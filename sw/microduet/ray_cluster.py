@@ -24,7 +24,7 @@ def connect(address: str | None, *, missing: str, processors: int | None = None)
     Raises
     ------
     InputError
-        If Ray is not installed, or the cluster is out of reach or does not start.
+        If Ray is not installed or connected already, or the cluster is out of reach or does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -32,6 +32,8 @@ def connect(address: str | None, *, missing: str, processors: int | None = None)
         import ray
     except ImportError as error:
         raise InputError(missing) from error
+    if ray.is_initialized():  # what is tried again below would end the other one
+        raise InputError("Ray is connected already: one sweep or set of cards uses it at a time in a process")
     options: dict[str, typing.Any] = {"log_to_driver": False, "logging_level": "error"}
     if address is not None:
         _reach(address)

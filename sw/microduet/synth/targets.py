@@ -40,8 +40,7 @@ def target(name: str, *, precision: str | None, config: str | None, board: str, 
     """
     if name.endswith("-edge"):
         return _edge(name)
-    if name.endswith(".json") and _is_config(Path(name)):
-        found = EngineConfig.from_json(Path(name).read_bytes())
+    if name.endswith(".json") and (found := _config(Path(name))) is not None:
         if config is not None or precision not in (None, found.precision):
             raise InputError(f"{name} is a configuration already: config and precision must not be given")
         return _engine(found, None)
@@ -49,15 +48,14 @@ def target(name: str, *, precision: str | None, config: str | None, board: str, 
     return _engine(compile_config(shape, board=board, precision=precision or "fixed16", config=config), name)
 
 
-def _is_config(path: Path) -> bool:
-    """Whether a file is a configuration, and not the description of a model."""
+def _config(path: Path) -> EngineConfig | None:
+    """The configuration in a file; None if it is the description of a model."""
     try:
-        EngineConfig.from_json(path.read_bytes())
+        return EngineConfig.from_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _engine(config: EngineConfig, model: str | None) -> Target:
