@@ -47,16 +47,17 @@ docs: setup
 cocotb: setup
 	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
 
-# Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
+# Lines, branches and bits that the gateware's benches reach, and situations of the cover plan, kept in tests/data; DUT=name as above.
 coverage: setup
-	rm -rf build/coverage
+	rm -rf build/coverage build/bins
 	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw $(if $(DUT),-k $(DUT))
 	$(BIN)/python -m tests.support.coverage_merge --keep
+	$(BIN)/python -m tests.support.cover_plan --keep
 
 # The proofs, kept in tests/data/proofs.json.
 proofs: setup
 	rm -rf build/proved
-	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw -k "proof or proven or holds or stand"
+	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 -m "nightly or not nightly" tests/hw -k "proof or proven or holds or stand"
 	$(BIN)/python -m tests.support.proof_record
 
 # docs/verification.md from the sources and the figures that were kept.

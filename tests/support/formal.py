@@ -133,7 +133,7 @@ def prove(
     mode: Mode = "bmc",
     depth: int = 20,
     domains: Mapping[str, str] | None = None,
-    timeout_s: int = 300,
+    timeout_s: int = 900,
 ) -> Proof:
     """Check the assertions inside `component`, and that all its output streams keep the stream rules.
 
