@@ -8,6 +8,7 @@ import pytest
 
 from microduet_hw.activation import ActivationBuffer, word_layout
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 
 BITS = 9
@@ -76,6 +77,9 @@ async def keeps_vectors_apart(dut):
         if expected is not None:
             assert dut.o_data.value == expected
         expected = model.oldest[address] if count else None
+        hit("activation: full", model.used == vectors)
+        hit("activation: one reserved and one released at once", inputs["i_reserve"] and release)
+        hit("activation: read in the cycle of the release", release and address == words - 1)
         releases += release
         filled |= model.used == vectors
         model.edge(inputs, release=int(release))

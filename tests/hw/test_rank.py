@@ -17,6 +17,7 @@ from microduet_hw.user_reference import Ranked, answer
 from microduet_hw.user_slots import PLACE
 from microduet_hw.waiting_room import USER_HEADER
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 from tests.support.streams import StreamSource
 
@@ -130,6 +131,8 @@ class Bench:
         beat = (int(dut.m_axis_results__tdata.value), int(dut.m_axis_results__tlast.value)) if valid else None
         assert self.offered is None or beat == self.offered, "a beat changed before it was taken"
         self.offered = beat if valid and not ready else None
+        hit("rank: a beat waits", valid and not ready)
+        hit("rank: every slot has an open query", len(self.open) + len(self.answering) == self.user.slots > 1)
         ended = None
         if valid and ready:
             self.packet.append(BEAT.from_bits(beat[0]))
@@ -144,6 +147,13 @@ class Bench:
             assert (place["slot"], place["number"]) == (query.slot, query.number)
 
     def compare(self, packet):
+        count = packet[0]["count"]
+        hit("rank: an answer without items", packet[0]["rank"] != OWN_RESULT and not count)
+        hit("rank: a full list", count == self.user.top_k > 1)
+        hit("rank: a list of one", count == self.user.top_k == 1)
+        hit("rank: equal logits in order of tags", len({beat["logit"] for beat in packet}) < count)
+        hit("rank: an item's own result", packet[0]["rank"] == OWN_RESULT)
+        hit("rank: flags of items that are not ranked", count and packet[0]["status"])
         found = [{name: beat[name] for name, _ in BEAT} for beat in packet]
         assert found == self.due.pop(0), f"{found}"
 

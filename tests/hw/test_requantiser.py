@@ -15,6 +15,7 @@ from microduet_hw.pe import PeShape
 from microduet_hw.requantiser import Requantiser, RequantiserShape
 from microduet_hw.single_precision import round_half_even, round_significant
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, FlowMonitor, FlowSource, signed_of
 from tests.support.streams import start_clocks
 
@@ -144,7 +145,20 @@ def shift_step(shape, rng):
         sums.append(shape.pe.pack_chain(parts))
         lanes.append({"bias": bias})
         outputs.append(shape.compute(total + bias, shift=shift, relu=bool(relu)))
+        see(shape, total + bias, shift, relu, outputs[-1])
     return sums, {"lanes": lanes, "shift": shift, "zero_point": 0, "relu": relu}, outputs
+
+
+def see(shape, total, shift, relu, output):
+    """Say which corner of the plan a number is."""
+    top, rest = (1 << shape.width - 1) - 1, total & (1 << shift) - 1
+    hit("requantiser: saturates above", output == top and total >> shift > top)
+    hit("requantiser: saturates below", output == -top - 1 and total >> shift < -top - 1)
+    hit("requantiser: a tie to even below", shift and rest == 1 << shift - 1 and not total >> shift & 1)
+    hit("requantiser: a tie to even above", shift and rest == 1 << shift - 1 and total >> shift & 1)
+    hit("requantiser: ReLU of a negative sum", relu and total < 0)
+    hit("requantiser: no shift", not shift)
+    hit("requantiser: the longest shift", shift == 63)
 
 
 def exact_products(shape, rng):

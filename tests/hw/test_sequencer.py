@@ -9,6 +9,7 @@ from microduet_hw.config import Array
 from microduet_hw.layout import plan_layer
 from microduet_hw.sequencer import Sequencer, SequencerShape
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 from tests.support.models import small_config
 
@@ -91,6 +92,11 @@ async def waits_for_all_it_needs(dut):
         assert released == (goes and step["vector_last"]) << step["plan"]
         for cause, fine in zip(causes, (came, placed, drained, not hold), strict=True):
             causes[cause] += not fine
+        hit("sequencer: waits for a word", not came)
+        hit("sequencer: waits for a place", not placed)
+        hit("sequencer: waits for the drain", not drained)
+        hit("sequencer: waits for all three", not (came or placed or drained))
+        hit("sequencer: a vector begins and ends in one step", goes and step["starts"] and step["vector_last"])
         if goes:
             said = shape.step.from_bits(int(dut.o_step__payload.value))
             assert {name: said[name] for name in shape.step.members} == {

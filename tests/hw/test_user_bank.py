@@ -19,6 +19,7 @@ from microduet_hw.user_reference import user_part
 from microduet_hw.user_shape import user_shape
 from microduet_hw.user_slots import PLACE
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle, signed_of
 from tests.support.models import small_config
 from tests.support.users import part_rows, random_payload, random_users, user_packet, with_users
@@ -134,6 +135,9 @@ async def keeps_the_reference_s_parts(dut):
             assert passed + 1 == own
         else:
             assert own < passed + 1 <= own + UserExpander(length=len(payload)).latency
+        hit("user bank: the user before his items", early)
+        hit("user bank: the items before their user", not early)
+        hit("user bank: the last slot", slot == config.user.slots - 1)
         if early:
             await bench.items(slot, number)
         await bench.step()
@@ -185,6 +189,7 @@ async def says_why_there_is_no_user(dut):
         await bench.send(beats)
         await bench.items(0, 5)
         assert bench.status(0) == status
+        hit(f"user bank: {status.name}")
         # A user that is known is not looked at twice.
         await bench.send(good)
         await bench.step()
@@ -238,6 +243,7 @@ async def waits_no_longer_than_the_watchdog(dut):
         passed += 1
     assert passed == config.user.watchdog + 1
     assert bench.status(0) == UserStatus.TIMEOUT
+    hit("user bank: TIMEOUT")
     await bench.send(user_packet(bench.users, random_payload(config, bench.rng), number=3, slot=0))
     assert bench.status(0) == UserStatus.TIMEOUT
     assert bench.counts == {"taken": 0, "dropped": 1}

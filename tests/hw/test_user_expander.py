@@ -13,6 +13,7 @@ from microduet_hw.user_expander import UserExpander
 from microduet_hw.user_packets import pack_abandon, pack_user, unpack_user, user_beats
 from microduet_hw.user_reference import packet_status, plain_packet
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import begin, cycle
 from tests.support.users import UserSender
 
@@ -56,6 +57,8 @@ def random_packet(length):
     """A packet, and the vector that it is of: most are coded, a third of those are damaged."""
     vector = vector_of(length, random.choice([0.0, 0.5, 1.0, random.random()]))
     kind = random.random()
+    hit("user expander: a vector of zeros", not vector.any())
+    hit("user expander: a vector without zeros", vector.all())
     if kind < 0.1:
         return pack_abandon(number=1, slot=2), None
     packet = packet_of(vector, coded=kind >= 0.3)
@@ -75,6 +78,7 @@ async def handed_on(dut, packets, *, wait, stall, cycles=None):
             cycles.append((sender.offered and dut.s_axis_users__tready.value == 1, bool(valid and ready)))
         sender.look(dut)
         held = offer if not ready else None
+        hit("user expander: a beat waits", held is not None)
         if offer and ready:
             beats.append(np.frombuffer(offer[0].to_bytes(64, "little"), np.uint32))
             if offer[1]:

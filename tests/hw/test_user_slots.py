@@ -8,6 +8,7 @@ import pytest
 from microduet_hw.status import UserStatus
 from microduet_hw.user_slots import PLACE, VERDICT, UserSlots
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 
 PORTS = ("i_items", "i_begin", "i_verdict", "i_clear")
@@ -79,6 +80,20 @@ async def knows_what_the_model_knows(dut):
         wanted = asked[0] < slots and not models[asked[0]].refused(asked[1])
         assert dut.o_refused.value == (not wanted)
         refused += not wanted
+        at = {port: event[0] for port, event in events.items()}
+        hit("user slots: a verdict and a clear of one slot at once", at.get("i_verdict", -1) == at.get("i_clear", -2))
+        hit("user slots: items and a user of one slot at once", at.get("i_items", -1) == at.get("i_begin", -2))
+        hit("user slots: a slot that there is not", asked[0] >= slots)
+        hit(
+            "user slots: a verdict in the cycle of the timeout",
+            any(
+                waiting[slot]
+                and not models[slot].ready
+                and models[slot].age == watchdog - 1
+                and at.get("i_verdict") == slot
+                for slot in range(slots)
+            ),
+        )
         for slot, model in enumerate(models):
             mine = {port.removeprefix("i_"): number for port, (other, number) in events.items() if other == slot}
             if "verdict" in mine:

@@ -11,6 +11,7 @@ from microduet_hw.status import HEADER
 from microduet_hw.user_slots import PLACE
 from microduet_hw.waiting_room import HEADERS, WaitingRoom, WaitingRoomShape
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 
 SHAPES = {
@@ -146,6 +147,11 @@ class Bench:
             assert not self.headers_due
             slot = int(dut.o_slot.value)
             assert self.ready >> slot & 1
+            hit(
+                "waiting room: a late slot is passed by",
+                any(self.inside[k] for k in range(slot) if not self.ready >> k & 1),
+            )
+            hit("waiting room: a vector comes and one leaves", self.producer.sending)
             header, words = self.inside[slot].popleft()
             self.served.append(slot)
             self.first_out.append(self.cycle + 1)
@@ -207,6 +213,7 @@ async def fills_every_place_of_a_ring(dut):
     for _ in range(60):
         await bench.step()
     assert len(bench.inside[slot]) == shape.waiting
+    hit("waiting room: a full ring")
     assert dut.o_space.value == 0
     assert int(dut.o_waiting.value) == 1 << slot
     bench.ready = 1 << slot

@@ -6,6 +6,7 @@ from typing import Any
 
 from microduet_hw.config import AXI_BYTES
 from tests.support.axi_port import OKAY, SLVERR, ReadPort, Response
+from tests.support.cover_plan import hit
 
 
 @dataclass(kw_only=True)
@@ -109,7 +110,15 @@ class Memory(ReadPort):
         read = self._offered
         if read is None:
             self.strays += 1
+            hit("memory: a beat that nobody asked for")
             return
+        hit("memory: beats of two reads mixed", any(other.sent for other in self.busy if other is not read))
+        hit("memory: a read overtakes another", read is not self.busy[0])
+        hit("memory: every ID is in use", len({other.id for other in self.busy}) == self.ids)
+        hit("memory: a burst with too many beats", read.fate.excess > 0)
+        hit("memory: a burst with too few beats", read.fate.excess < 0)
+        hit("memory: a read is never answered", any(other.fate.lost for other in self.busy))
+        hit("memory: an answer in the cycle after its request", read.due <= self.cycle and self.cycle - read.due <= 1)
         read.sent += 1
         if read.sent == read.fate.pause_beat:
             read.due = self.cycle + read.fate.pause

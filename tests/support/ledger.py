@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from tests.support import coverage_merge, ledger_sources, proof_record
+from tests.support import cover_plan, coverage_merge, ledger_sources, proof_record
 from tests.support.coverage_merge import KINDS, source_hash
 from tests.support.environment import REPOSITORY
 from tests.support.ledger_sources import SECTIONS, Component
@@ -131,12 +131,13 @@ def summary() -> str:
     def reach(kind: str, wanted: float) -> int:
         return sum((share := one.percent(kind)) is None or share >= wanted for one in fresh.values())
 
-    proofs = proof_record.read_kept().values()
+    proofs, met = proof_record.read_kept().values(), cover_plan.read_kept()
     lines = [
         f"* {count} components, {len(plain_modules())} modules without hardware of their own, {len(unowned())} unowned",
         f"* coverage measured and fresh: {len(fresh)} of {count} components; line 100 %: {reach('line', 100)}, branch"
         f" 100 %: {reach('branch', 100)}, toggle 95 %: {reach('toggle', 95)}",
         f"* proofs: {sum(len(one['proofs']) for one in proofs)} of {len(proofs)} components",
+        f"* cover plan: {sum(met.values())} of {len(cover_plan.bins())} situations met",
         "* mutants: none drawn yet",
     ]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from microduet_hw.part_rules import in_order
 from microduet_hw.status import HEADER, QUERY, Status
 from tests.support.axi_memory import Fate, Memory
 from tests.support.axi_port import DECERR, SLVERR
+from tests.support.cover_plan import hit
 from tests.support.dram_memory import DramMemory
 from tests.support.lookups import memory_image, random_tables
 from tests.support.streams import StreamSink, start_clocks
@@ -189,6 +190,10 @@ class LookupBench:
             await ReadOnly()
             if dut.s_axis_items__tvalid.value == 1 and dut.s_axis_items__tready.value == 1:
                 self.beat_cycles.append(self.cycle)
+            hit(
+                "lookup: an item waits at the entry",
+                dut.s_axis_items__tvalid.value == 1 and dut.s_axis_items__tready.value == 0,
+            )
             if dut.o_complete.value == 1:
                 self.complete_cycles.append(self.cycle)
                 self.complete_times.append(get_sim_time("ns"))
@@ -204,6 +209,9 @@ class LookupBench:
             await RisingEdge(dut.clk)
             dut.i_space.value = int(self.random.random() >= self.waits)
             await ReadOnly()
+            waits = len(self.complete_cycles) - len(self.vectors) - bool(words or due)
+            hit("lookup: a whole vector waits for space", waits > 0 and dut.i_space.value == 0)
+            hit("lookup: two whole vectors wait", waits > 1)
             assert dut.o_words__valid.value == int(due > 0), "a vector has a gap, or a word came unannounced"
             if due:
                 self.word_times.append(get_sim_time("ns"))
@@ -257,6 +265,15 @@ class LookupBench:
             assert header["tag"] == packet.tag
             found = Status(header["status"])
             assert found == status, f"item {number}: {found!r}, not {status!r}"
+            for flag in Status:
+                hit(f"lookup: {flag.name}", flag and flag in found)
+            rows = [feature.rows for feature in config.features for _ in range(feature.lookups)]
+            hit("lookup: the first row of a table", 0 in packet.indices)
+            hit("lookup: the last row of a table", any(k == n - 1 for k, n in zip(packet.indices, rows, strict=True)))
+            hit(
+                "lookup: the first index that is too large",
+                any(k == n for k, n in zip(packet.indices, rows, strict=True)),
+            )
             query = expected_query(config, packet)
             assert {name: header["query"][name] for name in query} == query
             for word, span in zip(self.vectors[number], vector_words(config), strict=True):

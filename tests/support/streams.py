@@ -13,6 +13,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, ReadOnly, RisingEdge, with_timeout
 
+from tests.support.cover_plan import hit_stream
 from tests.support.cycle_log import watch
 
 PERIODS_NS = {"clk": 8.0, "mem_clk": 2.5}
@@ -65,8 +66,16 @@ class _End:
         # Its own generator: the waits of one stream do not depend on what another draws.
         self.random = random.Random(random.getrandbits(64))
 
-    def _transfers(self) -> bool:
-        return self.valid.value == 1 and self.ready.value == 1
+    def _transfers(self, end: str) -> bool:
+        """Whether a transfer happens, seen from one `end` of the stream."""
+        valid, ready = self.valid.value == 1, self.ready.value == 1
+        if ready and not valid and self.cycles:
+            hit_stream(end, "starved")
+        if valid and not ready:
+            hit_stream(end, "stalled")
+        if valid and ready and self.cycles[-1:] == [self.cycle - 1]:
+            hit_stream(end, "back to back")
+        return valid and ready
 
 
 class StreamSource(_End):
@@ -112,7 +121,7 @@ class StreamSource(_End):
                     self.payload.value = self._queue[0]
             await ReadOnly()
             # What holds now is what the next edge sees.
-            if self._transfers():
+            if self._transfers("source"):
                 self.cycles.append(self.cycle)
                 self._queue.popleft()
                 offered = False
@@ -162,7 +171,7 @@ class StreamSink(_End):
                 assert valid, f"stream {self.name}: valid fell before its payload was accepted"
                 assert payload == pending, f"stream {self.name}: payload changed from {pending:#x} to {payload:#x}"
             pending = payload if valid else None
-            if self._transfers():
+            if self._transfers("sink"):
                 pending = None
                 self.received.append(payload)
                 self.cycles.append(self.cycle)

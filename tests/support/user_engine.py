@@ -28,6 +28,7 @@ from microduet_hw.user_code import code
 from microduet_hw.user_packets import Beats, pack_abandon
 from microduet_hw.user_reference import Answer, Ranked, answer, packet_status, plain_packet, user_part
 from tests.support.axi_memory import Memory
+from tests.support.cover_plan import hit
 from tests.support.lookups import memory_image, random_tables
 from tests.support.models import random_model
 from tests.support.streams import start_clocks
@@ -322,6 +323,12 @@ class Host:
             self._own(query, beat)
             return
         due = self.expected(query)
+        hit("engine: a query of one item", len(query.items) == 1)
+        hit("engine: fewer items than the list holds", 1 < len(due.items) < self.user.top_k)
+        hit("engine: an item and a user fail in one query", due.status and due.user_status)
+        hit("engine: the user is there before the items", query.early)
+        hit("engine: the user comes later", query.delay)
+        hit("engine: every slot is in use", not self.free)
         self.answers.append((query, self.cycle))
         del self.flying[query.slot]
         self.free.append(query.slot)

@@ -11,6 +11,7 @@ from microduet_hw.edge.dispatcher import Dispatcher
 from microduet_hw.edge.memo import TAG_BITS
 from microduet_hw.edge.message import HEADER, HISTORY_KINDS, EdgeStatus, Kind
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 
 STARTS = {"o_history": "i_history_busy", "o_static": "i_static_busy", "o_query": "i_query_busy"}
@@ -151,6 +152,11 @@ async def answers_each_message_once(dut):
             refusals[status] += 1
             waits[message["kind"], "to start"] += start_at > now
             waits[message["kind"], "to be taken"] += taken > offered
+            busy = any(trace[now][name] for name in STARTS.values())
+            hit("dispatcher: a query waits for the static update", message["kind"] == Kind.QUERY and start_at > now)
+            hit("dispatcher: a fence waits for the static update", message["kind"] == Kind.FENCE and start_at > now)
+            hit("dispatcher: a record waits", taken > offered)
+            hit("dispatcher: a click while something is on", message["kind"] == Kind.CLICK and busy)
         now = taken + 1
     assert all(kinds[kind] > 5 for kind in Kind), kinds
     assert refusals[EdgeStatus.SUM_MISMATCH] > 3

@@ -10,6 +10,7 @@ from microduet_hw.config import Layer, Precision
 from microduet_hw.edge.memo import TAG_BITS, MemoRegister
 from microduet_hw.stack import Stack
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 
 LANES = 2
@@ -152,6 +153,8 @@ async def keeps_what_the_latest_inputs_give(dut):
         array.edge(dut)
         model.edge(driven, **expected)
     assert len(model.seen) == 8
+    for name, count in model.seen.items():
+        hit(f"memo: {name}", count)
     assert min(model.seen.values()) > 0, model.seen
 
 

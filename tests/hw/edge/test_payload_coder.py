@@ -9,6 +9,7 @@ import pytest
 from microduet_hw.edge.payload_coder import BEAT_BYTES, PayloadCoder
 from microduet_hw.user_code import code
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import begin, cycle
 from tests.support.streams import StreamSource
 
@@ -69,6 +70,8 @@ async def codes_payloads(dut):
         await cycle(dut, i_release=1)
         await cycle(dut, i_release=0)
         assert dut.o_done.value == 0
+        hit("payload coder: a code that is not shorter", not found)
+        hit("payload coder: a code that is shorter", found)
         seen.add(found > 0)
     assert seen == ({True, False} if length > 2 else {False})
 

@@ -14,6 +14,7 @@ from microduet_hw.edge.running_sums import sum_rows
 from microduet_hw.edge.scratchpad import EVENTS, UserScratchpad
 from microduet_hw.generate import convert
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.edge import SCRATCHPAD_KB, TABLE_4, entry_rows, small_edge
 from tests.support.flow import Bare, begin, cycle, signed_of
 
@@ -125,7 +126,13 @@ async def equals_plain_lists(dut):
         group = random.randrange(len(config.histories))
         entry = random_entry(config, group) if kind in UPDATES else ()
         entries = len(reference.entries(group))
-        seen.add((kind, group, entries == config.histories[group].slots))
+        slots = config.histories[group].slots
+        seen.add((kind, group, entries == slots))
+        hit("scratchpad: a click when full", kind is Kind.CLICK and entries == slots)
+        hit("scratchpad: a click when empty", kind is Kind.CLICK and not entries)
+        hit("scratchpad: a preload when full", kind is Kind.PRELOAD and entries == slots)
+        hit("scratchpad: a check when empty", kind is Kind.CHECK and not entries)
+        hit("scratchpad: a clear when full", kind is Kind.CLEAR and entries == slots)
         cycles = await driver.command(kind, group, entry)
         assert (cycles, driver.events) == expected_work(config, kind, group, entries), kind
         if kind in UPDATES:
@@ -150,9 +157,11 @@ async def sums_hold_full_scale_histories(dut):
     for count in range(1, slots + 1):
         await driver.command(Kind.CLICK, 0, [least] * elements)
         assert (await driver.read())[:elements] == [count * least] * elements
+    hit("scratchpad: the least sums")
     for count in range(1, slots + 1):
         await driver.command(Kind.CLICK, 0, [greatest] * elements)
         assert (await driver.read())[:elements] == [(slots - count) * least + count * greatest] * elements
+    hit("scratchpad: the greatest sums")
 
 
 @cocotb.test()

@@ -12,6 +12,7 @@ from microduet_hw.edge.message import EdgeStatus
 from microduet_hw.edge.weight_stream import WeightStream
 from tests.support.axi_memory import Fate, Memory
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.streams import StreamSink, start_clocks
 
 WATCHDOG = 40
@@ -82,6 +83,7 @@ async def reads_ahead_as_far_as_it_has_places(dut):
     bench.sink.stall = 0.999999999
     await bench.run()
     await ClockCycles(dut.clk, 8 * bench.case["depth"] + 50)
+    hit("weight stream: no place is left to read ahead")
     for memory in bench.memories:
         asked = sum(beats for _, beats in memory.requests)
         assert bench.case["depth"] - bench.case["burst"] < asked <= bench.case["depth"]
@@ -102,6 +104,7 @@ async def stops_reading_while_it_does_not_run(dut):
     asked = [len(memory.requests) for memory in bench.memories]
     await ClockCycles(dut.clk, 2 * bench.case["depth"] + 3 * WATCHDOG)
     assert [len(memory.requests) for memory in bench.memories] == asked
+    hit("weight stream: stands still in the middle of a pass")
     assert bench.status == EdgeStatus.OK, "a pause is no fault"
     dut.i_run.value = 1
     count = 3 * bench.case["depth"]
@@ -135,6 +138,7 @@ async def says_that_memory_answered_with_an_error(dut):
     assert bench.sink.received == bench.expected(len(bench.sink.received))
     assert seen == sorted(seen), "a flag that is set stays"
     assert set(seen) == {EdgeStatus.OK, EdgeStatus.AXI_ERROR}
+    hit("weight stream: AXI_ERROR")
 
 
 async def flagged(dut, excess):
@@ -182,6 +186,7 @@ async def gives_zeros_when_memory_is_silent(dut):
     assert bench.status == EdgeStatus.OK
     assert await bench.sink.receive(200) == [0] * 200
     assert bench.sink.cycles[good] - bench.sink.cycles[good - 1] == WATCHDOG + 1
+    hit("weight stream: TIMEOUT")
     assert bench.status == EdgeStatus.TIMEOUT
 
 

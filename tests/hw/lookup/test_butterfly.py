@@ -9,6 +9,7 @@ import pytest
 from microduet_hw.lookup.butterfly import Butterfly
 from microduet_hw.lookup.endings import Endings
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare
 from tests.support.streams import StreamSink, StreamSource, start_clocks
 
@@ -74,6 +75,13 @@ async def deliver(dut, wait, stall):
         assert len(features) == 60
         for number, rows in enumerate(features):
             wanted = [[row for row in lane[number] if row % channels == channel] for lane in sent]
+            hit("butterfly: a feature without rows in a channel", not any(wanted))
+            hit(
+                "butterfly: all rows of a feature in one channel",
+                any(wanted) and rows and wanted == [lane[number] for lane in sent],
+            )
+            hit("butterfly: rows of two lanes for one channel", sum(map(bool, wanted)) > 1)
+            hit("butterfly: the last channel", channel == channels - 1 and rows)
             assert sorted(rows) == sorted(row for lane in wanted for row in lane)
             for lane in wanted:  # those of one lane keep their order
                 assert [row for row in rows if row in lane] == lane

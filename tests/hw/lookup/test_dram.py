@@ -14,6 +14,7 @@ from microduet_hw.lookup.unit import LookupUnit
 from microduet_sim.dram.channels import default_parameters
 from microduet_sim.dram.parameters import DramParameters
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
 from tests.support.lookups import HBM, ONCHIP, Table, interleaved, lookup_config, replicas
@@ -105,6 +106,7 @@ async def gives_up_only_what_a_refresh_delays(dut):
     items = await bench.run(refreshes=12)
     late = bench.check(items)
     assert 3 <= late <= config.outstanding * 12, f"{late} of {len(bench.beats)} late"
+    hit("dram: a refresh outlasts the watchdog")
 
 
 @cocotb.test()
@@ -121,6 +123,7 @@ async def an_idle_read_takes_the_cards_cycles_and_the_readers(dut):
         bench.send([index])
         await bench.received(number + 1)
         latency = bench.cycles[-1] - bench.lookups.cycles[-1]
+        hit(f"dram: a row that is {found}")
         expected = own + IDLE[kind][found]
         assert abs(latency - expected) <= 1, f"{found}: {latency} cycles, not {expected}"
 
@@ -133,6 +136,7 @@ async def assembles_what_the_reference_says(dut):
     bench.check()
     memories = bench.memories.values()
     assert min(memory.refresh_intervals for memory in memories) > 2
+    hit("dram: refreshes while items are in flight")
     assert any(memory.answered != sorted(memory.answered) for memory in memories), "no read overtook another"
 
 

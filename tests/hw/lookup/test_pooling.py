@@ -12,6 +12,7 @@ from microduet_hw.lookup.geometry import source_plan
 from microduet_hw.lookup.layouts import row_layout
 from microduet_hw.lookup.pooling import PoolingAdder, pooled
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.cover_plan import hit
 from tests.support.flow import Bare
 from tests.support.lookups import HBM, Table, lookup_config, random_tables
 from tests.support.streams import start_clocks
@@ -38,8 +39,12 @@ def rows_and_sums(config, plan, rng):
     for number, part in enumerate(plan.parts):
         rows = tables[part.part.feature][rng.integers(20, size=part.lookups)]
         sums = pooled(rows, precision=config.precision)
+        top = (1 << width - 1) - 1
+        hit("pooling: saturates above", part.lookups > 1 and (sums == top).any())
+        hit("pooling: saturates below", part.lookups > 1 and (sums == -top - 1).any())
         for lookup, row in enumerate(rows):
             flags = int(rng.choice([0, 0, 0, 1, 2, 4]))
+            hit("pooling: one row of many failed", flags and part.lookups > 1)
             for beat in range(part.beats):
                 cut = slice(beat * part.elements, (beat + 1) * part.elements)
                 last, final = lookup == part.lookups - 1, beat == part.beats - 1
