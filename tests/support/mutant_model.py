@@ -22,6 +22,9 @@ LIST = 40
 """Mutations of one list. `mutate -list` never ends if it is asked for more than it finds."""
 LIST_S = 15
 
+PINS = re.compile("-port A?RST|-mode none")
+"""Not mutated: clocks, and asynchronous resets, of which the gateware has none and memories a tied one."""
+
 READ = f"""\
   reg [{BITS - 1}:0] {SELECT} = 0;
   integer {SELECT}_file, {SELECT}_read;
@@ -45,7 +48,7 @@ class Model:
 
     Members
     -------
-    folder : where `mutated.il` holds all of them, with the choice as an undriven wire of each mutated module
+    folder : where `mutated.il` holds all of them, with the choice as an undriven wire of the top level
     mutations : Yosys's command for each, without its number; mutant k is the k-th, and 0 is the original
     call : the design
     """
@@ -91,7 +94,7 @@ def _lists(call: Call, folder: Path, *, count: int, seed: int, size: int) -> lis
 
 
 def draw(call: Call, folder: Path, *, count: int, seed: int) -> list[str]:
-    """At most `count` different mutations, as Yosys draws them with seeds from `seed` on; none of a clock."""
+    """At most `count` different mutations, as Yosys draws them with seeds from `seed` on; none of a clock or asynchronous reset."""
     size = min(LIST, count)
     while size:
         try:
@@ -100,7 +103,7 @@ def draw(call: Call, folder: Path, *, count: int, seed: int) -> list[str]:
             size //= 2
             continue
         unique = dict.fromkeys(re.sub(r" -(wire|wirebit|src) \S+", "", line) for line in drawn)
-        return [line for line in unique if "-port CLK" not in line and "-mode none" not in line][:count]
+        return [line for line in unique if not PINS.search(line)][:count]
     return []
 
 
@@ -120,18 +123,18 @@ def make(call: Call, folder: Path, *, count: int, seed: int) -> Model:
         raise MutantError(f"{call.modules[0]}: there is nothing to mutate")
     # Of the mutations of one port the first one made lies innermost, and each looks at its own number only.
     lines = [f"{line} -ctrl {SELECT} {BITS} {number}" for number, line in enumerate(mutations, 1)]
-    script = [_read(call), *lines, f"delete -port */w:{SELECT}", "write_rtlil mutated.il", "write_verilog mutated.v"]
+    script = [_read(call), *lines, f"delete -port top/w:{SELECT}", "write_rtlil mutated.il", "write_verilog mutated.v"]
     yosys("\n".join(script), folder=folder)
     return Model(folder=folder, mutations=mutations, call=call)
 
 
 def verilog(model: Model) -> str:
-    """The model's Verilog, each mutated module reading the choice by itself."""
-    text = (model.folder / "mutated.v").read_text()
-    text, found = re.subn(rf"^ *wire \[{BITS - 1}:0\] {SELECT};$", lambda _: READ, text, flags=re.MULTILINE)
+    """The model's Verilog; the top level reads the choice, and Yosys has led it to wherever a mutant is."""
+    before, top, after = (model.folder / "mutated.v").read_text().partition("\nmodule top(")
+    after, found = re.subn(rf"^ *wire \[{BITS - 1}:0\] {SELECT};$", lambda _: READ, after, count=1, flags=re.MULTILINE)
     if not found:
-        raise MutantError("no module of the model reads the choice")
-    return text
+        raise MutantError("the model does not read the choice")
+    return before + top + after
 
 
 def build_model(runner: Runner, model: Model) -> Path:
