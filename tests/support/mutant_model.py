@@ -22,8 +22,9 @@ LIST = 40
 """Mutations of one list. `mutate -list` never ends if it is asked for more than it finds."""
 LIST_S = 15
 
-PINS = re.compile("-port A?RST|-mode none")
-"""Not mutated: clocks, and asynchronous resets, of which the gateware has none and memories a tied one."""
+PINS = re.compile(r"-port (CLK|ARST|Q)\b|-mode none")
+"""Not mutated: clocks, asynchronous resets, of which the gateware has none and memories a tied one, and what registers
+give, because Yosys would lose their first values; what they take is."""
 
 READ = f"""\
   reg [{BITS - 1}:0] {SELECT} = 0;
@@ -94,7 +95,7 @@ def _lists(call: Call, folder: Path, *, count: int, seed: int, size: int) -> lis
 
 
 def draw(call: Call, folder: Path, *, count: int, seed: int) -> list[str]:
-    """At most `count` different mutations, as Yosys draws them with seeds from `seed` on; none of a clock or asynchronous reset."""
+    """At most `count` different mutations, as Yosys draws them with seeds from `seed` on; none of `PINS`."""
     size = min(LIST, count)
     while size:
         try:

@@ -23,6 +23,8 @@ from tests.support.mutant_model import Model, MutantError, build_model, make
 from tests.support.mutant_proofs import BOUNDS, equivalent
 from tests.support.mutant_record import WANTED, Record, keep
 
+CONTROLS = 5
+"""Killed mutants that are given to the prover too, which has to refuse them."""
 CHOICES = REPOSITORY / "tests" / "data" / "mutants.toml"
 
 
@@ -44,8 +46,10 @@ def component_called(name: str) -> ledger_sources.Component:
 
 
 def bench_files(component: ledger_sources.Component) -> list[str]:
-    """Its bench files, else those of the components that hold it."""
+    """The bench file of its module, else those that build it, else those of the components that hold it."""
     files = ledger_sources.bench_files(component)
+    own = f"/test_{component.module.rsplit('.', 1)[1]}.py"
+    files = [file for file in files if file.endswith(own)] or files
     by_name = {one.name: one for one in ledger_sources.components()}
     for holder in ledger_sources.holders(component) if not files else []:
         files += ledger_sources.bench_files(by_name[holder])
@@ -79,8 +83,8 @@ def chosen_calls(name: str, calls: Sequence[Call]) -> list[Call]:
     return [call for call in calls if call.netlist == found[0].netlist]
 
 
-def examine(name: str, calls: Sequence[Call], *, count: int, seed: int) -> Record:
-    """Draw mutants of the calls' design and judge them.
+def examine(name: str, calls: Sequence[Call], *, count: int, seed: int, source: str) -> Record:
+    """Draw mutants of the calls' design and judge them; `source` is the hash of the component's file.
 
     Raises
     ------
@@ -94,9 +98,9 @@ def examine(name: str, calls: Sequence[Call], *, count: int, seed: int) -> Recor
     first, refused, alive = _judged(model, calls, seed=seed)
     if len(refused) == len(calls):
         raise MutantError(f"{name}: no bench calls the original good: {next(iter(refused.values()))}")
-    same = equivalent(model, alive)
+    same = proven_equal(model, alive)
     return Record(
-        source=source_hash(name) if "." in name else "",
+        source=source,
         seed=seed,
         asked=count,
         drawn=len(model.mutations),
@@ -106,6 +110,23 @@ def examine(name: str, calls: Sequence[Call], *, count: int, seed: int) -> Recor
         refused=refused,
         proof=BOUNDS,
     )
+
+
+def proven_equal(model: Model, alive: Sequence[int]) -> set[int]:
+    """Those of the living mutants that are no other hardware.
+
+    Raises
+    ------
+    MutantError
+        if one that a bench killed is proven to be the original too: a proof that proves everything says nothing
+    """
+    if not alive:
+        return set()
+    controls = [number for number in range(1, len(model.mutations) + 1) if number not in alive][:CONTROLS]
+    same = equivalent(model, [*alive, *controls])
+    if wrong := sorted(same & set(controls)):
+        raise MutantError(f"a killed mutant was proven to be the original: {model.mutations[wrong[0] - 1]}")
+    return same
 
 
 def _judged(model: Model, calls: Sequence[Call], *, seed: int) -> tuple[dict[str, int], dict[str, str], list[int]]:
@@ -140,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for component in [component_called(name) for name in options.names]:
             name = component.name
             calls = chosen_calls(name, collect(name, bench_files(component)))
-            record = examine(name, calls, count=options.count, seed=options.seed)
+            record = examine(name, calls, count=options.count, seed=options.seed, source=source_hash(name))
             print(f"{name}: {record.text()}", *[f"    {one}" for one in record.survivors], sep="\n", flush=True)
             for test, why in record.refused.items():
                 print(f"    left out: {test}: {why}")
