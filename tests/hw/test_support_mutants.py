@@ -130,7 +130,7 @@ def test_a_mutant_that_does_not_end_is_killed(model, tmp_path):
 
 def test_the_choice_zero_is_the_original(model):
     """Proven against the design without mutants."""
-    both = f"""
+    both = """
         read_rtlil design.il; hierarchy -top top; proc; opt_clean; rename top gold; design -stash gold
         read_rtlil mutated.il; hierarchy -top top; cd top; connect -set mutant_select 12'd0; cd; rename top gate
         design -stash gate; design -copy-from gold -as gold gold; design -copy-from gate -as gate gate

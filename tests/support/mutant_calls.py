@@ -88,7 +88,9 @@ def one_design(calls: Sequence[Call]) -> list[Call]:
         designs.setdefault(call.netlist, []).append(call)
 
     def order(group: list[Call]) -> tuple[int, int, int]:
-        bits = sum(int(width) for width in re.findall(r"^ *(?:wire|memory) .*width (\d+)", group[0].netlist, re.MULTILINE))
+        bits = sum(
+            int(width) for width in re.findall(r"^ *(?:wire|memory) .*width (\d+)", group[0].netlist, re.MULTILINE)
+        )
         return group[0].depth, -len(group), bits
 
     return min(designs.values(), key=order, default=[])

@@ -10,10 +10,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, MutantError, yosys
+from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, yosys
 
 DEPTH = 4
 """Cycles of the induction."""
@@ -115,7 +114,8 @@ def _attempt(number: int, registers: Sequence[str]) -> list[str]:
         "opt_expr",
         "chformal -lower",
         f"log MUTANT {number}",
-        f"sat -tempinduct -maxsteps {DEPTH} -timeout {PROOF_S} -set-assumes -prove same 1 -show same {' '.join(pairs)} both",
+        f"sat -tempinduct -maxsteps {DEPTH} -timeout {PROOF_S} -set-assumes"
+        f" -prove same 1 -show same {' '.join(pairs)} both",
     ]
 
 

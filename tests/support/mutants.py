@@ -21,7 +21,7 @@ from tests.support.mutant_calls import Call, folder_of, one_design, read_calls
 from tests.support.mutant_judge import judge
 from tests.support.mutant_model import Model, MutantError, build_model, make
 from tests.support.mutant_proofs import BOUNDS, equivalent
-from tests.support.mutant_record import WANTED, Record, keep
+from tests.support.mutant_record import WANTED, Record, keep, read_kept
 
 CONTROLS = 5
 """Killed mutants that are given to the prover too, which has to refuse them."""
@@ -146,32 +146,40 @@ def _judged(model: Model, calls: Sequence[Call], *, seed: int) -> tuple[dict[str
     return first, refused, alive
 
 
+def _examined(name: str, *, count: int, seed: int, kept: bool) -> int:
+    """Print what lives of one component; 1 if too much does."""
+    calls = chosen_calls(name, collect(name, bench_files(component_called(name))))
+    record = examine(name, calls, count=count, seed=seed, source=source_hash(name))
+    print(f"{name}: {record.text()}", *[f"    {one}" for one in record.survivors], sep="\n", flush=True)
+    for test, why in record.refused.items():
+        print(f"    left out: {test}: {why}")
+    if kept:
+        keep(name, record)
+    return int(record.share < WANTED)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what lives; status 1 if too much does, 2 if mutants can't be made."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a component, or its module: lookup.queue.Queue, queue")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a component, or its module: lookup.queue.Queue, queue"
+    )
+    parser.add_argument("--again", action="store_true", help="all components whose figures were kept")
     parser.add_argument("--count", type=int, default=200, help="mutants to draw (200)")
     parser.add_argument("--seed", type=int, default=1, help="of the draw and the benches (1)")
     parser.add_argument("--keep", action="store_true", help="write tests/data/mutants.json too")
     options = parser.parse_args(arguments)
     if options.count < 1:
         parser.error(f"--count must be at least 1, not {options.count}")
-    status = 0
+    names = [*options.names, *(read_kept() if options.again else ())]
+    if not names:
+        parser.error("name a component, or say --again")
     try:
-        for component in [component_called(name) for name in options.names]:
-            name = component.name
-            calls = chosen_calls(name, collect(name, bench_files(component)))
-            record = examine(name, calls, count=options.count, seed=options.seed, source=source_hash(name))
-            print(f"{name}: {record.text()}", *[f"    {one}" for one in record.survivors], sep="\n", flush=True)
-            for test, why in record.refused.items():
-                print(f"    left out: {test}: {why}")
-            if options.keep:
-                keep(name, record)
-            status = max(status, int(record.share < WANTED))
+        components = [component_called(name) for name in names]
+        return max(_examined(one.name, count=options.count, seed=options.seed, kept=options.keep) for one in components)
     except MutantError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2
-    return status
 
 
 if __name__ == "__main__":
