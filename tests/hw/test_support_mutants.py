@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.lookup.queue import Queue
+from microduet_hw.store import Store
 from tests.support import mutant_calls, mutant_record, mutants
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.bench_build import runner_of
@@ -161,14 +161,14 @@ def test_a_seed_draws_the_same_mutants_and_none_of_a_clock(tmp_path):
 
 def test_benches_are_written_down_instead_of_run(monkeypatch, tmp_path):
     monkeypatch.setattr(mutant_calls, "output_folder", lambda _: tmp_path)
-    monkeypatch.setenv("MICRODUET_MUTANTS", "lookup.queue.Queue")
-    for depth in (8, 4):
-        run_bench(Queue(shape=3, depth=depth), module=__name__, scenarios=["no such scenario"])
+    monkeypatch.setenv("MICRODUET_MUTANTS", "store.Store")
+    for rows in (8, 4):
+        run_bench(Store(rows=rows, bits=3), module=__name__, scenarios=["no such scenario"])
     run_bench(Saturating(), module=__name__, scenarios=["no such scenario"])
-    calls = mutant_calls.read_calls("lookup.queue.Queue")
+    calls = mutant_calls.read_calls("store.Store")
     assert [call.modules[0] for call in calls] == ["top", "top"]
     (chosen,) = mutant_calls.one_design(calls)
-    assert chosen.netlist == rtlil.convert(Queue(shape=3, depth=4), name="top", emit_src=False)
+    assert chosen.netlist == rtlil.convert(Store(rows=4, bits=3), name="top", emit_src=False)
 
 
 @pytest.mark.parametrize(
