@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test report lint docs cocotb coverage proofs ledger nightly clean
+.PHONY: setup setup-system run test report lint docs cocotb coverage proofs mutants ledger nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -59,6 +59,10 @@ proofs: setup
 	rm -rf build/proved
 	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 -m "nightly or not nightly" tests/hw -k "proof or proven or holds or stand"
 	$(BIN)/python -m tests.support.proof_record
+
+# Mutants of one component (DUT=store) or of all that have been drawn before, kept in tests/data/mutants.json.
+mutants: setup
+	$(BIN)/python -m tests.support.mutants $(if $(DUT),$(DUT),--again) --keep
 
 # docs/verification.md from the sources and the figures that were kept.
 ledger: setup

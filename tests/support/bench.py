@@ -6,7 +6,7 @@ leaves them alone.
 
 Environment: ``SIM`` (verilator, icarus, both), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run),
 ``X_INITIAL=unique`` (registers without a reset begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches reach,
-see `coverage`).
+see `coverage`), ``MICRODUET_MUTANTS=name`` (write benches down instead of running them, see `mutant_calls`).
 """
 
 import contextlib
@@ -28,6 +28,7 @@ from tests.support import cycle_log
 from tests.support.bench_build import TOP, build, runner_of
 from tests.support.coverage import covering, record
 from tests.support.environment import changed_environment, output_folder
+from tests.support.mutant_calls import mutated, write_down
 
 PARAMETERS = "MICRODUET_BENCH_PARAMETERS"
 
@@ -64,7 +65,7 @@ def initial_state(seed: int) -> list[str]:
     return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"] if asked else []
 
 
-def _failures(results: Path, *, scenarios: Sequence[str]) -> list[str]:
+def failures_in(results: Path, *, scenarios: Sequence[str]) -> list[str]:
     """One line per scenario that failed, or was asked for and did not run."""
     if not results.is_file():
         return ["the simulation ended without results"]
@@ -153,7 +154,7 @@ class _Bench:
                 waves=waves,
             )
         said = log.read_text(errors="replace") if log.is_file() else ""
-        return _failures(results, scenarios=self.scenarios) + _failed_assertions(said), said
+        return failures_in(results, scenarios=self.scenarios) + _failed_assertions(said), said
 
 
 def run_bench(
@@ -186,6 +187,9 @@ def run_bench(
     BuildError
         if the component does not build without warnings
     """
+    if mutated():
+        write_down(component, module=module, scenarios=scenarios, parameters=parameters or {})
+        return
     if seed is None:
         seed = int(os.environ.get("COCOTB_RANDOM_SEED") or secrets.randbits(31))
     test = os.environ.get("PYTEST_CURRENT_TEST", module).split("::", 1)[-1].split(" ")[0]

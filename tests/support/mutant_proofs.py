@@ -1,0 +1,161 @@
+"""Which mutants are no other hardware: proven with Yosys's SAT solver by induction over `DEPTH` cycles, for all time.
+
+Original and mutant get the same inputs from the state after configuration on. Outputs have to be the same in every
+cycle, the payload of a stream only where it is valid; input streams keep the stream rules, all else is free, resets
+too. Registers that hold the same in both help the induction: those that turn out not to are left out, round by round.
+A mutant without a proof within the bounds is no equivalent one.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, yosys
+
+DEPTH = 4
+"""Cycles of the induction."""
+ROUNDS = 8
+PROOF_S = 4
+"""Seconds of one mutant in one round, of the clock: Yosys in WebAssembly can't limit its solver."""
+MOST_REGISTERS = 400
+"""Registers and words of memory, above which nothing is tried."""
+
+BOUNDS = f"induction over at most {DEPTH} cycles, {PROOF_S} s, {MOST_REGISTERS} registers; inputs keep the stream rules"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Design:
+    """The mutated component, flat: ports and registers by name."""
+
+    ports: Mapping[str, tuple[str, int]]
+    registers: Sequence[str]
+
+
+def _flat(model: Model) -> _Design | None:
+    """Write ``flat.il``, with registers called r0, r1, ...; None if it is too large, or has another clock."""
+    # Streams are known by their names, which are those of the top level: a wrapper of the bench may be round it.
+    root = "top" if model.call.depth == 0 else model.call.modules[0]
+    prepare = (
+        f"read_rtlil mutated.il\nhierarchy -top {root}\ndelete {ASSERTIONS}\nflatten\n"
+        f"memory_collect\nmemory_map\nopt_clean\nrename -top one\ndelete -port one/w:{SELECT}\n"
+    )
+    yosys(f"{prepare}write_json flat.json", folder=model.folder)
+    module = json.loads((model.folder / "flat.json").read_text())["modules"]["one"]
+    states = [cell["connections"] for cell in module["cells"].values() if "Q" in cell["connections"]]
+    by_bits = {tuple(net["bits"]): name for name, net in module["netnames"].items()}
+    names = [by_bits[bits] for state in states if (bits := tuple(state["Q"])) in by_bits]
+    names = [name for name in names if name not in module["ports"]]
+    ports = {name: (port["direction"], len(port["bits"])) for name, port in module["ports"].items()}
+    if len(states) > MOST_REGISTERS or len({str(state["CLK"]) for state in states if "CLK" in state}) > 1:
+        return None
+    renames = "\n".join(f"rename {name} r{k}" for k, name in enumerate(names))
+    yosys(f"{prepare}cd one\n{renames}\ncd\nsetattr -set keep 1 one/w:r*\nwrite_rtlil flat.il", folder=model.folder)
+    outputs = [bits for state in states if (bits := by_bits.get(tuple(state["Q"]))) in ports]
+    registers = [f"r{k}" for k in range(len(names))] + [name for name in outputs if name]
+    return _Design(ports=ports, registers=registers)
+
+
+def _streams(ports: Mapping[str, tuple[str, int]]) -> Iterator[tuple[str, str, list[str]]]:
+    """Names of valid, ready and payloads of every stream, Amaranth's and AXI4-Stream's."""
+    for valid in ports:
+        if valid.endswith("__valid"):
+            stem, ready = valid.removesuffix("valid") + "payload", valid.removesuffix("valid") + "ready"
+        elif valid.endswith("__tvalid"):
+            stem, ready = valid.removesuffix("valid"), valid.removesuffix("valid") + "ready"
+        else:
+            continue
+        yield valid, ready, [name for name in ports if name.startswith(stem) and name not in (valid, ready)]
+
+
+def _masks(ports: Mapping[str, tuple[str, int]]) -> dict[str, str]:
+    """When a payload counts that goes out: when it is valid."""
+    return {name: f"g_{valid}" for valid, _, names in _streams(ports) if ports[valid][0] == "output" for name in names}
+
+
+def _assumptions(ports: Mapping[str, tuple[str, int]]) -> Iterator[str]:
+    """Stream rules of the inputs: what is offered stays until it is taken."""
+    for valid, ready, names in _streams(ports):
+        if ports[valid][0] != "input" or ports.get(ready, ("", 0))[0] != "output":
+            continue
+        yield f"reg stalled_{valid} = 0;"
+        yield f"always @(posedge clk) stalled_{valid} <= !rst && {valid} && !g_{ready};"
+        for name in names:
+            yield f"reg [{ports[name][1] - 1}:0] was_{name};"
+            yield f"always @(posedge clk) was_{name} <= {name};"
+        held = [f"{name} == was_{name}" for name in names]
+        yield f"always @* assume (!stalled_{valid} || ({' && '.join([valid, *held])}));"
+
+
+def _both(design: _Design) -> str:
+    """Verilog of the original and a mutant side by side."""
+    inputs = {name: width for name, (direction, width) in design.ports.items() if direction == "input"}
+    outputs = {name: width for name, (direction, width) in design.ports.items() if direction == "output"}
+    lines = [f"module both({', '.join([*inputs, 'same'])});", "output same;"]
+    lines += [f"input [{width - 1}:0] {name};" for name, width in inputs.items()]
+    for one in ("g", "h"):
+        lines += [f"wire [{width - 1}:0] {one}_{name};" for name, width in outputs.items()]
+        ties = [f".{name}({name})" for name in inputs] + [f".{name}({one}_{name})" for name in outputs]
+        lines.append(f"{'gold' if one == 'g' else 'gate'} {one}({', '.join(ties)});")
+    masks = _masks(design.ports)
+    terms = [f"(!{masks.get(name, 1)} || g_{name} == h_{name})" for name in outputs]
+    lines += [f"assign same = {' && '.join(terms) or 1};", *_assumptions(design.ports), "endmodule"]
+    return "\n".join(lines)
+
+
+def _chosen(number: int, name: str) -> list[str]:
+    tie = f"connect -set {SELECT} {BITS}'d{number}"
+    return ["design -load flat", "cd one", tie, "cd", "opt_expr", "opt_clean", f"rename one {name}"]
+
+
+def _attempt(number: int, registers: Sequence[str]) -> list[str]:
+    """Commands that try one mutant."""
+    pairs = [part for name in registers for part in (f"-prove g.{name} h.{name}", f"-show g.{name},h.{name}")]
+    return [
+        *_chosen(number, "gate"),
+        "design -copy-from gold -as gold gold",
+        "read_verilog -formal both.v",
+        "hierarchy -top both",
+        "proc",
+        "flatten",
+        "async2sync",
+        "opt_expr",
+        "chformal -lower",
+        f"sat -tempinduct -maxsteps {DEPTH} -set-assumes -prove same 1 -show same {' '.join(pairs)} both",
+    ]
+
+
+def _differing(said: str) -> set[str]:
+    """Registers that differ in the counterexample."""
+    values: dict[tuple[str, str], dict[str, str]] = {}
+    for cycle, one, name, value in re.findall(r"^ *(\d+|init) \\([gh])\.(\S+) .* ([01x]+) *$", said, re.MULTILINE):
+        values.setdefault((cycle, name), {})[one] = value
+    return {name for (_, name), pair in values.items() if len(set(pair.values())) > 1}
+
+
+def _equal(model: Model, number: int, registers: Sequence[str]) -> bool:
+    """Whether a mutant is proven to be the original within the bounds."""
+    for _ in range(ROUNDS):
+        script = ["read_rtlil flat.il", "design -save flat", *_chosen(0, "gold"), "design -save gold"]
+        try:
+            said = yosys("\n".join([*script, *_attempt(number, registers)]), folder=model.folder, timeout_s=PROOF_S)
+        except subprocess.TimeoutExpired:
+            return False
+        if "SUCCESS!" in said:
+            return True
+        differing = _differing(said)
+        # A counterexample without differing registers is one of the outputs: nothing weaker is to be had.
+        if not differing:
+            return False
+        registers = [one for one in registers if one not in differing]
+    return False
+
+
+def equivalent(model: Model, numbers: Sequence[int]) -> set[int]:
+    """Those of the mutants that are proven to be the original."""
+    design = _flat(model) if numbers else None
+    if design is None:
+        return set()
+    (model.folder / "both.v").write_text(_both(design))
+    return {number for number in numbers if _equal(model, number, design.registers)}
