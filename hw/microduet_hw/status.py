@@ -21,7 +21,7 @@ class Status(enum.IntFlag):
     AXI_ERROR = 2
     """Memory answered a read with SLVERR or DECERR."""
     TIMEOUT = 4
-    """Memory did not answer a read before the watchdog's limit."""
+    """Memory did not answer a read, or the item's packet did not go on, before the watchdog's limit."""
     SHORT_PACKET = 8
     """TLAST came before the last beat of the item."""
     LONG_PACKET = 16

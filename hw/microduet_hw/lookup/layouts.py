@@ -10,8 +10,8 @@ from microduet_hw.status import QUERY
 
 LOOKUP_FLAGS = 3
 """The lowest bits of a status are those that a source sets."""
-PACKET_FLAGS = 2
-"""The next are those that the packet sets: SHORT_PACKET and LONG_PACKET."""
+PACKET_FLAGS = 3
+"""Those that the packet sets: SHORT_PACKET and LONG_PACKET, which are the next, and TIMEOUT."""
 
 
 def lookup_layout(*, marked: bool = False) -> data.StructLayout:
@@ -102,5 +102,5 @@ def dense_layout(config: EngineConfig) -> data.StructLayout:
 
 
 def packet_layout() -> data.StructLayout:
-    """The end of an item packet: its tag and query, and SHORT_PACKET and LONG_PACKET as bits 0 and 1."""
+    """The end of an item packet: its tag and query; SHORT_PACKET, LONG_PACKET and TIMEOUT as bits 0 to 2."""
     return data.StructLayout({"tag": 32, "flags": PACKET_FLAGS, "query": QUERY})

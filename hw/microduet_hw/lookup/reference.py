@@ -35,6 +35,8 @@ class Packet:
     query: Mapping[int | str, int] = dataclasses.field(default_factory=dict)
     """Fields of `QUERY`; those left out are 0."""
     beats: int | None = None
+    gone: bool = False
+    """Whether the packet stops behind them, without a TLAST, until its item is given up."""
 
 
 def packet_beats(config: EngineConfig, packet: Packet) -> list[int]:
@@ -143,6 +145,8 @@ def _with_dense(
 def _packet_flags(config: EngineConfig, packet: Packet) -> Status:
     right = index_beats(config) + dense_beats(config)
     beats = right if packet.beats is None else packet.beats
+    if packet.gone:
+        return Status.TIMEOUT | (Status.LONG_PACKET if beats > right else Status.OK)
     if beats == right:
         return Status.OK
     return Status.SHORT_PACKET if beats < right else Status.LONG_PACKET

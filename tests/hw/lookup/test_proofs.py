@@ -71,15 +71,17 @@ class Sending(wiring.Component):
 class Taking(wiring.Component):
     """An intake behind a packet stream that keeps the rules of AXI: what is offered stays.
 
-    However long items take, no more of them begin than the limit allows.
+    However long items take, no more of them begin than the limit allows. An item begins with the first beat of a packet,
+    whatever became of the one before, and none that could end waits longer than the watchdog for a host.
     """
 
-    LIMIT = 2
+    LIMIT, WATCHDOG = 2, 2
 
     o_beats: stream.Interface
 
     def __init__(self, *, beats):
-        self._intake = PacketIntake(beats=beats)
+        self._beats = beats
+        self._intake = PacketIntake(beats=beats, watchdog=self.WATCHDOG)
         members = {name: In(1) for name in ("tvalid", "tlast", "i_run", "i_free", "i_dealt")}
         super().__init__({"o_beats": self._intake.signature.members["o_beats"], **members})
 
@@ -97,6 +99,19 @@ class Taking(wiring.Component):
         m.d.mem += [
             running.eq(self.i_run),
             started.eq(Mux(self.i_run & ~running, 0, started) + intake.o_start),
+        ]
+        middle, begun, silent = Signal(), Signal(), Signal(8)
+        could_end = begun & ~port.tvalid & intake.o_beats.ready & intake.i_dealt
+        m.d.mem += [
+            begun.eq((begun | intake.o_start) & ~intake.o_packet.valid),
+            silent.eq(Mux(could_end, silent + 1, 0)),
+        ]
+        with m.If(port.tvalid & port.tready):
+            m.d.mem += middle.eq(~port.tlast)
+        m.d.comb += [
+            Assert(~intake.o_start | ~middle),
+            Assert(silent <= self.WATCHDOG + self._beats + 1),
+            Cover(intake.o_packet.valid & intake.o_packet.p.flags[2] & (started == 2)),
         ]
         # A slot does not go away until it is used.
         free = Signal()
@@ -220,6 +235,11 @@ def test_joiner_relies_on_the_items_in_flight():
 
 def test_joiner_passes_beats_on():
     proof = prove(Joining(partners=2), mode="cover", depth=Joining.DEPTH)
+    assert proof.passed, str(proof)
+
+
+def test_intake_gives_a_packet_up_and_begins_another():
+    proof = prove(Taking(beats=2), mode="cover", depth=16, domains={"o_beats": "mem"})
     assert proof.passed, str(proof)
 
 

@@ -97,6 +97,27 @@ async def completes_in_its_latency(dut):
 
 
 @cocotb.test()
+async def a_host_that_stops_in_a_packet_ends_its_own_item(dut):
+    """Whatever it sends after all is dropped up to its TLAST, and the neighbours are unharmed."""
+    config = CASES[bench_parameters()["case"]]()
+    bench = LookupBench(dut, config, items=40, faulty=True, waits=0.1, gone=0.4)
+    await bench.run()
+    bench.check()
+    assert sum(packet.gone for packet in bench.packets) > 5
+
+
+@cocotb.test()
+async def a_host_that_hesitates_is_waited_for(dut):
+    """For all the cycles that the watchdog grants but one."""
+    config = CASES[bench_parameters()["case"]]()
+    bench = LookupBench(dut, config, items=4, waits=0.0)
+    bench.pauses = config.watchdog - 1
+    await bench.run()
+    bench.check()
+    assert [packet.gone for packet in bench.packets] == [False] * 4
+
+
+@cocotb.test()
 async def takes_items_only_while_told(dut):
     config = CASES[bench_parameters()["case"]]()
     bench = LookupBench(dut, config, items=12, waits=0.0)
@@ -174,9 +195,16 @@ SCENARIOS = {
         "names_what_failed",
         "completes_in_its_latency",
         "takes_items_only_while_told",
+        "a_host_that_stops_in_a_packet_ends_its_own_item",
         "never_hangs_without_ids",
         "never_hangs_without_requests",
         "drops_and_counts_what_nobody_asked_for",
+    ],
+    "of_users": [
+        "assembles_what_the_reference_says",
+        "names_what_failed",
+        "a_host_that_stops_in_a_packet_ends_its_own_item",
+        "a_host_that_hesitates_is_waited_for",
     ],
     "fixed32_long_rows": [
         "assembles_what_the_reference_says",
