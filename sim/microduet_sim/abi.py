@@ -96,6 +96,7 @@ class MdPackets(ctypes.Structure):
         ("stride_beats", U32),
         ("mode", U32),
         *((name, POINTER) for name in ("accepted_ps", "slots", "turns")),
+        *((name, U64) for name in ("pause_packet", "pause_beat", "pause_cycles")),
     )
 
 

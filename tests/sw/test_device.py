@@ -24,7 +24,7 @@ from microduet.trace import trace
 from microduet.traffic import make_ids
 from microduet_hw.config import Array, Precision
 from microduet_hw.status import Status
-from microduet_sim.batch import Fault, Stalls
+from microduet_sim.batch import NO_PAUSE, Fault, Pause, Stalls
 from tests.sw.cases import Mixed
 
 CHANNEL = 0
@@ -337,6 +337,19 @@ def test_short_and_long_packets_mark_their_items(device: Device, probability: fl
     results = device.send(packets, beats=beats)
     wrong = dict.fromkeys((0, 9), Status.SHORT_PACKET) | dict.fromkeys((5, 6, 29), Status.LONG_PACKET)
     expect(device.bundle, results.status, results.logit, wrong, data)
+
+
+def test_a_host_that_stops_in_a_packet_marks_its_item(device: Device) -> None:
+    """What it sends after all is dropped; one that comes back a cycle before is waited for."""
+    packets, data = packets_of(device.bundle, 30)
+    watchdog = device.bundle.config.watchdog
+    for cycles, wrong in ((watchdog - 1, {}), (watchdog, {7: Status.TIMEOUT}), (9 * watchdog, {7: Status.TIMEOUT})):
+        device.simulator.set_pause(Pause(packet=7, beat=1, cycles=cycles))
+        results = device.send(packets)
+        expect(device.bundle, results.status, results.logit, wrong, data)
+    device.simulator.set_pause(NO_PAUSE)
+    results = device.send(packets)
+    expect(device.bundle, results.status, results.logit, {}, data)
 
 
 def test_several_faults_of_one_item_are_all_named(device: Device) -> None:

@@ -62,6 +62,8 @@ struct MdPackets {
     uint64_t* accepted_ps;  // when the first beat of each was taken
     // Of an engine with users: the slot of each packet's query, and how many answers from that slot it waits for.
     const uint32_t *slots, *turns;
+    // Before one beat of one packet nothing is sent for so many cycles of the stream's clock.
+    uint64_t pause_packet, pause_beat, pause_cycles;
 };
 
 struct MdRun {
