@@ -26,6 +26,8 @@ class Status(enum.IntFlag):
     """TLAST came before the last beat of the item."""
     LONG_PACKET = 16
     """TLAST did not come with the last beat of the item; what followed was dropped."""
+    ROW_CHECK = 32
+    """A row's check word is not that of the row and its address. Only where rows have one."""
 
 
 class UserStatus(enum.IntFlag):

@@ -72,6 +72,9 @@ def random_fates(config, rng, asked, *, faulty, latency):
             beat, long = int(rng.integers(beats)), 3 * config.watchdog
             fate, status = Fate(latency=0 if beat else long, pause_beat=beat, pause=long), Status.TIMEOUT
             spared = 2 * config.outstanding
+        elif draw < 0.4 and config.row_check:
+            flips = rng.choice(256 * beats, int(rng.integers(1, 4)), replace=False)
+            fate, status = Fate(latency=fate.latency, flips=tuple(flips.tolist())), Status.ROW_CHECK
         fates.append((fate, status))
     return fates
 
@@ -91,11 +94,24 @@ class LookupBench:
     dram : what stands behind the channels of each kind, in place of a memory with such latencies and faults
     stray : probability, in a cycle, that a channel sends a beat that answers nothing
     gone : probability that the host stops in a packet, and sends some more beats once its item has been given up
+    exchanged : whether reads that are in flight together are answered with each other's rows
     in_order : whether item n looks up row n of every table, modulo its rows, instead of random ones
     """
 
     def __init__(
-        self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None, in_order=False, stray=0, gone=0.0
+        self,
+        dut,
+        config,
+        *,
+        items,
+        faulty=False,
+        waits=0.3,
+        latency=40,
+        dram=None,
+        in_order=False,
+        stray=0,
+        gone=0.0,
+        exchanged=False,
     ):
         self.dut, self.config, self.waits, self.dram, self.stray = dut, config, waits, dram, stray
         rng = np.random.default_rng(random.getrandbits(32))
@@ -114,6 +130,9 @@ class LookupBench:
             source: random_fates(config, rng, items, faulty=faulty, latency=latency)
             for source, items in self.reads.items()
         }
+        for drawn in fates.values() if exchanged else ():
+            for fate, _ in drawn:
+                fate.exchanged = True
         self.statuses = {source: [status for _, status in drawn] for source, drawn in fates.items()}
         self.memories = {
             source: self.memory(source, fates[source]) if dram is None else self.dram_memory(source)
@@ -256,7 +275,10 @@ class LookupBench:
 
     def told(self, source):
         """Per item, the status of each of its reads; those of a spread table's feature are asked for in any order."""
-        requests, statuses = self.memories[source].requests, self.statuses[source]
+        memory, statuses = self.memories[source], self.statuses[source]
+        requests = memory.requests
+        if self.dram is None:
+            statuses = [Status.ROW_CHECK if n in memory.exchanged else status for n, status in enumerate(statuses)]
         assert len(requests) == len(statuses)
         asked = zip(requests, statuses, strict=True)
         for wanted in self.wanted[source]:

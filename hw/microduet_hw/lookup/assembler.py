@@ -168,7 +168,7 @@ class Assembler(wiring.Component):
         rows, plan = getattr(self, f"i_rows_{number}"), self._plans[number]
         slot = Signal(range(self._slots), name=f"slot_{number}")
         finished = Signal(self._slots, name=f"done_{number}")
-        found = Signal(data.ArrayLayout(LOOKUP_FLAGS, self._slots), name=f"flags_{number}", reset_less=True)
+        found = Signal(data.ArrayLayout(plan.flags, self._slots), name=f"flags_{number}", reset_less=True)
         pieces: list[_Piece] = []
         for k, part in enumerate(plan.parts):
             position = self._config.features[part.part.feature].position + part.part.column_first
@@ -180,7 +180,7 @@ class Assembler(wiring.Component):
                 pieces.append(piece)
                 with m.If(rows.valid & (rows.p.part == k) & (rows.p.beat == beat)):
                     self._write(m, piece, slot, rows.p.data)
-        so_far = Signal(LOOKUP_FLAGS, name=f"so_far_{number}")
+        so_far = Signal(plan.flags, name=f"so_far_{number}")
         with m.If(rows.valid):
             m.d.mem += so_far.eq(so_far | rows.p.flags)
         with m.If(rows.valid & rows.p.end):
@@ -230,7 +230,10 @@ class Assembler(wiring.Component):
             with m.If(complete & (slot == k)):
                 packet = flags[0][k]
                 timeout = Mux(packet[2], Status.TIMEOUT.value, 0)
-                m.d.mem += status.eq(Cat((lookup | timeout)[:LOOKUP_FLAGS], packet[:2]))
+                named = [(lookup | timeout)[:LOOKUP_FLAGS], packet[:2]]
+                if self._config.row_check:
+                    named.append(lookup[LOOKUP_FLAGS])
+                m.d.mem += status.eq(Cat(*named))
             m.d.comb += headers[k].status.eq(status)
         return full
 

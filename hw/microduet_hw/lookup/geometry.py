@@ -9,7 +9,7 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Value
 
 from microduet_hw.axi import ADDRESS_BITS, PAGE_BYTES
-from microduet_hw.config import AXI_BYTES, EngineConfig, Frozen, Part, SourceKind
+from microduet_hw.config import AXI_BYTES, CHECK_BITS, EngineConfig, Frozen, Part, SourceKind
 from microduet_hw.part_rules import in_order
 
 WORD_BITS = 32
@@ -52,6 +52,8 @@ class PartPlan(Frozen, frozen=True, kw_only=True):
     elements: int
     """Elements of a full beat."""
     element_bits: int
+    checked: bool = False
+    """Whether every row ends in a check word."""
 
     @property
     def lookups(self) -> int:
@@ -62,6 +64,12 @@ class PartPlan(Frozen, frozen=True, kw_only=True):
     def beats(self) -> int:
         """Beats of a row."""
         return math.ceil(self.part.columns / self.elements)
+
+    @property
+    def read_beats(self) -> int:
+        """Beats that are read of a row: one more where its last has no room for the check word."""
+        bits = self.part.columns * self.element_bits + (CHECK_BITS if self.checked else 0)
+        return math.ceil(bits / (8 * AXI_BYTES))
 
     @property
     def row_first(self) -> int:
@@ -110,6 +118,8 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
     """Whether the source has partners: its rows are parts of sums that are joined later."""
     marked: bool = False
     """Whether lookups say themselves which is a feature's last: of spread tables, nobody counts a source's."""
+    flags: int = 3
+    """Flags of a row: one more in an engine whose rows are checked."""
 
     @property
     def width(self) -> int:
@@ -120,6 +130,16 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
     def beats(self) -> int:
         """Beats of the longest row."""
         return max(plan.beats for plan in self.parts)
+
+    @property
+    def read_beats(self) -> int:
+        """The most beats that are read of a row."""
+        return max(plan.read_beats for plan in self.parts)
+
+    @property
+    def checked(self) -> bool:
+        """Whether the source's rows end in a check word."""
+        return self.parts[0].checked
 
     @property
     def lookups(self) -> int:
@@ -159,6 +179,7 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
         If a row is longer than 4 KiB, may cross a 4 KiB boundary or leaves the channel; if the stride is not whole
         beats; if two parts are of one pooled feature, for its sum is of one part.
     """
+    onchip = config.sources[source].kind is SourceKind.ONCHIP
     plans = tuple(
         PartPlan(
             part=part,
@@ -167,20 +188,22 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
             table_rows=config.features[part.feature].rows,
             elements=config.elements_per_beat,
             element_bits=config.precision.width,
+            checked=config.row_check and not onchip,
         )
         for part in in_order(config.sources[source])
     )
     for plan in plans:
-        _check(plan, onchip=config.sources[source].kind is SourceKind.ONCHIP, name=f"source {source}")
+        _check(plan, onchip=onchip, name=f"source {source}")
     pooled = [plan.part.feature for plan in plans if plan.pooled]
     if len(set(pooled)) != len(pooled):
         raise ValueError(f"source {source}: a pooled feature must have one part per source, not several")
     shared = any(source in group and len(group) > 1 for group in config.partners)
-    return SourcePlan(source=source, parts=plans, shared=shared, marked=config.spread > 0)
+    flags = 4 if config.row_check else 3
+    return SourcePlan(source=source, parts=plans, shared=shared, marked=config.spread > 0, flags=flags)
 
 
 def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
-    part, size = plan.part, plan.beats * AXI_BYTES
+    part, size = plan.part, plan.read_beats * AXI_BYTES
     stride = 1 << part.stride_log2
     where = f"{name}, feature {part.feature}"
     if stride > PAGE_BYTES or size > stride:

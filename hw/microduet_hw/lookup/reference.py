@@ -56,7 +56,7 @@ def packet_beats(config: EngineConfig, packet: Packet) -> list[int]:
 def reads(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tuple[int, int]]:
     """Address and beats of every read that a memory channel is asked for this item, in order."""
     return [
-        (part.address(index), part.beats)
+        (part.address(index), part.read_beats)
         for part, index in _lookups(plan, config, packet)
         if index is not None and index in part.part.row_numbers
     ]
