@@ -265,9 +265,9 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     outstanding: int = 32
     """Reads in flight per memory channel."""
     watchdog: int = 4096
-    """Memory-side cycles after which the oldest read of a channel is given up, or an item whose packet does not go on."""
+    """Memory-side cycles after which the oldest read of a channel is given up, or an item whose packet has stopped."""
     check_bits: Literal[16] | msgspec.UnsetType = msgspec.UNSET
-    """Of the check word that every row in a memory channel ends in; left out, and not in the JSON, where there is none."""
+    """Of the check word that every row in a memory channel ends in; where there is none, the JSON does not name it."""
 
     def __post_init__(self) -> None:
         from microduet_hw.legality import check  # the rules are a page of their own

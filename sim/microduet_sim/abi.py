@@ -48,6 +48,8 @@ class MdPart(ctypes.Structure):
         ("row_step_log2", U32),
         ("hole_log2", U32),
         ("hole_bits", U32),
+        ("check_beats", U32),
+        ("reserved", U32),
     )
 
 

@@ -47,6 +47,7 @@ LOOKUPS = lookup_config(
     dense=3,
     watchdog=60,
 )
+CHECKED = lookup_config([Table(dim=4), Table(rows=9, dim=16)], [HBM], watchdog=60, row_check=True)
 
 
 def often(probability):
@@ -75,6 +76,9 @@ CASES = {
         draws={"i_run": often(0.95), "i_limit": lambda _: 0, "s_axis_items__tlast": often(0.3)},
     ),
     "reader": Case(make=lambda: ChannelReader(config=LOOKUPS, source=0), draws=RESPONSES | {"lookups__payload": index}),
+    "reader of checked rows": Case(
+        make=lambda: ChannelReader(config=CHECKED, source=0), draws=RESPONSES | {"lookups__payload": index}
+    ),
     "lookup unit": Case(
         make=lambda: LookupUnit(config=LOOKUPS),
         draws=RESPONSES

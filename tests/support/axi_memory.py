@@ -13,7 +13,7 @@ class Fate:
     """What becomes of one read: answered after `latency` cycles, with `code` in beat `error_beat`, or never.
 
     After `pause_beat` beats it is silent for `pause` cycles. It has `excess` beats too many, or too few if negative.
-    The bits `flips` of the row are changed. If `exchanged`, and another read of as many beats and of another row waits to be
+    The bits `flips` of the row are changed. If `exchanged`, and a read of another row, of as many beats, waits to be
     answered, each is answered with the other's row.
     """
 

@@ -39,8 +39,8 @@ class ReadCollector(wiring.Component):
 
     A row that fails is zeros, all of it: index out of range, AXI_ERROR once its last beat has come (an error, or it has
     not as many beats as were asked for), ROW_CHECK once it has come whole and is no row of its address, TIMEOUT when it
-    has been the oldest for `watchdog` cycles. Zeros have the value zero (int8: the zero point), except where another source
-    holds the row: there all bits are 0, unless there are partners: then the row is marked `absent`.
+    has been the oldest for `watchdog` cycles. Zeros have the value zero (int8: the zero point), except where another
+    source holds the row: there all bits are 0, unless there are partners: then the row is marked `absent`.
     The buffer is read at least one cycle after the same word was written.
 
     Parameters

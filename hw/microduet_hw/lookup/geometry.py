@@ -19,9 +19,6 @@ ITEM_BITS = 512
 ITEM_WORDS = ITEM_BITS // WORD_BITS
 QUEUE_DEPTH = 16
 """Indices that may wait in front of a source."""
-WINDOW = 8
-"""Beats of an item that stay in sight while indices are dealt out, so that a bank with many small tables, which takes
-one index per cycle, does not keep the memory channels waiting."""
 
 
 class Spread(NamedTuple):
@@ -39,6 +36,11 @@ class Spread(NamedTuple):
         return Cat(linear[:low], Const(0, zeros), linear[low:], Const(0, ADDRESS_BITS))[:ADDRESS_BITS]
 
 
+def read_beats(config: EngineConfig, part: Part) -> int:
+    """Beats of a row in a memory channel: one more where its last has no room for the check word."""
+    return math.ceil((part.columns * config.precision.width + config.row_check * CHECK_BITS) / (8 * AXI_BYTES))
+
+
 class PartPlan(Frozen, frozen=True, kw_only=True):
     """One part of a source as its reader sees it."""
 
@@ -52,6 +54,8 @@ class PartPlan(Frozen, frozen=True, kw_only=True):
     elements: int
     """Elements of a full beat."""
     element_bits: int
+    read_beats: int
+    """Beats that are read of a row: one more where its last has no room for the check word."""
     checked: bool = False
     """Whether every row ends in a check word."""
 
@@ -64,12 +68,6 @@ class PartPlan(Frozen, frozen=True, kw_only=True):
     def beats(self) -> int:
         """Beats of a row."""
         return math.ceil(self.part.columns / self.elements)
-
-    @property
-    def read_beats(self) -> int:
-        """Beats that are read of a row: one more where its last has no room for the check word."""
-        bits = self.part.columns * self.element_bits + (CHECK_BITS if self.checked else 0)
-        return math.ceil(bits / (8 * AXI_BYTES))
 
     @property
     def row_first(self) -> int:
@@ -157,19 +155,6 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
         return max(plan.part.end for plan in self.parts) // AXI_BYTES
 
 
-class Step(Frozen, frozen=True, kw_only=True):
-    """One cycle of dealing out an item."""
-
-    beat: int
-    """The newest beat of the window."""
-    takes: bool
-    """Whether this step is the first to see that beat."""
-    words: dict[int, int]
-    """For a source: the word it is given, 0-15 in the newest beat, 16-31 in the one before, and so on."""
-    dense: int | None
-    """Number of the beat of dense elements that this step hands on."""
-
-
 def source_plan(config: EngineConfig, source: int) -> SourcePlan:
     """The parts of `source`, checked.
 
@@ -188,6 +173,7 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
             table_rows=config.features[part.feature].rows,
             elements=config.elements_per_beat,
             element_bits=config.precision.width,
+            read_beats=math.ceil(part.columns / config.elements_per_beat) if onchip else read_beats(config, part),
             checked=config.row_check and not onchip,
         )
         for part in in_order(config.sources[source])
@@ -290,27 +276,3 @@ def served_lookups(config: EngineConfig, plan: SourcePlan) -> list[int]:
     """The source's lookups in the order of service, counted over all features."""
     firsts = [0, *itertools.accumulate(feature.lookups for feature in config.features)]
     return [firsts[p.part.feature] + lookup for p in plan.parts for lookup in p.served]
-
-
-def schedule(config: EngineConfig, plans: tuple[SourcePlan, ...]) -> tuple[Step, ...]:
-    """The steps of dealing out an item: a source is given at most one index per step, its own in order.
-
-    A beat stays in sight for as long as any source still waits for a word of it; with `WINDOW` beats in sight, a source
-    that is given several words of one beat catches up later.
-    """
-    waiting = {plan.source: packet_positions(config, plan) for plan in plans}
-    indices, total = index_beats(config), index_beats(config) + dense_beats(config)
-    steps: list[Step] = []
-    beat = -1
-    while beat < total - 1 or any(waiting.values()):
-        kept = (beat + 2 - WINDOW) * ITEM_WORDS
-        takes = beat < total - 1 and all(not words or words[0] >= kept for words in waiting.values())
-        beat += takes
-        given: dict[int, int] = {}
-        for source, words in waiting.items():
-            if words and words[0] < (beat + 1) * ITEM_WORDS:
-                age, word = beat - words[0] // ITEM_WORDS, words.pop(0) % ITEM_WORDS
-                given[source] = age * ITEM_WORDS + word
-        dense = beat - indices if takes and beat >= indices else None
-        steps.append(Step(beat=beat, takes=takes, words=given, dense=dense))
-    return tuple(steps)

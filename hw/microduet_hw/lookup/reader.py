@@ -12,8 +12,8 @@ from microduet_hw.lookup.collector import ReadCollector
 from microduet_hw.lookup.geometry import QUEUE_DEPTH, source_plan
 from microduet_hw.lookup.issuer import ReadIssuer
 from microduet_hw.lookup.layouts import lookup_layout, order_layout, row_layout
-from microduet_hw.lookup.row_check import RowChecker
 from microduet_hw.lookup.queue import Queue
+from microduet_hw.lookup.row_check import RowChecker
 from microduet_hw.lookup.spread import queue_depth
 
 
@@ -25,8 +25,8 @@ class ChannelReader(wiring.Component):
     Back-pressure: a lookup waits for a free ID; RREADY is always high.
     Reset: nothing in flight.
 
-    Where rows are checked (`config.row_check`), `RESPONSE_LATENCY` is a cycle more, and a row whose check word is not that
-    of the row and its address delivers zeros and ROW_CHECK.
+    Where rows are checked (`config.row_check`), `RESPONSE_LATENCY` is a cycle more, and a row whose check word is not
+    that of the row and its address delivers zeros and ROW_CHECK.
 
     An index outside the rows that the channel holds is not read: zeros are delivered, with INDEX_RANGE if the table has
     no such row. An error response delivers zeros and AXI_ERROR, and so does one with too few or too many beats.

@@ -27,6 +27,7 @@ struct MdPart {
     uint64_t base;
     uint32_t stride_log2, row_step_log2;
     uint32_t hole_log2, hole_bits;  // zeros in a row's offset, above the lowest hole_log2 bits
+    uint32_t check_beats, reserved;  // beats of a row that ends in a check word; 0: it has none
 };
 
 struct MdOpen {

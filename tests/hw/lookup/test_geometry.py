@@ -11,18 +11,17 @@ from microduet_hw.axi import LiteMaster, StreamMaster
 from microduet_hw.config import Precision
 from microduet_hw.lookup.geometry import (
     ITEM_WORDS,
-    WINDOW,
     dense_beats,
     index_beats,
     packet_positions,
     packet_words,
-    schedule,
     source_plan,
 )
 from microduet_hw.lookup.intake import PacketIntake
 from microduet_hw.lookup.pooling import PoolingAdder, pooled
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.reader import ChannelReader
+from microduet_hw.lookup.schedule import WINDOW, schedule
 from microduet_hw.lookup.sender import VectorSender
 from tests.support.lookups import HBM, ONCHIP, Table, lookup_config
 

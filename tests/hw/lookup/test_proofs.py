@@ -71,8 +71,8 @@ class Sending(wiring.Component):
 class Taking(wiring.Component):
     """An intake behind a packet stream that keeps the rules of AXI: what is offered stays.
 
-    However long items take, no more of them begin than the limit allows. An item begins with the first beat of a packet,
-    whatever became of the one before, and none that could end waits longer than the watchdog for a host.
+    However long items take, no more of them begin than the limit allows. An item begins with the first beat of a
+    packet, whatever became of the one before, and none that could end waits longer than the watchdog for a host.
     """
 
     LIMIT, WATCHDOG = 2, 2
@@ -121,16 +121,21 @@ class Taking(wiring.Component):
 
 
 class Reading(wiring.Component):
-    """A reader behind a memory that answers in any order, at any time or never, in part, twice or what nobody asked."""
+    """A reader behind a memory that answers in any order, at any time or never, in part, twice or what nobody asked.
+
+    `row_check` : rows end in check words, and any word may come as one
+    """
 
     IDS, WATCHDOG, PATIENCE = 2, 3, 9
 
     lookups: stream.Interface
 
-    def __init__(self):
-        config = lookup_config([Table(rows=20)], [HBM], outstanding=self.IDS, watchdog=self.WATCHDOG)
+    def __init__(self, *, row_check=False):
+        limits = {"outstanding": self.IDS, "watchdog": self.WATCHDOG}
+        config = lookup_config([Table(rows=20)], [HBM], row_check=row_check, **limits)
+        self._patience = self.PATIENCE + row_check
         self._reader = ChannelReader(config=config, source=0)
-        members = {"arready": In(1), "rvalid": In(1), "rid": In(2), "rresp": In(2), "rlast": In(1)}
+        members = {"arready": In(1), "rvalid": In(1), "rid": In(2), "rresp": In(2), "rlast": In(1), "word": In(16)}
         super().__init__({"lookups": self._reader.signature.members["lookups"], **members})
 
     def elaborate(self, platform):
@@ -141,6 +146,7 @@ class Reading(wiring.Component):
         m.d.comb += [
             getattr(axi, name).eq(getattr(self, name)) for name in ("arready", "rvalid", "rid", "rresp", "rlast")
         ]
+        m.d.comb += axi.rdata[-len(self.word) :].eq(self.word)
         asked, request, stalled = Signal(self.IDS), Cat(axi.araddr, axi.arid, axi.arlen), Signal()
         held, waiting, silent = Signal(len(request)), Signal(8), Signal(8)
         read = axi.arvalid & axi.arready
@@ -155,8 +161,9 @@ class Reading(wiring.Component):
             Assert(~stalled | (axi.arvalid & (request == held))),
             Assert(~read | ~asked.bit_select(axi.arid[0], 1)),  # an ID in flight is not used
             Assert(~reader.rows.valid | (waiting != 0)),  # no row without a lookup
-            Assert(silent < self.PATIENCE),  # it never hangs
-            Cover(silent == self.PATIENCE - 1),
+            Assert(silent < self._patience),  # it never hangs
+            Cover(silent == self._patience - 1),
+            Cover(reader.rows.valid & (reader.rows.p.flags == 0) & (self.word != 0)),
         ]
         return m
 
@@ -218,8 +225,15 @@ def test_queue_keeps_order_and_loses_nothing():
     assert proof.passed, str(proof)
 
 
-def test_reader_keeps_the_rules_of_axi_and_never_hangs():
-    proof = prove(Reading(), depth=17, domains={"lookups": "mem"})
+@pytest.mark.parametrize("row_check", [False, True])
+def test_reader_keeps_the_rules_of_axi_and_never_hangs(row_check):
+    proof = prove(Reading(row_check=row_check), depth=17, domains={"lookups": "mem"})
+    assert proof.passed, str(proof)
+
+
+@pytest.mark.parametrize("row_check", [False, True])
+def test_reader_delivers_rows_and_needs_its_patience(row_check):
+    proof = prove(Reading(row_check=row_check), mode="cover", depth=17, domains={"lookups": "mem"})
     assert proof.passed, str(proof)
 
 

@@ -248,15 +248,15 @@ SCENARIOS = {
         "drops_and_counts_what_nobody_asked_for",
         "never_hangs_without_ids",
     ],
-    **dict.fromkeys(
-        ["checked_two_beats", "checked_partners", "checked_mixed", "checked_long_rows"],
-        [
+    **{
+        case: [
             "assembles_what_the_reference_says",
             "names_what_failed",
             "names_rows_of_another_address",
             "drops_and_counts_what_nobody_asked_for",
-        ],
-    ),
+        ]
+        for case in ("checked_two_beats", "checked_partners", "checked_mixed", "checked_long_rows")
+    },
     "of_users": [
         "assembles_what_the_reference_says",
         "names_what_failed",
