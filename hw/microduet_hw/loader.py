@@ -1,13 +1,15 @@
 """Takes weights, parameters and on-chip tables in, beat by beat, and writes them where they belong."""
 
 import enum
+import zlib
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
+from microduet_hw.lookup.bits import product
 
 DATA_BITS = 448
 
@@ -45,10 +47,10 @@ class Target(enum.IntEnum):
 class Loader(wiring.Component):
     """Gathers a word's chunks and hands the word out.
 
-    Latency: one cycle from the beat that commits to `o_valid`.
+    Latency: one cycle from the beat that commits to `o_valid`, and from a beat to `o_check`.
     Throughput: a beat per cycle.
     Back-pressure: beats wait until `i_idle`.
-    Reset: no word begun.
+    Reset: no word begun, no beat taken.
 
     Parameters
     ----------
@@ -60,6 +62,7 @@ class Loader(wiring.Component):
     i_idle : no item is in the engine
     o_valid : one bit per `Target`, at most one set: write this word now; words for other targets are dropped
     o_unit, o_row, o_data : where, and what
+    o_check : ``zlib.crc32`` of all beats that were taken since the reset, 64 bytes each
     """
 
     s_axis_load: Any
@@ -68,6 +71,7 @@ class Loader(wiring.Component):
     o_unit: Signal
     o_row: Signal
     o_data: Signal
+    o_check: Signal
 
     def __init__(self, *, word_bits: int) -> None:
         self._chunks = -(-word_bits // DATA_BITS)
@@ -81,6 +85,7 @@ class Loader(wiring.Component):
                 "o_unit": Out(16),
                 "o_row": Out(24),
                 "o_data": Out(word_bits),
+                "o_check": Out(32),
             }
         )
 
@@ -101,4 +106,15 @@ class Loader(wiring.Component):
                 with m.If(beat.chunk == k):
                     m.d.sync += chunk.eq(beat.data)
         m.d.comb += self.o_data.eq(Cat(*chunks))
+        self._check(m, taken)
         return m
+
+    def _check(self, m: Module, taken: Value) -> None:
+        """A CRC is a sum of its bits, so its columns are those that zlib gives for single bits."""
+        size = BEAT.size // 8
+        nothing = zlib.crc32(bytes(size))
+        beat = [zlib.crc32((1 << k).to_bytes(size, "little")) ^ nothing for k in range(BEAT.size)]
+        before = [zlib.crc32(bytes(size), 1 << k) ^ nothing for k in range(32)]
+        with m.If(taken):
+            known = product(beat, self.s_axis_load.tdata, bits=32) ^ product(before, self.o_check, bits=32)
+            m.d.sync += self.o_check.eq(known ^ nothing)

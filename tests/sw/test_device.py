@@ -23,8 +23,10 @@ from microduet.presets import engine_config
 from microduet.trace import trace
 from microduet.traffic import make_ids
 from microduet_hw.config import Array, Precision
+from microduet_hw.image import load_beats
 from microduet_hw.status import Status
 from microduet_sim.batch import NO_PAUSE, Fault, Pause, Stalls
+from microduet_sim.simulator import Simulator
 from tests.sw.cases import Mixed
 
 CHANNEL = 0
@@ -350,6 +352,35 @@ def test_a_host_that_stops_in_a_packet_marks_its_item(device: Device) -> None:
     device.simulator.set_pause(NO_PAUSE)
     results = device.send(packets)
     expect(device.bundle, results.status, results.logit, {}, data)
+
+
+def test_weights_that_changed_on_the_way_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Simulator.load
+
+    def damaged(simulator: Simulator, beats: np.ndarray) -> None:
+        changed = beats.copy()
+        changed[len(beats) // 3, 5] ^= 1 << 9
+        load(simulator, changed)
+
+    monkeypatch.setattr(Simulator, "load", damaged)
+    said = r"the engine took other weights than were sent: their CRC is [0-9a-f]{8}, not [0-9a-f]{8}"
+    with pytest.raises(DeviceError, match=said) as raised:
+        md.open(compiled("mixed"))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_reload_repairs_weights(device: Device) -> None:
+    sparse, dense = inputs(device.bundle, 20)
+    bundle = device.bundle
+    beats = load_beats(bundle.config, bundle.engine_model, bundle.rows)
+    beats[:, :8] ^= 0x10101010
+    device.simulator.load(beats)
+    assert compare(bundle, device.run(sparse, dense), sparse, dense)[1] > 0
+    device.reload()
+    check(bundle, device.run(sparse, dense), sparse, dense)
+    device.close()
+    with pytest.raises(DeviceError, match="the device is closed"):
+        device.reload()
 
 
 def test_several_faults_of_one_item_are_all_named(device: Device) -> None:

@@ -3,13 +3,13 @@
 import binascii
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import ADDRESS_BITS
 from microduet_hw.config import AXI_BYTES, CHECK_BITS
-from microduet_hw.lookup.bits import bit, mask
+from microduet_hw.lookup.bits import bit, mask, product
 from microduet_hw.lookup.layouts import asked_layout, response_layout
 
 PLACE_BYTES = 5
@@ -34,25 +34,21 @@ def is_row(row: bytes, *, address: int, channel: int) -> bool:
     return binascii.crc_hqx(row, row_seed(address, channel=channel)) == 0
 
 
-def _product(columns: list[int], value: Value) -> Value:
-    """The sum, modulo 2, of the columns where `value` has a bit: a tree of XOR gates per bit of the word."""
-    chosen = [sum((column >> k & 1) << place for place, column in enumerate(columns)) for k in range(CHECK_BITS)]
-    return Cat((value & Const(places, len(columns))).xor() for places in chosen)
-
-
 def _seed(address: Value, channel: int) -> Value:
     numbers = range(5, len(address))
     columns = [binascii.crc_hqx((1 << number - 5).to_bytes(PLACE_BYTES, "little"), 0) for number in numbers]
-    return _product(columns, address[5:]) ^ row_seed(0, channel=channel)
+    return product(columns, address[5:], bits=CHECK_BITS) ^ row_seed(0, channel=channel)
 
 
 def _beat(data: Value) -> Value:
-    return _product([binascii.crc_hqx((1 << k).to_bytes(AXI_BYTES, "little"), 0) for k in range(len(data))], data)
+    columns = [binascii.crc_hqx((1 << k).to_bytes(AXI_BYTES, "little"), 0) for k in range(len(data))]
+    return product(columns, data, bits=CHECK_BITS)
 
 
 def _moved(word: Value) -> Value:
     """The word behind a beat of zeros."""
-    return _product([binascii.crc_hqx(bytes(AXI_BYTES), 1 << k) for k in range(CHECK_BITS)], word)
+    columns = [binascii.crc_hqx(bytes(AXI_BYTES), 1 << k) for k in range(CHECK_BITS)]
+    return product(columns, word, bits=CHECK_BITS)
 
 
 class RowChecker(wiring.Component):
