@@ -13,7 +13,7 @@ from amaranth.lib import wiring
 from cocotb_tools.runner import Runner, get_runner
 
 import microduet_hw
-from microduet_hw.lookup.ram import with_ram
+from microduet_hw.modules import with_modules
 from microduet_sim import tools
 from tests.support.environment import cache_folder, changed_environment, require_tool
 
@@ -59,7 +59,7 @@ def _compile(
 ) -> None:
     source = folder / f"{TOP}.v"
     text = verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage)
-    source.write_text(with_ram(text))
+    source.write_text(with_modules(text))
     log = folder / "build.log"
     verilator = simulator == "verilator"
     flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
