@@ -105,5 +105,5 @@ class Loader(wiring.Component):
                 with m.If(beat.chunk == k):
                     m.d.sync += chunk.eq(beat.data)
         m.d.comb += self.o_data.eq(Cat(*chunks))
-        m.submodules.check = crc32(take=taken, data=self.s_axis_load.tdata, check=self.o_check)
+        m.submodules.taken_sum = crc32(take=taken, data=self.s_axis_load.tdata, check=self.o_check)
         return m
