@@ -163,11 +163,11 @@ def test_idle_items_do_not_overlap(device: Device) -> None:
 
 def test_latency_counts_from_the_arrival(device: Device) -> None:
     sparse, dense = inputs(device.bundle, 10)
-    idle = device.run(sparse, dense, mode="idle").latency.mean()
+    idle = np.median(device.run(sparse, dense, mode="idle").latency)  # a refresh may meet one of ten items
     apart = device.run(sparse, dense, mode=np.arange(10) * 1000)
     together = device.run(sparse, dense, mode=np.zeros(10, int))
     check(device.bundle, together, sparse, dense)
-    assert abs(apart.latency.mean() - idle) < 3
+    assert abs(np.median(apart.latency) - idle) < 3
     assert together.latency[-1] > together.latency[0] + 5 * together.cycles_per_item
 
 
