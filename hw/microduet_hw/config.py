@@ -3,12 +3,15 @@
 import enum
 import hashlib
 import math
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
 AXI_BYTES = 32
 """Bytes of one beat of a memory channel (256 bits, the port of a U280 pseudo-channel)."""
+
+CHECK_BITS = 16
+"""Bits of a row's check word, where rows have one."""
 
 MAX_ARRAYS = 16
 """Arrays that the unit of a load beat can name (4 bits)."""
@@ -262,7 +265,9 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     outstanding: int = 32
     """Reads in flight per memory channel."""
     watchdog: int = 4096
-    """Memory-side cycles after which the oldest read of a channel is given up."""
+    """Memory-side cycles after which the oldest read of a channel is given up, or an item whose packet has stopped."""
+    check_bits: Literal[16] | msgspec.UnsetType = msgspec.UNSET
+    """Of the check word that every row in a memory channel ends in; where there is none, the JSON does not name it."""
 
     def __post_init__(self) -> None:
         from microduet_hw.legality import check  # the rules are a page of their own
@@ -310,6 +315,11 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     def layers(self) -> tuple[Layer, ...]:
         """Hidden layers and the output layer."""
         return (*self.hidden, self.output)
+
+    @property
+    def row_check(self) -> bool:
+        """Whether rows in memory channels end in a check word."""
+        return self.check_bits is not msgspec.UNSET
 
     @property
     def channels(self) -> tuple[int, ...]:

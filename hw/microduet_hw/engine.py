@@ -96,6 +96,7 @@ class EngineCore(Component):
         m.d.comb += output.i_return.eq(result.o_return)
         connect_chain(m, lookup, arrays, output, users)
         self._ports(m, lookup, result, registers, loader)
+        m.d.comb += registers.i_loaded.eq(loader.o_check)
         self._control(m, lookup, arrays, result, registers, users=users)
         self._loads(m, loader, lookup, arrays, output)
         return m

@@ -10,7 +10,7 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.unit import EdgeUnit
 from microduet_hw.engine import Engine, EngineCore, pair_module
-from microduet_hw.lookup import ram
+from microduet_hw.modules import needed
 from microduet_hw.pe import PePair
 from microduet_hw.pe_array import pe_array_shape
 from microduet_hw.shard import ShardConfig, ShardUnit
@@ -21,7 +21,7 @@ HEADER = re.compile(r"^(?P<name>module \S+ ?)\((?P<ports>[^()]*)\);$", re.MULTIL
 
 def generate(config: EngineConfig | EdgeConfig) -> dict[str, str]:
     """Verilog texts by file name: ``engine_core.v``, ``pe_pair_K.v`` per array and ``engine.v``, which joins them, or
-    ``edge_unit.v`` or ``shard_unit.v`` alone; and ``microduet_ram.v``, the large memory, if one of them has it.
+    ``edge_unit.v`` or ``shard_unit.v`` alone; and the modules written in Verilog that they have, `modules.WRITTEN`.
 
     Equal configurations give equal bytes.
     """
@@ -36,8 +36,7 @@ def generate(config: EngineConfig | EdgeConfig) -> dict[str, str]:
             modules[pair_module(k)] = PePair(shape=pe_array_shape(config, array).pe)
         modules["engine"] = Engine(config=config)
     texts = {name: convert(component, name) for name, component in modules.items()}
-    if any(ram.MODULE in text for text in texts.values()):
-        texts[ram.MODULE] = ram.VERILOG
+    texts |= needed(*texts.values())
     return {f"{name}.v": text for name, text in texts.items()}
 
 

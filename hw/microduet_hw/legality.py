@@ -1,6 +1,6 @@
 """What makes an `EngineConfig` legal, as one list of rules."""
 
-from microduet_hw.config import MAX_ARRAYS, EngineConfig, Payload, UserPart
+from microduet_hw.config import CHECK_BITS, MAX_ARRAYS, EngineConfig, Payload, UserPart
 from microduet_hw.part_rules import check_parts, require
 
 
@@ -11,8 +11,21 @@ def check(config: EngineConfig) -> None:
     _check_arrays(config)
     _check_vector(config)
     check_parts(config)
+    if config.row_check:
+        _check_rows(config)
     if config.user:
         _check_user(config, config.user)
+
+
+def _check_rows(config: EngineConfig) -> None:
+    for number in config.channels:
+        for part in config.sources[number].parts:
+            size, stride = part.columns * config.precision.width + CHECK_BITS, 8 << part.stride_log2
+            require(
+                size <= stride,
+                f"source {number}, feature {part.feature}: a row and its check word, {size} bits, must lie within the "
+                f"row's stride, not {stride}",
+            )
 
 
 def _check_layers(config: EngineConfig) -> None:

@@ -8,6 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
+from microduet_hw.crc import crc32
 
 DATA_BITS = 448
 
@@ -45,10 +46,10 @@ class Target(enum.IntEnum):
 class Loader(wiring.Component):
     """Gathers a word's chunks and hands the word out.
 
-    Latency: one cycle from the beat that commits to `o_valid`.
+    Latency: one cycle from the beat that commits to `o_valid`, and from a beat to `o_check`.
     Throughput: a beat per cycle.
     Back-pressure: beats wait until `i_idle`.
-    Reset: no word begun.
+    Reset: no word begun, no beat taken.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ class Loader(wiring.Component):
     i_idle : no item is in the engine
     o_valid : one bit per `Target`, at most one set: write this word now; words for other targets are dropped
     o_unit, o_row, o_data : where, and what
+    o_check : ``zlib.crc32`` of all beats that were taken since the reset, 64 bytes each
     """
 
     s_axis_load: Any
@@ -68,6 +70,7 @@ class Loader(wiring.Component):
     o_unit: Signal
     o_row: Signal
     o_data: Signal
+    o_check: Signal
 
     def __init__(self, *, word_bits: int) -> None:
         self._chunks = -(-word_bits // DATA_BITS)
@@ -81,6 +84,7 @@ class Loader(wiring.Component):
                 "o_unit": Out(16),
                 "o_row": Out(24),
                 "o_data": Out(word_bits),
+                "o_check": Out(32),
             }
         )
 
@@ -101,4 +105,5 @@ class Loader(wiring.Component):
                 with m.If(beat.chunk == k):
                     m.d.sync += chunk.eq(beat.data)
         m.d.comb += self.o_data.eq(Cat(*chunks))
+        m.submodules.taken_sum = crc32(take=taken, data=self.s_axis_load.tdata, check=self.o_check)
         return m

@@ -31,6 +31,8 @@ class Register(enum.IntEnum):
     """Items of the next run, at least 1."""
     DIGEST = 0x18
     """First 32 bits of the configuration's SHA-256 (read only): does a bundle fit this engine?"""
+    LOADED = 0x1C
+    """CRC-32, as zlib has it, of all load beats since the reset (read only): has the engine taken what was sent?"""
 
 
 class Controlled(Protocol):
@@ -85,6 +87,7 @@ class ControlRegisters(wiring.Component):
     o_run, o_items : a run is on; how many items it takes, which does not change until the next one starts
     i_result : an item has left
     i_events : one bit per counter of the configuration; "cycles" is ignored, it counts every cycle of a run
+    i_loaded : CRC-32 of all load beats
     i_reads, i_stalls, i_strays : per memory channel; another clock's, so they may be read only when the engine is idle
     """
 
@@ -94,6 +97,7 @@ class ControlRegisters(wiring.Component):
     o_items: Signal
     i_result: Signal
     i_events: Signal
+    i_loaded: Signal
     i_reads: data.View
     i_stalls: data.View
     i_strays: data.View
@@ -110,6 +114,7 @@ class ControlRegisters(wiring.Component):
                 "o_items": Out(32),
                 "i_result": In(1),
                 "i_events": In(len(config.counters)),
+                "i_loaded": In(32),
                 "i_reads": In(channel),
                 "i_stalls": In(channel),
                 "i_strays": In(channel),
@@ -131,6 +136,7 @@ class ControlRegisters(wiring.Component):
                 Register.INTERRUPT_ENABLE: enable,
                 Register.INTERRUPT_STATUS: status,
                 Register.ITEMS: items,
+                Register.LOADED: self.i_loaded,
                 Register.DIGEST: Value.cast(int(self._config.digest[:8], 16)),
                 **self._counters(m, start),
             },

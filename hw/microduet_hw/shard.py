@@ -179,6 +179,7 @@ class ShardUnit(Component):
         blocked = self.m_axis_results.tvalid & ~self.m_axis_results.tready
         m.d.comb += [
             loader.i_idle.eq(~registers.o_run),
+            registers.i_loaded.eq(loader.o_check),
             lookup.i_space.eq(share.o_space),
             share.i_reserve.eq(lookup.o_reserve),
             lookup.i_limit.eq(registers.o_items),

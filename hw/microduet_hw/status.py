@@ -21,11 +21,13 @@ class Status(enum.IntFlag):
     AXI_ERROR = 2
     """Memory answered a read with SLVERR or DECERR."""
     TIMEOUT = 4
-    """Memory did not answer a read before the watchdog's limit."""
+    """Memory did not answer a read, or the item's packet did not go on, before the watchdog's limit."""
     SHORT_PACKET = 8
     """TLAST came before the last beat of the item."""
     LONG_PACKET = 16
     """TLAST did not come with the last beat of the item; what followed was dropped."""
+    ROW_CHECK = 32
+    """A row's check word is not that of the row and its address. Only where rows have one."""
 
 
 class UserStatus(enum.IntFlag):

@@ -12,6 +12,8 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.export import module_name
 from microduet_hw.image import Beats, TableRows, row_bytes
 from microduet_hw.kernel import bits_of, kernel_ports
+from microduet_hw.lookup.geometry import read_beats
+from microduet_hw.lookup.row_check import checked_row
 from microduet_hw.lookup.unit import port_name
 from microduet_hw.part_rules import in_order
 from microduet_hw.registers import Register
@@ -34,13 +36,15 @@ def channel_reads(
     for item in sparse:
         for source in config.channels:
             for part in parts[source]:
-                size = part.columns * config.precision.width // 8
-                beats = -(-size // 32)
+                beats = read_beats(config, part)
                 served = part.served(config.features[part.feature])
                 for index in item[firsts[part.feature] + np.array(served)].tolist():
                     if index in part.row_numbers:
                         row = row_bytes(config, rows_of(part.feature, index, 1), part)[0, : beats * 32]
                         address = part.offset(part.row_numbers.index(index))
+                        if config.row_check:
+                            channel = config.channels.index(source)
+                            row = np.frombuffer(checked_row(row.tobytes(), address=address, channel=channel), np.uint8)
                         reads[source].append((address, row.reshape(beats, 32)))
     return reads
 

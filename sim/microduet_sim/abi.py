@@ -48,6 +48,8 @@ class MdPart(ctypes.Structure):
         ("row_step_log2", U32),
         ("hole_log2", U32),
         ("hole_bits", U32),
+        ("check_beats", U32),
+        ("reserved", U32),
     )
 
 
@@ -96,6 +98,7 @@ class MdPackets(ctypes.Structure):
         ("stride_beats", U32),
         ("mode", U32),
         *((name, POINTER) for name in ("accepted_ps", "slots", "turns")),
+        *((name, U64) for name in ("pause_packet", "pause_beat", "pause_cycles")),
     )
 
 

@@ -29,6 +29,18 @@ class _Mode(enum.IntEnum):
     ARRIVALS = 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Cycles of the stream's clock in which a host sends nothing before beat `beat` of packet `packet`."""
+
+    packet: int = 0
+    beat: int = 0
+    cycles: int = 0
+
+
+NO_PAUSE = Pause()
+
+
 class Sent:
     """Packets for one stream, as the runtime takes them.
 
@@ -40,6 +52,7 @@ class Sent:
     beats : of each packet, if not all of them
     slots, turns : of an engine with users: the slot of each packet's query, 0 to 63, and how many answers from that
         slot each waits for
+    pause : where the host stands still
 
     Members
     -------
@@ -60,6 +73,7 @@ class Sent:
         beats: npt.ArrayLike | None = None,
         slots: npt.ArrayLike | None = None,
         turns: npt.ArrayLike | None = None,
+        pause: Pause = NO_PAUSE,
         name: str = "packets",
     ) -> None:
         self._words, count = checked_words(packets, name), len(packets)
@@ -74,6 +88,7 @@ class Sent:
         self._turns = None if turns is None else checked_times(turns, "turns", count).astype(np.uint32)
         if self._slots is not None and int(self._slots.max(initial=0)) >= SLOTS:
             raise ValueError(f"slots must be 0 to {SLOTS - 1}, not {self._slots.max()}")
+        self._pause = pause
         self.accepted_ps = np.zeros(count, np.uint64)
         self.gap = 0
         if self._arrivals is not None and count:
@@ -94,6 +109,9 @@ class Sent:
             accepted_ps=address(self.accepted_ps),
             slots=address(self._slots),
             turns=address(self._turns),
+            pause_packet=self._pause.packet,
+            pause_beat=self._pause.beat,
+            pause_cycles=self._pause.cycles,
         )
 
 

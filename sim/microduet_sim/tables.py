@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from microduet_hw.config import AXI_BYTES, EngineConfig, Precision
 from microduet_hw.edge.config import EdgeConfig
+from microduet_hw.lookup.geometry import read_beats
 from microduet_sim.abi import MdPart, MdTable, address
 from microduet_sim.build import tables_library
 
@@ -133,6 +134,7 @@ def part_arguments(config: EngineConfig | EdgeConfig) -> list[MdPart]:
             row_step_log2=part.row_step_log2,
             hole_log2=part.hole_log2,
             hole_bits=part.hole_bits,
+            check_beats=read_beats(config, part) if isinstance(config, EngineConfig) and config.row_check else 0,
         )
         for number, source in enumerate(config.channels)
         for part in config.sources[source].parts

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from microduet.memory_settings import Settings
 from microduet_hw.config import AXI_BYTES, EngineConfig, Part
+from microduet_hw.lookup.geometry import read_beats
 from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.dram.replay import Trace, replay
 
@@ -69,7 +70,7 @@ def channel_trace(config: EngineConfig, source: int, packet_ids: npt.NDArray[np.
         ids = packet_ids[:, columns]
         local = (ids - part.row_first) >> part.row_step_log2
         inside = (local >= 0) & (local < part.rows) & (ids - part.row_first == local << part.row_step_log2)
-        beats = -(-part.columns * config.precision.width // (8 * AXI_BYTES))
+        beats = read_beats(config, part)
         addresses.append(np.where(inside, _offsets(part, local), -1))
         sizes.append(np.full(ids.shape, beats * AXI_BYTES))
     flat, bytes_ = np.concatenate(addresses, axis=1).ravel(), np.concatenate(sizes, axis=1).ravel()

@@ -13,6 +13,7 @@ from microduet.duet.zoo import DlrmModelSpec
 from microduet.errors import ModelError, PlacementError
 from microduet.layer_file import layer_arrays, layer_records
 from microduet.planner.check import check
+from microduet.planner.checked import with_room
 from microduet.planner.make import make
 from microduet.planner.physical import physical_shape
 from microduet.shape import ModelShape
@@ -93,7 +94,7 @@ def compile(
         when they were compiled before. Of a split model, the items' part
     board : by name, as a .toml file, or itself
     config : name of a preset, a whole configuration, or None for the search's choice
-    tuning : arrays or a budget of them, and clocks, unless `config` is a whole configuration
+    tuning : arrays or a budget of them, clocks, and whether rows are checked, unless `config` is a whole configuration
     plan : where the tables lie; by default the best plan, or for pooled tables of DLRM's form over all HBM channels
     calibration : (sparse, dense) that show the ranges; by default 2,048 items of uniform ids. Of a split model, with
         their users' columns
@@ -201,6 +202,8 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
             f"the plan is for {plan.precision} on {plan.board}, not {target.precision} on {target.board.name}"
         )
     check(plan, shape, target.board)
+    if target.plan is not None and target.tuning.row_check:
+        plan = with_room(plan, target.board)
     chosen = presets.choose(
         shape, precision=target.precision, board=target.board, name=target.config, tuning=target.tuning
     ).chosen
@@ -214,19 +217,25 @@ def configure(shape: ModelShape, target: Target) -> tuple[EngineConfig, placemen
             plan=plan,
             name=name,
             budget=target.tuning.multipliers,
-        ).replace(**target.tuning.clocks), plan
+        ).replace(**target.tuning.fields), plan
     except ValueError as error:
         raise ModelError(f"the plan does not fit {shape.name}: {error}") from error
 
 
 def _plan(shape: ModelShape, target: Target) -> placement.Plan:
-    try:
-        return make(shape, precision=target.precision, board=target.board, mode=target.mode).plan
-    except PlacementError:
-        if target.mode == "best":
-            raise
-        # Tables that cannot be spread, because one has few rows or the board one channel, lie where they fit.
-        return make(shape, precision=target.precision, board=target.board).plan
+    modes = [target.mode]
+    if target.mode != "best":
+        modes.append("best")  # tables that cannot be spread, because one has few rows or the board one channel
+    if target.tuning.row_check:
+        modes.append("rule")  # rows in chosen banks have no room for a check word
+    for mode in modes:
+        try:
+            plan = make(shape, precision=target.precision, board=target.board, mode=mode).plan
+            return with_room(plan, target.board) if target.tuning.row_check else plan
+        except PlacementError:
+            if mode == modes[-1]:
+                raise
+    raise AssertionError("a mode has returned or raised")
 
 
 def _given(shape: ModelShape, config: EngineConfig, target: Target) -> EngineConfig:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -131,7 +132,26 @@ class Device(Closing):
         digest = int(bundle.config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the engine is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        self.backend.load(load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user))
+        self._load()
+
+    def _load(self) -> None:
+        bundle, before = self.bundle, self.registers["loaded"]
+        beats = load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user)
+        self.backend.load(beats)
+        sent, taken = zlib.crc32(beats.tobytes(), before), self.registers["loaded"]
+        if taken != sent:
+            raise DeviceError(f"the engine took other weights than were sent: their CRC is {taken:08x}, not {sent:08x}")
+
+    def reload(self) -> None:
+        """Load the bundle's weights and on-chip tables again, where they are, and compare what the engine took.
+
+        That repairs bits that have changed since; whether any had is not told, for nothing reads these memories back.
+        """
+        self._expect_open()
+        try:
+            self._load()
+        except SimulationError as error:
+            raise DeviceError(str(error)) from error
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""

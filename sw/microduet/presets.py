@@ -7,7 +7,7 @@ from microduet.budget import OUTPUT_LANES, PER_SLICE, multipliers_of
 from microduet.errors import SearchError
 from microduet.planner.make import make
 from microduet.shape import ModelShape
-from microduet_hw.config import Array, EngineConfig, Frozen, Precision, UserPart
+from microduet_hw.config import CHECK_BITS, Array, EngineConfig, Frozen, Precision, UserPart
 from microduet_hw.places import busiest
 
 PAPER = "microrec-paper"
@@ -38,18 +38,22 @@ class Tuning(Frozen, frozen=True, kw_only=True):
     arrays : in the place of the search's
     multipliers : the search's budget
     engine_mhz, memory_mhz : clocks
+    row_check : whether every row in a memory channel ends in a check word, so that a changed bit or a row of another
+        address is found: a beat more per read, and twice the room, where a row fills its beats
     """
 
     arrays: tuple[Array, ...] | None = None
     multipliers: int | None = None
     engine_mhz: int | None = None
     memory_mhz: int | None = None
+    row_check: bool = False
 
     @property
-    def clocks(self) -> dict[str, int]:
-        """Clocks that are given, by their names in a configuration."""
+    def fields(self) -> dict[str, int]:
+        """What is given, by its name in a configuration: clocks, and whether rows are checked."""
         given = {"engine_mhz": self.engine_mhz, "memory_mhz": self.memory_mhz}
-        return {name: mhz for name, mhz in given.items() if mhz is not None}
+        given["check_bits"] = CHECK_BITS if self.row_check else None
+        return {name: value for name, value in given.items() if value is not None}
 
 
 AS_USUAL = Tuning()

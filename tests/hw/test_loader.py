@@ -1,6 +1,7 @@
 """The loader: chunks become words, words go where their beat says, and only while the engine is idle."""
 
 import random
+import zlib
 
 import cocotb
 import pytest
@@ -35,7 +36,7 @@ async def hands_words_out(dut):
         for k, (*_, own) in enumerate(words)
         for place, bits in enumerate(own)
     ]
-    committed, offered, seen, waited = None, False, 0, 0
+    committed, offered, seen, waited, check = None, False, 0, 0, 0
     while beats or committed is not None:
         offered = offered or (bool(beats) and random.random() < 0.7)
         idle = random.random() < 0.7
@@ -43,6 +44,7 @@ async def hands_words_out(dut):
             dut, s_axis_load__tvalid=int(offered), s_axis_load__tdata=beats[0][0] if offered else 0, i_idle=int(idle)
         )
         assert dut.s_axis_load__tready.value == idle
+        assert dut.o_check.value == check
         if committed is None:
             assert dut.o_valid.value == 0
         else:
@@ -56,6 +58,7 @@ async def hands_words_out(dut):
         committed = None
         waited += offered and not idle
         if offered and idle:
+            check = zlib.crc32(beats[0][0].to_bytes(64, "little"), check)
             committed = beats.pop(0)[1]
             offered = False
     assert seen == len(words)

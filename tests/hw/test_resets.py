@@ -47,6 +47,7 @@ LOOKUPS = lookup_config(
     dense=3,
     watchdog=60,
 )
+CHECKED = lookup_config([Table(dim=4), Table(rows=9, dim=16)], [HBM], watchdog=60, row_check=True)
 
 
 def often(probability):
@@ -71,10 +72,13 @@ RESPONSES = {f"m_axi{channel}__{name}": draw for channel in ("", "_00", "_0", "_
 CASES = {
     "queue": Case(make=lambda: Queue(shape=9, depth=4)),
     "intake": Case(
-        make=lambda: PacketIntake(beats=3),
+        make=lambda: PacketIntake(beats=3, watchdog=4),
         draws={"i_run": often(0.95), "i_limit": lambda _: 0, "s_axis_items__tlast": often(0.3)},
     ),
     "reader": Case(make=lambda: ChannelReader(config=LOOKUPS, source=0), draws=RESPONSES | {"lookups__payload": index}),
+    "reader of checked rows": Case(
+        make=lambda: ChannelReader(config=CHECKED, source=0), draws=RESPONSES | {"lookups__payload": index}
+    ),
     "lookup unit": Case(
         make=lambda: LookupUnit(config=LOOKUPS),
         draws=RESPONSES

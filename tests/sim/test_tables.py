@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microduet_hw.config import EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_hw.config import CHECK_BITS, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_hw.lookup.geometry import read_beats
+from microduet_hw.lookup.row_check import checked_row
 from microduet_sim.tables import GeneratedTable, ProductTable, StoredTable, channel_beats, table_rows
 from tests.sim.engines import random_tables
 
@@ -97,18 +99,24 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.parametrize("check", [False, True], ids=["bare", "checked"])
 @pytest.mark.parametrize("precision", list(Precision))
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
 def test_memory_holds_every_row_where_its_part_says(
-    layout: Callable[[int], tuple[Part, ...]], precision: Precision
+    layout: Callable[[int], tuple[Part, ...]], precision: Precision, check: bool
 ) -> None:
     config = spread_config(precision, (layout(0), layout(1)), rows=41, dim=10)
+    if check:
+        config = config.replace(check_bits=CHECK_BITS)
     images = random_tables(config, np.random.default_rng(4))
     for channel, source in enumerate(config.sources):
         expected: dict[int, bytes] = {}
         for part in source.parts:
             for k, row in enumerate(part.row_numbers):
                 data = images[part.feature].rows[row].tobytes().ljust(64, b"\0")
+                if check:
+                    beats = 32 * read_beats(config, part)
+                    data = checked_row(data[:beats], address=part.offset(k), channel=channel).ljust(64, b"\0")
                 expected |= {part.offset(k) + at: data[at : at + 32] for at in (0, 32)}
         end = max(part.end for part in source.parts)
         everywhere = range(0, end + 4096, 32)

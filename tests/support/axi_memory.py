@@ -14,6 +14,8 @@ class Fate:
     """What becomes of one read: answered after `latency` cycles, with `code` in beat `error_beat`, or never.
 
     After `pause_beat` beats it is silent for `pause` cycles. It has `excess` beats too many, or too few if negative.
+    The bits `flips` of the row are changed. If `exchanged`, and a read of another row, of as many beats, waits to be
+    answered, each is answered with the other's row.
     """
 
     latency: int = 0
@@ -23,10 +25,14 @@ class Fate:
     code: int = SLVERR
     excess: int = 0
     lost: bool = False
+    flips: tuple[int, ...] = ()
+    exchanged: bool = False
 
 
 @dataclass(kw_only=True)
 class _Read:
+    number: int
+    address: int
     id: int
     due: int
     beats: list[int]
@@ -69,6 +75,8 @@ class Memory(ReadPort):
         """Probability, in a cycle, of a beat that answers no read in flight: its ID has none, or is none."""
         self.strays = 0
         """Beats so far that answered nothing."""
+        self.exchanged: list[int] = []
+        """Numbers of the reads that were answered with another's row."""
         self._offered: _Read | None = None
 
     @property
@@ -79,7 +87,22 @@ class Memory(ReadPort):
         fate = self.fate(len(self.requests) - 1)
         data = [self.read(address + AXI_BYTES * k) for k in range(beats)]
         data = data[: beats + fate.excess] + data[-1:] * fate.excess
-        self.busy.append(_Read(id=id, due=self.cycle + fate.latency, beats=data, fate=fate))
+        for flip in fate.flips:
+            data[flip // (8 * AXI_BYTES)] ^= 1 << flip % (8 * AXI_BYTES)
+        number, due = len(self.requests) - 1, self.cycle + fate.latency
+        read = _Read(number=number, address=address, id=id, due=due, beats=data, fate=fate)
+        if fate.exchanged:
+            self._exchange(read)
+        self.busy.append(read)
+
+    def _exchange(self, read: _Read) -> None:
+        """Swap the IDs of a read and another that could be its twin."""
+        for other in self.busy:
+            alike = other.fate.exchanged and len(other.beats) == len(read.beats) and other.address != read.address
+            if alike and not other.sent and other is not self._offered and other.number not in self.exchanged:
+                read.id, other.id = other.id, read.id
+                self.exchanged += [read.number, other.number]
+                return
 
     def respond(self) -> Response | None:
         if self.stray and self.random.random() < self.stray:

@@ -18,7 +18,7 @@ from cocotb_tools.runner import Runner, get_runner
 
 import microduet_hw
 from microduet_hw.lookup.ram import MODULE as RAM
-from microduet_hw.lookup.ram import with_ram
+from microduet_hw.modules import with_modules
 from microduet_sim import tools
 from tests.support.environment import cache_folder, changed_environment, require_tool
 
@@ -143,7 +143,7 @@ def build(runner: Runner, component: wiring.Component, *, simulator: str, waves:
     """
 
     def compile_into(folder: Path) -> None:
-        text = with_ram(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
+        text = with_modules(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
         flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
         name = type(component).__name__
         _compile(runner, text, name=name, simulator=simulator, waves=waves, flags=flags, folder=folder)

@@ -42,6 +42,11 @@ def random_packet(config, rng, *, faulty):
     return Packet(tag=int(rng.integers(1 << 32)), indices=indices, dense=dense, query=query, beats=beats)
 
 
+def stopped(config, rng, packet):
+    """The packet of a host that stops in it: without a TLAST, of any length."""
+    return replace(packet, beats=int(rng.integers(1, index_beats(config) + dense_beats(config) + 2)), gone=True)
+
+
 def expected_query(config, packet):
     """The query of a packet's header: a slot that there is not becomes the last one."""
     if not config.user:
@@ -68,12 +73,17 @@ def random_fates(config, rng, asked, *, faulty, latency):
             beat, long = int(rng.integers(beats)), 3 * config.watchdog
             fate, status = Fate(latency=0 if beat else long, pause_beat=beat, pause=long), Status.TIMEOUT
             spared = 2 * config.outstanding
+        elif draw < 0.4 and config.row_check:
+            flips = rng.choice(256 * beats, int(rng.integers(1, 4)), replace=False)
+            fate, status = Fate(latency=fate.latency, flips=tuple(flips.tolist())), Status.ROW_CHECK
         fates.append((fate, status))
     return fates
 
 
 class LookupBench:
     """One run of a lookup unit.
+
+    `pauses` are cycles without a beat, before every beat of a packet but its first.
 
     Parameters
     ----------
@@ -84,14 +94,32 @@ class LookupBench:
     latency : the least number of cycles that no answer takes
     dram : what stands behind the channels of each kind, in place of a memory with such latencies and faults
     stray : probability, in a cycle, that a channel sends a beat that answers nothing
+    gone : probability that the host stops in a packet, and sends some more beats once its item has been given up
+    exchanged : whether reads that are in flight together are answered with each other's rows
     in_order : whether item n looks up row n of every table, modulo its rows, instead of random ones
     """
 
-    def __init__(self, dut, config, *, items, faulty=False, waits=0.3, latency=40, dram=None, in_order=False, stray=0):
+    def __init__(
+        self,
+        dut,
+        config,
+        *,
+        items,
+        faulty=False,
+        waits=0.3,
+        latency=40,
+        dram=None,
+        in_order=False,
+        stray=0,
+        gone=0.0,
+        exchanged=False,
+    ):
         self.dut, self.config, self.waits, self.dram, self.stray = dut, config, waits, dram, stray
         rng = np.random.default_rng(random.getrandbits(32))
         self.tables = random_tables(config, rng)
-        self.packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
+        packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
+        self.packets = [stopped(config, rng, packet) if rng.random() < gone else packet for packet in packets]
+        self.pauses = 0
         if in_order:
             self.packets = [replace(packet, indices=rows_at(config, n)) for n, packet in enumerate(self.packets)]
         plans = {source: source_plan(config, source) for source in config.channels}
@@ -103,6 +131,9 @@ class LookupBench:
             source: random_fates(config, rng, items, faulty=faulty, latency=latency)
             for source, items in self.reads.items()
         }
+        for drawn in fates.values() if exchanged else ():
+            for fate, _ in drawn:
+                fate.exchanged = True
         self.statuses = {source: [status for _, status in drawn] for source, drawn in fates.items()}
         self.memories = {
             source: self.memory(source, fates[source]) if dram is None else self.dram_memory(source)
@@ -170,18 +201,35 @@ class LookupBench:
             beats = packet_beats(self.config, packet)
             for number, beat in enumerate(beats):
                 await RisingEdge(dut.mem_clk)
+                await self.pause(self.pauses if number else 0)
                 while self.random.random() < self.waits:
                     dut.s_axis_items__tvalid.value = 0
                     await RisingEdge(dut.mem_clk)
-                dut.s_axis_items__tvalid.value = 1
-                dut.s_axis_items__tdata.value = beat
-                dut.s_axis_items__tlast.value = int(number == len(beats) - 1)
-                await ReadOnly()
-                while dut.s_axis_items__tready.value == 0:
+                await self.offer(beat, last=number == len(beats) - 1 and not packet.gone)
+            if packet.gone:
+                await RisingEdge(dut.mem_clk)
+                await self.pause(self.config.watchdog - 1 + self.random.randrange(5))
+                for more in reversed(range(self.random.randint(1, 4))):
                     await RisingEdge(dut.mem_clk)
-                    await ReadOnly()
+                    await self.offer(self.random.getrandbits(512), last=more == 0)
         await RisingEdge(dut.mem_clk)
         dut.s_axis_items__tvalid.value = 0
+
+    async def offer(self, beat, *, last):
+        """Put a beat on the port and wait for the cycle in which it is taken."""
+        dut = self.dut
+        dut.s_axis_items__tvalid.value = 1
+        dut.s_axis_items__tdata.value = beat
+        dut.s_axis_items__tlast.value = int(last)
+        await ReadOnly()
+        while dut.s_axis_items__tready.value == 0:
+            await RisingEdge(dut.mem_clk)
+            await ReadOnly()
+
+    async def pause(self, cycles):
+        for _ in range(cycles):
+            self.dut.s_axis_items__tvalid.value = 0
+            await RisingEdge(self.dut.mem_clk)
 
     async def watch(self):
         dut = self.dut
@@ -235,7 +283,10 @@ class LookupBench:
 
     def told(self, source):
         """Per item, the status of each of its reads; those of a spread table's feature are asked for in any order."""
-        requests, statuses = self.memories[source].requests, self.statuses[source]
+        memory, statuses = self.memories[source], self.statuses[source]
+        requests = memory.requests
+        if self.dram is None:
+            statuses = [Status.ROW_CHECK if n in memory.exchanged else status for n, status in enumerate(statuses)]
         assert len(requests) == len(statuses)
         asked = zip(requests, statuses, strict=True)
         for wanted in self.wanted[source]:

@@ -7,8 +7,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from microduet_hw.config import AXI_BYTES, Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_hw.config import (
+    AXI_BYTES,
+    CHECK_BITS,
+    Array,
+    EngineConfig,
+    Feature,
+    Layer,
+    Part,
+    Precision,
+    Source,
+    SourceKind,
+)
 from microduet_hw.lookup.geometry import source_plan
+from microduet_hw.lookup.row_check import checked_row
 
 HBM, ONCHIP = SourceKind.HBM, SourceKind.ONCHIP
 
@@ -69,6 +81,7 @@ def lookup_config(
     slots: int = 3,
     padding: int = 5,
     bottom: int = 0,
+    row_check: bool = False,
 ) -> EngineConfig:
     """An engine with these tables; its arithmetic is one array of two PEs with `lanes` lanes.
 
@@ -84,13 +97,15 @@ def lookup_config(
             place = Place(*values)
             fields = place._asdict()
             source = fields.pop("source")
-            stride = max(5, (place.columns * precision.width // 8 - 1).bit_length())
+            check = CHECK_BITS // 8 if row_check and kinds[source] is not ONCHIP else 0
+            stride = max(5, (place.columns * precision.width // 8 + check - 1).bit_length())
             if place.base is None:
                 fields["base"] = (-(-used[source] >> stride) + padding) << stride
             part = Part(feature=number, stride_log2=stride, **fields)
             used[source] = max(used[source], part.end)
             parts[source].append(part)
     positions = np.cumsum([0, *(table.dim for table in tables)]).tolist()
+    checked = {"check_bits": CHECK_BITS} if row_check else {}
     return EngineConfig(
         name="lookups",
         precision=precision,
@@ -109,7 +124,7 @@ def lookup_config(
         outstanding=outstanding,
         watchdog=watchdog,
         vector_slots=slots,
-    )
+    ).replace(**checked)
 
 
 def _layers(features: int, dense: int, bottom: int) -> tuple[Layer, ...]:
@@ -133,18 +148,21 @@ def random_tables(config: EngineConfig, rng: np.random.Generator) -> list[npt.ND
 
 
 def memory_image(config: EngineConfig, source: int, tables: list[npt.NDArray[np.int64]]) -> dict[int, int]:
-    """Beats of a source by byte address; what lies behind a row's last element is all ones."""
+    """Beats of a source by byte address; what lies behind a row's last element is all ones, but for its check word."""
     width = config.precision.width
     image: dict[int, int] = {}
     for plan in source_plan(config, source).parts:
         part = plan.part
         for row in part.row_numbers:
             values = tables[part.feature][row, part.column_first : part.column_first + part.columns]
-            for beat in range(plan.beats):
-                elements = values[beat * plan.elements : (beat + 1) * plan.elements].tolist()
-                bits = (1 << 8 * AXI_BYTES) - (1 << width * len(elements))
-                bits |= sum((value & ((1 << width) - 1)) << width * k for k, value in enumerate(elements))
-                image[plan.address(row) + beat * AXI_BYTES] = bits
+            address, size = plan.address(row), plan.read_beats * AXI_BYTES
+            bits = (1 << 8 * size) - (1 << width * len(values))
+            bits |= sum((value & ((1 << width) - 1)) << width * k for k, value in enumerate(values.tolist()))
+            stored = bits.to_bytes(size, "little")
+            if plan.checked:
+                stored = checked_row(stored, address=address, channel=config.channels.index(source))
+            for place in range(0, size, AXI_BYTES):
+                image[address + place] = int.from_bytes(stored[place : place + AXI_BYTES], "little")
     return image
 
 

@@ -23,8 +23,10 @@ from microduet.presets import engine_config
 from microduet.trace import trace
 from microduet.traffic import make_ids
 from microduet_hw.config import Array, Precision
+from microduet_hw.image import load_beats
 from microduet_hw.status import Status
-from microduet_sim.batch import Fault, Stalls
+from microduet_sim.batch import NO_PAUSE, Fault, Pause, Stalls
+from microduet_sim.simulator import Simulator
 from tests.sw.cases import Mixed
 
 CHANNEL = 0
@@ -161,11 +163,11 @@ def test_idle_items_do_not_overlap(device: Device) -> None:
 
 def test_latency_counts_from_the_arrival(device: Device) -> None:
     sparse, dense = inputs(device.bundle, 10)
-    idle = device.run(sparse, dense, mode="idle").latency.mean()
+    idle = np.median(device.run(sparse, dense, mode="idle").latency)  # a refresh may meet one of ten items
     apart = device.run(sparse, dense, mode=np.arange(10) * 1000)
     together = device.run(sparse, dense, mode=np.zeros(10, int))
     check(device.bundle, together, sparse, dense)
-    assert abs(apart.latency.mean() - idle) < 3
+    assert abs(np.median(apart.latency) - idle) < 3
     assert together.latency[-1] > together.latency[0] + 5 * together.cycles_per_item
 
 
@@ -337,6 +339,48 @@ def test_short_and_long_packets_mark_their_items(device: Device, probability: fl
     results = device.send(packets, beats=beats)
     wrong = dict.fromkeys((0, 9), Status.SHORT_PACKET) | dict.fromkeys((5, 6, 29), Status.LONG_PACKET)
     expect(device.bundle, results.status, results.logit, wrong, data)
+
+
+def test_a_host_that_stops_in_a_packet_marks_its_item(device: Device) -> None:
+    """What it sends after all is dropped; one that comes back a cycle before is waited for."""
+    packets, data = packets_of(device.bundle, 30)
+    watchdog = device.bundle.config.watchdog
+    for cycles, wrong in ((watchdog - 1, {}), (watchdog, {7: Status.TIMEOUT}), (9 * watchdog, {7: Status.TIMEOUT})):
+        device.simulator.set_pause(Pause(packet=7, beat=1, cycles=cycles))
+        results = device.send(packets)
+        expect(device.bundle, results.status, results.logit, wrong, data)
+    device.simulator.set_pause(NO_PAUSE)
+    results = device.send(packets)
+    expect(device.bundle, results.status, results.logit, {}, data)
+
+
+def test_weights_that_changed_on_the_way_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Simulator.load
+
+    def damaged(simulator: Simulator, beats: np.ndarray) -> None:
+        changed = beats.copy()
+        changed[len(beats) // 3, 5] ^= 1 << 9
+        load(simulator, changed)
+
+    monkeypatch.setattr(Simulator, "load", damaged)
+    said = r"the engine took other weights than were sent: their CRC is [0-9a-f]{8}, not [0-9a-f]{8}"
+    with pytest.raises(DeviceError, match=said) as raised:
+        md.open(compiled("mixed"))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_reload_repairs_weights(device: Device) -> None:
+    sparse, dense = inputs(device.bundle, 20)
+    bundle = device.bundle
+    beats = load_beats(bundle.config, bundle.engine_model, bundle.rows)
+    beats[:, :8] ^= 0x10101010
+    device.simulator.load(beats)
+    assert compare(bundle, device.run(sparse, dense), sparse, dense)[1] > 0
+    device.reload()
+    check(bundle, device.run(sparse, dense), sparse, dense)
+    device.close()
+    with pytest.raises(DeviceError, match="the device is closed"):
+        device.reload()
 
 
 def test_several_faults_of_one_item_are_all_named(device: Device) -> None:

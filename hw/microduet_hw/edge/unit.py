@@ -158,6 +158,7 @@ class EdgeUnit(Component):
             m.d.sync += constants.eq(loader.o_data)
         m.d.comb += [
             loader.i_idle.eq(~self._registers.o_run),
+            self._registers.i_loaded.eq(loader.o_check),
             self._messages.i_version.eq(constants.version),
             self._user_model.i_constants.eq(constants),
             self._answers.i_constants.eq(constants),

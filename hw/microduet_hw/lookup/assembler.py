@@ -18,12 +18,13 @@ from microduet_hw.lookup.bits import bit, mask
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats
 from microduet_hw.lookup.layouts import (
     LOOKUP_FLAGS,
+    PACKET_FLAGS,
     dense_layout,
     packet_layout,
     row_layout,
 )
 from microduet_hw.lookup.sender import VectorSender
-from microduet_hw.status import HEADER, QUERY
+from microduet_hw.status import HEADER, QUERY, Status
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,7 +168,7 @@ class Assembler(wiring.Component):
         rows, plan = getattr(self, f"i_rows_{number}"), self._plans[number]
         slot = Signal(range(self._slots), name=f"slot_{number}")
         finished = Signal(self._slots, name=f"done_{number}")
-        found = Signal(data.ArrayLayout(LOOKUP_FLAGS, self._slots), name=f"flags_{number}", reset_less=True)
+        found = Signal(data.ArrayLayout(plan.flags, self._slots), name=f"flags_{number}", reset_less=True)
         pieces: list[_Piece] = []
         for k, part in enumerate(plan.parts):
             position = self._config.features[part.part.feature].position + part.part.column_first
@@ -179,7 +180,7 @@ class Assembler(wiring.Component):
                 pieces.append(piece)
                 with m.If(rows.valid & (rows.p.part == k) & (rows.p.beat == beat)):
                     self._write(m, piece, slot, rows.p.data)
-        so_far = Signal(LOOKUP_FLAGS, name=f"so_far_{number}")
+        so_far = Signal(plan.flags, name=f"so_far_{number}")
         with m.If(rows.valid):
             m.d.mem += so_far.eq(so_far | rows.p.flags)
         with m.If(rows.valid & rows.p.end):
@@ -195,7 +196,7 @@ class Assembler(wiring.Component):
         slot = Signal(range(self._slots), name="slot_packet")
         finished = Signal(self._slots, name="done_packet")
         tags = Array(Signal(32, reset_less=True, name=f"tag_slot_{k}") for k in range(self._slots))
-        found = Signal(data.ArrayLayout(2, self._slots), name="flags_packet", reset_less=True)
+        found = Signal(data.ArrayLayout(PACKET_FLAGS, self._slots), name="flags_packet", reset_less=True)
         queries: Any = Signal(data.ArrayLayout(QUERY, self._slots), name="queries", reset_less=True)
         per_beat = ITEM_BITS // self._width
         zero = Const(128 if self._config.precision is Precision.INT8 else 0, self._width).replicate(per_beat)
@@ -227,7 +228,12 @@ class Assembler(wiring.Component):
             status = Signal(8, reset_less=True, name=f"status_slot_{k}")
             lookup = functools.reduce(operator.or_, (found[k] for found in flags[1:]), Const(0, LOOKUP_FLAGS))
             with m.If(complete & (slot == k)):
-                m.d.mem += status.eq(Cat(lookup, flags[0][k]))
+                packet = flags[0][k]
+                timeout = Mux(packet[2], Status.TIMEOUT.value, 0)
+                named = [(lookup | timeout)[:LOOKUP_FLAGS], packet[:2]]
+                if self._config.row_check:
+                    named.append(lookup[LOOKUP_FLAGS])
+                m.d.mem += status.eq(Cat(*named))
             m.d.comb += headers[k].status.eq(status)
         return full
 

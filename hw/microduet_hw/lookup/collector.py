@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.lookup.geometry import SourcePlan
 from microduet_hw.lookup.layouts import (
-    LOOKUP_FLAGS,
+    CHECK_FLAG,
     asked_layout,
     id_layout,
     order_layout,
@@ -38,9 +38,9 @@ class ReadCollector(wiring.Component):
     Reset: nothing is awaited; no read may be in flight.
 
     A row that fails is zeros, all of it: index out of range, AXI_ERROR once its last beat has come (an error, or it has
-    not as many beats as were asked for), TIMEOUT when it has
-    been the oldest for `watchdog` cycles. Zeros have the value zero (int8: the zero point), except where another source
-    holds the row: there all bits are 0, unless there are partners: then the row is marked `absent`.
+    not as many beats as were asked for), ROW_CHECK once it has come whole and is no row of its address, TIMEOUT when it
+    has been the oldest for `watchdog` cycles. Zeros have the value zero (int8: the zero point), except where another
+    source holds the row: there all bits are 0, unless there are partners: then the row is marked `absent`.
     The buffer is read at least one cycle after the same word was written.
 
     Parameters
@@ -75,11 +75,11 @@ class ReadCollector(wiring.Component):
         self._zero = zero_row(config, plan)
         self._plan = plan
         ids = Out(stream.Signature(id_layout(self._ids), always_ready=True))
-        responses = stream.Signature(response_layout(self._ids, plan.width), always_ready=True)
+        responses = stream.Signature(response_layout(self._ids, plan.width, checked=plan.checked), always_ready=True)
         super().__init__(
             {
                 "i_order": In(stream.Signature(order_layout(self._ids, marked=plan.marked))),
-                "i_asked": In(stream.Signature(asked_layout(self._ids, plan.beats), always_ready=True)),
+                "i_asked": In(stream.Signature(asked_layout(self._ids, plan.read_beats), always_ready=True)),
                 "i_responses": In(responses),
                 "o": Out(stream.Signature(row_layout(plan), always_ready=True)),
                 "o_stray": Out(1),
@@ -92,7 +92,9 @@ class ReadCollector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         head, plan = self.i_order, self._plan
-        m.submodules.buffer = buffer = ResponseBuffer(ids=self._ids, beats=plan.beats, width=plan.width)
+        m.submodules.buffer = buffer = ResponseBuffer(
+            ids=self._ids, beats=plan.read_beats, width=plan.width, checked=plan.checked
+        )
         void, deliver, done = Signal(), Signal(), Signal()
         awaited, broken, expired = Signal(), Signal(), Signal()
         beat = Signal(range(max(2, plan.beats)))
@@ -102,7 +104,10 @@ class ReadCollector(wiring.Component):
         final = constant(m, progress, [part.beats - 1 for part in plan.parts], name="final")
         due = buffer.o_complete
         if plan.beats > 1:
-            due = due | (eager & (beat < buffer.o_received))
+            early = eager & (beat < buffer.o_received)
+            if any(part.read_beats > part.beats for part in plan.parts):
+                early &= beat != final  # a row is not over before its check word has come
+            due = due | early
         m.d.comb += [
             awaited.eq(head.valid & head.p.read & ~void),
             broken.eq(awaited & buffer.o_failed & buffer.o_complete),
@@ -125,9 +130,12 @@ class ReadCollector(wiring.Component):
             m.d.mem += [beat.eq(0), void.eq(1)]
         with m.Elif(deliver):
             m.d.mem += beat.eq(beat + 1)
-        void_flags = Signal(LOOKUP_FLAGS, reset_less=True)
+        void_flags = Signal(plan.flags, reset_less=True)
+        wrong: ValueLike = Status.AXI_ERROR.value
+        if plan.checked:
+            wrong = Mux(buffer.o_corrupt, CHECK_FLAG, wrong)
         with m.If(broken | expired):
-            m.d.mem += void_flags.eq(Mux(broken, Status.AXI_ERROR.value, Status.TIMEOUT.value))
+            m.d.mem += void_flags.eq(Mux(broken, wrong, Status.TIMEOUT.value))
         flags = Mux(void, void_flags, Mux(head.p.read, 0, head.p.flags))
         out = self._send(m, deliver)
         with m.If(deliver):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Value
 
 from microduet_hw.axi import ADDRESS_BITS, PAGE_BYTES
-from microduet_hw.config import AXI_BYTES, EngineConfig, Frozen, Part, SourceKind
+from microduet_hw.config import AXI_BYTES, CHECK_BITS, EngineConfig, Frozen, Part, SourceKind
 from microduet_hw.part_rules import in_order
 
 WORD_BITS = 32
@@ -19,9 +19,6 @@ ITEM_BITS = 512
 ITEM_WORDS = ITEM_BITS // WORD_BITS
 QUEUE_DEPTH = 16
 """Indices that may wait in front of a source."""
-WINDOW = 8
-"""Beats of an item that stay in sight while indices are dealt out, so that a bank with many small tables, which takes
-one index per cycle, does not keep the memory channels waiting."""
 
 
 class Spread(NamedTuple):
@@ -39,6 +36,11 @@ class Spread(NamedTuple):
         return Cat(linear[:low], Const(0, zeros), linear[low:], Const(0, ADDRESS_BITS))[:ADDRESS_BITS]
 
 
+def read_beats(config: EngineConfig, part: Part) -> int:
+    """Beats of a row in a memory channel: one more where its last has no room for the check word."""
+    return math.ceil((part.columns * config.precision.width + config.row_check * CHECK_BITS) / (8 * AXI_BYTES))
+
+
 class PartPlan(Frozen, frozen=True, kw_only=True):
     """One part of a source as its reader sees it."""
 
@@ -52,6 +54,10 @@ class PartPlan(Frozen, frozen=True, kw_only=True):
     elements: int
     """Elements of a full beat."""
     element_bits: int
+    read_beats: int
+    """Beats that are read of a row: one more where its last has no room for the check word."""
+    checked: bool = False
+    """Whether every row ends in a check word."""
 
     @property
     def lookups(self) -> int:
@@ -110,6 +116,8 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
     """Whether the source has partners: its rows are parts of sums that are joined later."""
     marked: bool = False
     """Whether lookups say themselves which is a feature's last: of spread tables, nobody counts a source's."""
+    flags: int = 3
+    """Flags of a row: one more in an engine whose rows are checked."""
 
     @property
     def width(self) -> int:
@@ -120,6 +128,16 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
     def beats(self) -> int:
         """Beats of the longest row."""
         return max(plan.beats for plan in self.parts)
+
+    @property
+    def read_beats(self) -> int:
+        """The most beats that are read of a row."""
+        return max(plan.read_beats for plan in self.parts)
+
+    @property
+    def checked(self) -> bool:
+        """Whether the source's rows end in a check word."""
+        return self.parts[0].checked
 
     @property
     def lookups(self) -> int:
@@ -137,19 +155,6 @@ class SourcePlan(Frozen, frozen=True, kw_only=True):
         return max(plan.part.end for plan in self.parts) // AXI_BYTES
 
 
-class Step(Frozen, frozen=True, kw_only=True):
-    """One cycle of dealing out an item."""
-
-    beat: int
-    """The newest beat of the window."""
-    takes: bool
-    """Whether this step is the first to see that beat."""
-    words: dict[int, int]
-    """For a source: the word it is given, 0-15 in the newest beat, 16-31 in the one before, and so on."""
-    dense: int | None
-    """Number of the beat of dense elements that this step hands on."""
-
-
 def source_plan(config: EngineConfig, source: int) -> SourcePlan:
     """The parts of `source`, checked.
 
@@ -159,6 +164,7 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
         If a row is longer than 4 KiB, may cross a 4 KiB boundary or leaves the channel; if the stride is not whole
         beats; if two parts are of one pooled feature, for its sum is of one part.
     """
+    onchip = config.sources[source].kind is SourceKind.ONCHIP
     plans = tuple(
         PartPlan(
             part=part,
@@ -167,20 +173,23 @@ def source_plan(config: EngineConfig, source: int) -> SourcePlan:
             table_rows=config.features[part.feature].rows,
             elements=config.elements_per_beat,
             element_bits=config.precision.width,
+            read_beats=math.ceil(part.columns / config.elements_per_beat) if onchip else read_beats(config, part),
+            checked=config.row_check and not onchip,
         )
         for part in in_order(config.sources[source])
     )
     for plan in plans:
-        _check(plan, onchip=config.sources[source].kind is SourceKind.ONCHIP, name=f"source {source}")
+        _check(plan, onchip=onchip, name=f"source {source}")
     pooled = [plan.part.feature for plan in plans if plan.pooled]
     if len(set(pooled)) != len(pooled):
         raise ValueError(f"source {source}: a pooled feature must have one part per source, not several")
     shared = any(source in group and len(group) > 1 for group in config.partners)
-    return SourcePlan(source=source, parts=plans, shared=shared, marked=config.spread > 0)
+    flags = 4 if config.row_check else 3
+    return SourcePlan(source=source, parts=plans, shared=shared, marked=config.spread > 0, flags=flags)
 
 
 def _check(plan: PartPlan, *, onchip: bool, name: str) -> None:
-    part, size = plan.part, plan.beats * AXI_BYTES
+    part, size = plan.part, plan.read_beats * AXI_BYTES
     stride = 1 << part.stride_log2
     where = f"{name}, feature {part.feature}"
     if stride > PAGE_BYTES or size > stride:
@@ -267,27 +276,3 @@ def served_lookups(config: EngineConfig, plan: SourcePlan) -> list[int]:
     """The source's lookups in the order of service, counted over all features."""
     firsts = [0, *itertools.accumulate(feature.lookups for feature in config.features)]
     return [firsts[p.part.feature] + lookup for p in plan.parts for lookup in p.served]
-
-
-def schedule(config: EngineConfig, plans: tuple[SourcePlan, ...]) -> tuple[Step, ...]:
-    """The steps of dealing out an item: a source is given at most one index per step, its own in order.
-
-    A beat stays in sight for as long as any source still waits for a word of it; with `WINDOW` beats in sight, a source
-    that is given several words of one beat catches up later.
-    """
-    waiting = {plan.source: packet_positions(config, plan) for plan in plans}
-    indices, total = index_beats(config), index_beats(config) + dense_beats(config)
-    steps: list[Step] = []
-    beat = -1
-    while beat < total - 1 or any(waiting.values()):
-        kept = (beat + 2 - WINDOW) * ITEM_WORDS
-        takes = beat < total - 1 and all(not words or words[0] >= kept for words in waiting.values())
-        beat += takes
-        given: dict[int, int] = {}
-        for source, words in waiting.items():
-            if words and words[0] < (beat + 1) * ITEM_WORDS:
-                age, word = beat - words[0] // ITEM_WORDS, words.pop(0) % ITEM_WORDS
-                given[source] = age * ITEM_WORDS + word
-        dense = beat - indices if takes and beat >= indices else None
-        steps.append(Step(beat=beat, takes=takes, words=given, dense=dense))
-    return tuple(steps)

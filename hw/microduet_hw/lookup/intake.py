@@ -15,7 +15,12 @@ from microduet_hw.status import QUERY
 class PacketIntake(wiring.Component):
     """Turns packets into items of `beats` beats: early ends are filled with `bad` beats, excess beats are dropped.
 
-    Latency: none; a beat goes through in the cycle in which it is taken.
+    A packet that has begun and brings no beat for `watchdog` cycles is given up: its item ends as after an early end,
+    but with TIMEOUT. What of the packet comes after all, up to its TLAST, is dropped before another item begins; a host
+    that has lost its place sends a TLAST, or resets.
+
+    Latency: none; a beat goes through in the cycle in which it is taken. A packet is given up in the cycle behind the
+    last of `watchdog` without a beat.
     Throughput: a beat per cycle; an item begins at the earliest two cycles after the one before was dealt out.
     Back-pressure: takes an item only while `i_run`, `i_free` and the limit allow it.
     Reset: between items.
@@ -23,6 +28,7 @@ class PacketIntake(wiring.Component):
     Parameters
     ----------
     beats : beats of a right packet
+    watchdog : cycles in which a packet that has begun may bring nothing
     slots : queries in flight; 0 without users: word 1 is then no `QUERY`
 
     Members
@@ -39,7 +45,7 @@ class PacketIntake(wiring.Component):
     Raises
     ------
     ValueError
-        If `beats` is less than 1, or `slots` less than 0 or more than 64.
+        If `beats` is less than 1, `watchdog` less than 1, or `slots` less than 0 or more than 64.
     """
 
     s_axis_items: Any
@@ -51,12 +57,15 @@ class PacketIntake(wiring.Component):
     i_dealt: Signal
     o_packet: stream.Interface
 
-    def __init__(self, *, beats: int, slots: int = 0) -> None:
+    def __init__(self, *, beats: int, watchdog: int, slots: int = 0) -> None:
         if beats < 1:
             raise ValueError(f"beats must be at least 1, not {beats!r}")
+        if watchdog < 1:
+            raise ValueError(f"watchdog must be at least 1, not {watchdog!r}")
         if not 0 <= slots <= 64:
             raise ValueError(f"slots must be 0 to 64, not {slots!r}")
         self._beats = beats
+        self._watchdog = watchdog
         self._slots = slots
         super().__init__(
             {
@@ -74,7 +83,7 @@ class PacketIntake(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         port, beats = self.s_axis_items, self.o_beats
-        ended, dealt = Signal(), Signal()
+        ended, dealt, late, inside = Signal(), Signal(), Signal(), Signal()
         number = Signal(range(max(2, self._beats)))
         packet = Signal(packet_layout(), reset_less=True)
         passed, offered = Signal(), Signal()
@@ -84,8 +93,11 @@ class PacketIntake(wiring.Component):
             passed.eq(beats.valid & beats.ready),
             self.o_packet.payload.eq(packet),
         ]
+        expired = self._expired(m, inside & ~port.tvalid & ~ended)
         with m.If(port.tvalid & port.tready):
-            m.d.mem += ended.eq(port.tlast)
+            m.d.mem += [ended.eq(port.tlast), late.eq(late & ~port.tlast)]
+        with m.Elif(expired):
+            m.d.mem += [ended.eq(1), late.eq(1), packet.flags[2].eq(1)]
         with m.If(self.i_dealt):
             m.d.mem += dealt.eq(1)
         with m.If(passed):
@@ -94,7 +106,7 @@ class PacketIntake(wiring.Component):
         following = "beats" if self._beats > 1 else "close"
         with m.FSM(domain="mem"):
             with m.State("idle"):
-                m.d.comb += [beats.valid.eq(port.tvalid & may), port.tready.eq(beats.ready & may)]
+                m.d.comb += [beats.valid.eq(port.tvalid & may & ~late), port.tready.eq((beats.ready & may) | late)]
                 with m.If(passed):
                     m.d.comb += self.o_start.eq(1)
                     m.d.mem += [packet.tag.eq(port.tdata[:32]), packet.flags.eq(0)]
@@ -103,22 +115,29 @@ class PacketIntake(wiring.Component):
                     m.next = following
             with m.State("beats"):
                 m.d.comb += [
+                    inside.eq(1),
                     beats.valid.eq(port.tvalid | ended),
                     beats.p.bad.eq(ended),
                     port.tready.eq(beats.ready & ~ended),
                 ]
                 with m.If(passed):
-                    m.d.mem += packet.flags[0].eq(ended)
+                    m.d.mem += packet.flags[0].eq(ended & ~late)
                     with m.If(number == self._beats - 1):
                         m.next = "close"
             with m.State("close"):
-                m.d.comb += [port.tready.eq(~ended), self.o_packet.valid.eq(ended & dealt)]
+                m.d.comb += [inside.eq(1), port.tready.eq(~ended), self.o_packet.valid.eq(ended & dealt)]
                 with m.If(port.tvalid & port.tready):
                     m.d.mem += packet.flags[1].eq(1)
                 with m.If(self.o_packet.valid):
                     m.d.mem += [number.eq(0), dealt.eq(0)]
                     m.next = "idle"
         return m
+
+    def _expired(self, m: Module, waiting: Value) -> Value:
+        """Whether this is the last of as many cycles of waiting as there may be."""
+        waited = Signal(range(max(2, self._watchdog)))
+        m.d.mem += waited.eq(Mux(waiting, waited + 1, 0))
+        return waiting & (waited == self._watchdog - 1)
 
     def _query(self) -> Value:
         """The query of the first beat."""

@@ -143,7 +143,7 @@ class ReadIssuer(wiring.Component):
         self._watch(m, give_up, waiting=self.i.valid & reads & ~can_read & self.i_idle, done=order.ready)
         valid = Signal()
         payload: Any = Signal(request.p.shape(), reset_less=True)
-        lengths = constant(m, progress, [p.beats - 1 for p in self._plan.parts], name="length")
+        lengths = constant(m, progress, [p.read_beats - 1 for p in self._plan.parts], name="length")
         m.d.comb += [request.valid.eq(valid), request.payload.eq(payload)]
         with m.If(issue):
             m.d.mem += [

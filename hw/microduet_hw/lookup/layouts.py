@@ -10,8 +10,10 @@ from microduet_hw.status import QUERY
 
 LOOKUP_FLAGS = 3
 """The lowest bits of a status are those that a source sets."""
-PACKET_FLAGS = 2
-"""The next are those that the packet sets: SHORT_PACKET and LONG_PACKET."""
+CHECK_FLAG = 1 << LOOKUP_FLAGS
+"""ROW_CHECK, as a channel says it in an engine whose rows are checked: a fourth flag."""
+PACKET_FLAGS = 3
+"""Those that the packet sets: SHORT_PACKET and LONG_PACKET, which are the next, and TIMEOUT."""
 
 
 def lookup_layout(*, marked: bool = False) -> data.StructLayout:
@@ -42,9 +44,10 @@ def request_layout(ids: int) -> data.StructLayout:
     return data.StructLayout({"address": ADDRESS_BITS, "id": range(max(2, ids)), "length": 8})
 
 
-def response_layout(ids: int, width: int) -> data.StructLayout:
-    """One beat of the response to a read."""
-    return data.StructLayout({"data": width, "id": range(max(2, ids)), "error": 1, "last": 1})
+def response_layout(ids: int, width: int, *, checked: bool = False) -> data.StructLayout:
+    """One beat of the response to a read; `corrupt`, if rows are checked, says with the last that it is no row."""
+    corrupt = {"corrupt": 1} if checked else {}
+    return data.StructLayout({"data": width, "id": range(max(2, ids)), "error": 1, "last": 1, **corrupt})
 
 
 def asked_layout(ids: int, beats: int) -> data.StructLayout:
@@ -85,7 +88,7 @@ def row_layout(plan: SourcePlan, *, bits: int | None = None) -> data.StructLayou
             "first": 1,
             "last": 1,
             "end": 1,
-            "flags": LOOKUP_FLAGS,
+            "flags": plan.flags,
             **({"absent": 1} if plan.shared else {}),
         }
     )
@@ -102,5 +105,5 @@ def dense_layout(config: EngineConfig) -> data.StructLayout:
 
 
 def packet_layout() -> data.StructLayout:
-    """The end of an item packet: its tag and query, and SHORT_PACKET and LONG_PACKET as bits 0 and 1."""
+    """The end of an item packet: its tag and query; SHORT_PACKET, LONG_PACKET and TIMEOUT as bits 0 to 2."""
     return data.StructLayout({"tag": 32, "flags": PACKET_FLAGS, "query": QUERY})

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import EngineConfig, Precision
 from microduet_hw.lookup.geometry import SourcePlan
-from microduet_hw.lookup.layouts import LOOKUP_FLAGS, row_layout
+from microduet_hw.lookup.layouts import row_layout
 
 
 def pooled(rows: npt.NDArray[np.int64], *, precision: Precision) -> npt.NDArray[np.int64]:
@@ -97,7 +97,7 @@ class PoolingAdder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        flags, seen = Signal(LOOKUP_FLAGS), Signal(LOOKUP_FLAGS)
+        flags, seen = Signal(self._plan.flags), Signal(self._plan.flags)
         m.d.comb += flags.eq(seen | self.i.p.flags)
         with m.If(self.i.valid):
             m.d.mem += seen.eq(Mux(self.i.p.end, 0, flags))

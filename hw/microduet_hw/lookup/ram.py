@@ -30,11 +30,6 @@ endmodule
 """Verilog that goes with every design that has an on-chip bank."""
 
 
-def with_ram(verilog: str) -> str:
-    """`verilog`, with the module of the memory behind it if it has such memories."""
-    return f"{verilog}\n{VERILOG}" if MODULE in verilog else verilog
-
-
 def ram(
     *,
     depth: int,

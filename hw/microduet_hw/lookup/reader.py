@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,7 @@ from microduet_hw.lookup.geometry import QUEUE_DEPTH, source_plan
 from microduet_hw.lookup.issuer import ReadIssuer
 from microduet_hw.lookup.layouts import lookup_layout, order_layout, row_layout
 from microduet_hw.lookup.queue import Queue
+from microduet_hw.lookup.row_check import RowChecker
 from microduet_hw.lookup.spread import queue_depth
 
 
@@ -23,6 +24,9 @@ class ChannelReader(wiring.Component):
     Throughput: one read and one beat per cycle.
     Back-pressure: a lookup waits for a free ID; RREADY is always high.
     Reset: nothing in flight.
+
+    Where rows are checked (`config.row_check`), `RESPONSE_LATENCY` is a cycle more, and a row whose check word is not
+    that of the row and its address delivers zeros and ROW_CHECK.
 
     An index outside the rows that the channel holds is not read: zeros are delivered, with INDEX_RANGE if the table has
     no such row. An error response delivers zeros and AXI_ERROR, and so does one with too few or too many beats.
@@ -92,8 +96,13 @@ class ChannelReader(wiring.Component):
         wiring.connect(m, collector.o, wiring.flipped(self.rows))
         for name in ("released", "lost", "returned"):
             wiring.connect(m, getattr(collector, f"o_{name}"), getattr(issuer, f"i_{name}"))
-        request, response, asked = issuer.o_requests, collector.i_responses, collector.i_asked
+        request = issuer.o_requests
+        response, asked = self._answers(m, collector)
         known = axi.rid < config.outstanding
+        unknown: Value = axi.rvalid & ~known
+        if plan.checked:  # in step with the strays that are known behind the check
+            unknown, now = Signal(), unknown
+            m.d.mem += unknown.eq(now)
         m.d.comb += [
             self.o_room.eq(waiting.o_room),
             issuer.i_idle.eq(~order.o.valid),
@@ -109,7 +118,7 @@ class ChannelReader(wiring.Component):
             asked.p.id.eq(axi.arid),
             asked.p.last.eq(axi.arlen),
             response.valid.eq(axi.rvalid & known),
-            response.p.data.eq(axi.rdata[: plan.width]),
+            response.p.data.eq(axi.rdata[: len(response.p.data)]),
             response.p.id.eq(axi.rid),
             response.p.error.eq(axi.rresp[1]),
             response.p.last.eq(axi.rlast),
@@ -118,6 +127,26 @@ class ChannelReader(wiring.Component):
             m.d.mem += self.o_reads.eq(self.o_reads + 1)
         with m.If(issuer.o_stalled):
             m.d.mem += self.o_stalls.eq(self.o_stalls + 1)
-        with m.If(collector.o_stray | (axi.rvalid & ~known)):
+        with m.If(collector.o_stray | unknown):
             m.d.mem += self.o_strays.eq(self.o_strays + 1)
         return m
+
+    def _answers(self, m: Module, collector: ReadCollector) -> tuple[stream.Interface, stream.Interface]:
+        """Where responses and the reads that were taken go: to the collector, past a check if rows have one."""
+        if not self._plan.checked:
+            return collector.i_responses, collector.i_asked
+        m.submodules.checker = checker = RowChecker(
+            ids=self._config.outstanding,
+            beats=self._plan.read_beats,
+            channel=self._config.channels.index(self._plan.source),
+        )
+        m.d.comb += [
+            checker.i_address.eq(self.m_axi.araddr),
+            collector.i_responses.valid.eq(checker.o.valid),
+            *(
+                getattr(collector.i_responses.p, name).eq(getattr(checker.o.p, name))
+                for name in ("data", "id", "error", "last", "corrupt")
+            ),
+        ]
+        wiring.connect(m, checker.o_asked, collector.i_asked)
+        return checker.i, checker.i_asked

@@ -35,6 +35,8 @@ class Packet:
     query: Mapping[int | str, int] = dataclasses.field(default_factory=dict)
     """Fields of `QUERY`; those left out are 0."""
     beats: int | None = None
+    gone: bool = False
+    """Whether the packet stops behind them, without a TLAST, until its item is given up."""
 
 
 def packet_beats(config: EngineConfig, packet: Packet) -> list[int]:
@@ -54,7 +56,7 @@ def packet_beats(config: EngineConfig, packet: Packet) -> list[int]:
 def reads(plan: SourcePlan, config: EngineConfig, packet: Packet) -> list[tuple[int, int]]:
     """Address and beats of every read that a memory channel is asked for this item, in order."""
     return [
-        (part.address(index), part.beats)
+        (part.address(index), part.read_beats)
         for part, index in _lookups(plan, config, packet)
         if index is not None and index in part.part.row_numbers
     ]
@@ -143,6 +145,8 @@ def _with_dense(
 def _packet_flags(config: EngineConfig, packet: Packet) -> Status:
     right = index_beats(config) + dense_beats(config)
     beats = right if packet.beats is None else packet.beats
+    if packet.gone:
+        return Status.TIMEOUT | (Status.LONG_PACKET if beats > right else Status.OK)
     if beats == right:
         return Status.OK
     return Status.SHORT_PACKET if beats < right else Status.LONG_PACKET

@@ -25,6 +25,7 @@ class ResponseBuffer(wiring.Component):
     ids : IDs
     beats : the most beats of a read
     width : bits kept of a beat
+    checked : whether responses say that they are no row of their address
 
     Members
     -------
@@ -32,7 +33,8 @@ class ResponseBuffer(wiring.Component):
     i_asked : reads that memory has taken; answers come from the next cycle on
     o_stray : a stray came
     i_id : the ID that the following are about
-    o_complete, o_failed : its last beat has come; one of them was an error
+    o_complete, o_failed : its last beat has come; one of them was an error, or it is no row of its address
+    o_corrupt : only if `checked`: if it has failed, it is for the second reason alone
     o_received : its beats that have come, unless it is complete
     o_ending : its last beat comes in this cycle
     i_read, i_beat, o_data : read a beat
@@ -49,6 +51,7 @@ class ResponseBuffer(wiring.Component):
     i_id: Signal
     o_complete: Signal
     o_failed: Signal
+    o_corrupt: Signal
     o_received: Signal
     o_ending: Signal
     i_read: Signal
@@ -58,18 +61,19 @@ class ResponseBuffer(wiring.Component):
     i_lost: stream.Interface
     o_returned: stream.Interface
 
-    def __init__(self, *, ids: int, beats: int, width: int) -> None:
-        self._ids = ids
+    def __init__(self, *, ids: int, beats: int, width: int, checked: bool = False) -> None:
+        self._ids, self._checked = ids, checked
         self._beats = beats
         id_stream = stream.Signature(id_layout(ids), always_ready=True)
         super().__init__(
             {
-                "i": In(stream.Signature(response_layout(ids, width), always_ready=True)),
+                "i": In(stream.Signature(response_layout(ids, width, checked=checked), always_ready=True)),
                 "i_asked": In(stream.Signature(asked_layout(ids, beats), always_ready=True)),
                 "o_stray": Out(1),
                 "i_id": In(range(max(2, ids))),
                 "o_complete": Out(1),
                 "o_failed": Out(1),
+                **({"o_corrupt": Out(1)} if checked else {}),
                 "o_received": Out(range(max(2, beats))),
                 "o_ending": Out(1),
                 "i_read": In(1),
@@ -85,12 +89,13 @@ class ResponseBuffer(wiring.Component):
         m = Module()
         response, valid = self.i.p, Signal()
         complete, failed, lost, asked = (Signal(self._ids, name=n) for n in ("complete", "failed", "lost", "asked"))
+        corrupt = Signal(self._ids, name="corrupt")
         dropped, awaited = bit(lost, response.id), bit(asked, response.id)
         m.d.comb += [
             valid.eq(self.i.valid & awaited),
             self.o_stray.eq(self.i.valid & ~awaited),
             self.o_complete.eq(bit(complete, self.i_id)),
-            self.o_failed.eq(bit(failed, self.i_id)),
+            self.o_failed.eq(bit(failed | corrupt, self.i_id) if self._checked else bit(failed, self.i_id)),
             self.o_ending.eq(valid & response.last & (response.id == self.i_id)),
             self.o_returned.valid.eq(valid & response.last & dropped),
             self.o_returned.p.id.eq(response.id),
@@ -110,6 +115,11 @@ class ResponseBuffer(wiring.Component):
                 failed.eq((failed | (wrong & ~lost)) & ~anew),
                 lost.eq((lost & ~last) | lose),
             ]
+        if self._checked:
+            found = mask(self._ids, response.id, enable=valid & response.corrupt)
+            with m.If(valid | self.i_released.valid | self.i_lost.valid):
+                m.d.mem += corrupt.eq((corrupt | (found & ~lost)) & ~anew)
+            m.d.comb += self.o_corrupt.eq(~bit(failed, self.i_id))
         self._beats_of_rows(m, valid, number)
         return m
 

@@ -7,8 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.config import EngineConfig
-from microduet_hw.lookup.geometry import ITEM_WORDS, WORD_BITS, SourcePlan, dense_beats, schedule
+from microduet_hw.lookup.geometry import ITEM_WORDS, WORD_BITS, SourcePlan, dense_beats
 from microduet_hw.lookup.layouts import beat_layout, dense_layout, lookup_layout
+from microduet_hw.lookup.schedule import schedule
 
 
 class Router(wiring.Component):

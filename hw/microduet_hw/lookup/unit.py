@@ -104,7 +104,9 @@ class LookupUnit(wiring.Component):
         used = [number for number, source in enumerate(config.sources) if source.parts]
         plans = tuple(source_plan(config, number) for number in used)
         m.submodules.intake = intake = PacketIntake(
-            beats=index_beats(config) + dense_beats(config), slots=config.user.slots if config.user else 0
+            beats=index_beats(config) + dense_beats(config),
+            watchdog=config.watchdog,
+            slots=config.user.slots if config.user else 0,
         )
         router = SpreadRouter(config=config) if config.spread else Router(config=config, plans=plans)
         m.submodules.router = router

@@ -27,6 +27,7 @@ struct MdPart {
     uint64_t base;
     uint32_t stride_log2, row_step_log2;
     uint32_t hole_log2, hole_bits;  // zeros in a row's offset, above the lowest hole_log2 bits
+    uint32_t check_beats, reserved;  // beats of a row that ends in a check word; 0: it has none
 };
 
 struct MdOpen {
@@ -62,6 +63,8 @@ struct MdPackets {
     uint64_t* accepted_ps;  // when the first beat of each was taken
     // Of an engine with users: the slot of each packet's query, and how many answers from that slot it waits for.
     const uint32_t *slots, *turns;
+    // Before one beat of one packet nothing is sent for so many cycles of the stream's clock.
+    uint64_t pause_packet, pause_beat, pause_cycles;
 };
 
 struct MdRun {

@@ -9,6 +9,7 @@
 
 #include "arguments.h"
 #include "generated_rows.h"
+#include "row_check.h"
 
 namespace microduet {
 
@@ -65,7 +66,8 @@ class ChannelContents {
         uint32_t beat[BEAT_BYTES / 4];
         for (auto next = parts_.rbegin(); next != parts_.rend(); ++next)
             if (next->part.base <= address && fill(next->part, address - next->part.base, beat)) {
-                const uint64_t row = uint64_t{next->part.columns} * width_ / 8;
+                const uint64_t checked = uint64_t{next->part.check_beats} * BEAT_BYTES;
+                const uint64_t row = checked ? checked : uint64_t{next->part.columns} * width_ / 8;
                 const uint64_t offset = address & ((1ULL << next->part.stride_log2) - 1);
                 return static_cast<uint32_t>(std::min<uint64_t>(BEAT_BYTES, row > offset ? row - offset : 0));
             }
@@ -104,7 +106,21 @@ class ChannelContents {
             const uint64_t value = table_element(tables_[part.table], width_, number, part.column_first + k);
             std::memcpy(out, &value, bytes);
         }
+        if (part.check_beats && offset / BEAT_BYTES == part.check_beats - 1) check(part, distance - offset, beat);
         return true;
+    }
+
+    // Put the check word of the row at a distance from the part's base into its last beat.
+    void check(const MdPart& part, uint64_t distance, uint32_t* last) const {
+        RowCheck word(part.base + distance, part.channel);
+        for (uint32_t k = 0; k + 1 < part.check_beats; ++k) {
+            std::array<uint32_t, BEAT_BYTES / 4> beat{};
+            fill(part, distance + uint64_t{k} * BEAT_BYTES, beat.data());
+            word.add(reinterpret_cast<const uint8_t*>(beat.data()), BEAT_BYTES);
+        }
+        auto* bytes = reinterpret_cast<uint8_t*>(last);
+        word.add(bytes, BEAT_BYTES - 2);
+        word.write(bytes + BEAT_BYTES - 2);
     }
 
     unsigned width_;

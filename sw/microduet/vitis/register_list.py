@@ -34,6 +34,7 @@ PLAIN: dict[Register, tuple[Access, str]] = {
     Register.INTERRUPT_STATUS: ("read, write", "bits 0 and 1: writing a one toggles it"),
     Register.ITEMS: ("read, write", "items of the next run, at least 1"),
     Register.DIGEST: ("read", "first 32 bits of the configuration's SHA-256: whether weights fit this engine"),
+    Register.LOADED: ("read", "CRC-32 (zlib) of all load beats since the reset: whether the engine took what was sent"),
 }
 
 

@@ -11,18 +11,17 @@ from microduet_hw.axi import LiteMaster, StreamMaster
 from microduet_hw.config import Precision
 from microduet_hw.lookup.geometry import (
     ITEM_WORDS,
-    WINDOW,
     dense_beats,
     index_beats,
     packet_positions,
     packet_words,
-    schedule,
     source_plan,
 )
 from microduet_hw.lookup.intake import PacketIntake
 from microduet_hw.lookup.pooling import PoolingAdder, pooled
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.reader import ChannelReader
+from microduet_hw.lookup.schedule import WINDOW, schedule
 from microduet_hw.lookup.sender import VectorSender
 from tests.support.lookups import HBM, ONCHIP, Table, lookup_config
 
@@ -133,8 +132,9 @@ def test_a_pooled_feature_has_one_part_per_source():
     ("make", "message"),
     [
         (lambda: Queue(shape=1, depth=6), "depth must be a power of two of at least 4, not 6"),
-        (lambda: PacketIntake(beats=0), "beats must be at least 1, not 0"),
-        (lambda: PacketIntake(beats=1, slots=65), "slots must be 0 to 64, not 65"),
+        (lambda: PacketIntake(beats=0, watchdog=2), "beats must be at least 1, not 0"),
+        (lambda: PacketIntake(beats=1, watchdog=0), "watchdog must be at least 1, not 0"),
+        (lambda: PacketIntake(beats=1, watchdog=2, slots=65), "slots must be 0 to 64, not 65"),
         (lambda: VectorSender(slots=1, words=3), "slots and words must be at least 2 and 1, not 1 and 3"),
         (lambda: StreamMaster(bits=12), "bits must be a positive multiple of 8, not 12"),
         (lambda: LiteMaster(address_bits=1), "address_bits must be at least 2, not 1"),

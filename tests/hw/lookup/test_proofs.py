@@ -1,7 +1,7 @@
 """The streams of the memory side keep the stream rules, whatever their neighbours do."""
 
 import pytest
-from amaranth.hdl import Assert, Assume, Cat, Cover, DomainRenamer, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Const, Cover, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -71,15 +71,17 @@ class Sending(wiring.Component):
 class Taking(wiring.Component):
     """An intake behind a packet stream that keeps the rules of AXI: what is offered stays.
 
-    However long items take, no more of them begin than the limit allows.
+    However long items take, no more of them begin than the limit allows. An item begins with the first beat of a
+    packet, whatever became of the one before, and none that could end waits longer than the watchdog for a host.
     """
 
-    LIMIT = 2
+    LIMIT, WATCHDOG = 2, 2
 
     o_beats: stream.Interface
 
     def __init__(self, *, beats):
-        self._intake = PacketIntake(beats=beats)
+        self._beats = beats
+        self._intake = PacketIntake(beats=beats, watchdog=self.WATCHDOG)
         members = {name: In(1) for name in ("tvalid", "tlast", "i_run", "i_free", "i_dealt")}
         super().__init__({"o_beats": self._intake.signature.members["o_beats"], **members})
 
@@ -98,6 +100,19 @@ class Taking(wiring.Component):
             running.eq(self.i_run),
             started.eq(Mux(self.i_run & ~running, 0, started) + intake.o_start),
         ]
+        middle, begun, silent = Signal(), Signal(), Signal(8)
+        could_end = begun & ~port.tvalid & intake.o_beats.ready & intake.i_dealt
+        m.d.mem += [
+            begun.eq((begun | intake.o_start) & ~intake.o_packet.valid),
+            silent.eq(Mux(could_end, silent + 1, 0)),
+        ]
+        with m.If(port.tvalid & port.tready):
+            m.d.mem += middle.eq(~port.tlast)
+        m.d.comb += [
+            Assert(~intake.o_start | ~middle),
+            Assert(silent <= self.WATCHDOG + self._beats + 1),
+            Cover(intake.o_packet.valid & intake.o_packet.p.flags[2] & (started == 2)),
+        ]
         # A slot does not go away until it is used.
         free = Signal()
         m.d.mem += free.eq(self.i_free & ~intake.o_start)
@@ -106,16 +121,29 @@ class Taking(wiring.Component):
 
 
 class Reading(wiring.Component):
-    """A reader behind a memory that answers in any order, at any time or never, in part, twice or what nobody asked."""
+    """A reader behind a memory that answers in any order, at any time or never, in part, twice or what nobody asked.
+
+    `row_check` : rows end in check words, and any word may come as one
+    """
 
     IDS, WATCHDOG, PATIENCE = 2, 3, 9
 
     lookups: stream.Interface
 
-    def __init__(self):
-        config = lookup_config([Table(rows=20)], [HBM], outstanding=self.IDS, watchdog=self.WATCHDOG)
+    def __init__(self, *, row_check=False):
+        limits = {"outstanding": self.IDS, "watchdog": self.WATCHDOG}
+        config = lookup_config([Table(rows=20)], [HBM], row_check=row_check, **limits)
+        self._patience = self.PATIENCE + row_check
         self._reader = ChannelReader(config=config, source=0)
-        members = {"arready": In(1), "rvalid": In(1), "rid": In(2), "rresp": In(2), "rlast": In(1)}
+        members = {
+            "arready": In(1),
+            "rvalid": In(1),
+            "rid": In(2),
+            "rresp": In(2),
+            "rlast": In(1),
+            "word": In(16),
+            "data": In(16),
+        }
         super().__init__({"lookups": self._reader.signature.members["lookups"], **members})
 
     def elaborate(self, platform):
@@ -126,6 +154,7 @@ class Reading(wiring.Component):
         m.d.comb += [
             getattr(axi, name).eq(getattr(self, name)) for name in ("arready", "rvalid", "rid", "rresp", "rlast")
         ]
+        m.d.comb += axi.rdata.eq(Cat(self.data, Const(0, len(axi.rdata) - 32), self.word))
         asked, request, stalled = Signal(self.IDS), Cat(axi.araddr, axi.arid, axi.arlen), Signal()
         held, waiting, silent = Signal(len(request)), Signal(8), Signal(8)
         read = axi.arvalid & axi.arready
@@ -140,8 +169,9 @@ class Reading(wiring.Component):
             Assert(~stalled | (axi.arvalid & (request == held))),
             Assert(~read | ~asked.bit_select(axi.arid[0], 1)),  # an ID in flight is not used
             Assert(~reader.rows.valid | (waiting != 0)),  # no row without a lookup
-            Assert(silent < self.PATIENCE),  # it never hangs
-            Cover(silent == self.PATIENCE - 1),
+            Assert(silent < self._patience),  # it never hangs
+            Cover(silent == 2 * self.WATCHDOG - 1),
+            Cover(reader.rows.valid & (reader.rows.p.flags == 0) & (reader.rows.p.data != 0)),
         ]
         return m
 
@@ -203,8 +233,15 @@ def test_queue_keeps_order_and_loses_nothing():
     assert proof.passed, str(proof)
 
 
-def test_reader_keeps_the_rules_of_axi_and_never_hangs():
-    proof = prove(Reading(), depth=17, domains={"lookups": "mem"})
+@pytest.mark.parametrize("row_check", [False, True])
+def test_reader_keeps_the_rules_of_axi_and_never_hangs(row_check):
+    proof = prove(Reading(row_check=row_check), depth=17, domains={"lookups": "mem"})
+    assert proof.passed, str(proof)
+
+
+@pytest.mark.parametrize("row_check", [False, True])
+def test_reader_delivers_rows_and_gives_reads_up(row_check):
+    proof = prove(Reading(row_check=row_check), mode="cover", depth=17, domains={"lookups": "mem"})
     assert proof.passed, str(proof)
 
 
@@ -220,6 +257,11 @@ def test_joiner_relies_on_the_items_in_flight():
 
 def test_joiner_passes_beats_on():
     proof = prove(Joining(partners=2), mode="cover", depth=Joining.DEPTH)
+    assert proof.passed, str(proof)
+
+
+def test_intake_gives_a_packet_up_and_begins_another():
+    proof = prove(Taking(beats=2), mode="cover", depth=16, domains={"o_beats": "mem"})
     assert proof.passed, str(proof)
 
 

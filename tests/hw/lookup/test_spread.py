@@ -26,6 +26,7 @@ def spread(tables, bits, **options):
 
 CASES = {
     "two_channels": lambda: spread([(37, 20, 21)], 1, lanes=5),
+    "checked": lambda: spread([(37, 32, 21), (9, 5, 3)], 1, lanes=5, row_check=True),
     # Features of one lookup: all channels but one have an empty one.
     "single_lookups": lambda: spread([(40, 5, 1), (8, 33, 1)], 2, precision=Precision.INT8, lanes=19),
     "mixed": lambda: spread(

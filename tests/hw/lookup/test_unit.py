@@ -8,14 +8,23 @@ from microduet_hw.config import Precision, UserPart
 from microduet_hw.lookup.assembler import Assembler
 from microduet_hw.lookup.reader import ChannelReader
 from microduet_hw.lookup.router import Router
+from microduet_hw.lookup.row_check import RowChecker
 from microduet_hw.lookup.unit import LookupUnit
 from microduet_hw.status import Status
 from tests.support.axi_memory import Fate
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
-from tests.support.lookups import HBM, ONCHIP, Table, lookup_config
+from tests.support.lookups import HBM, ONCHIP, Table, lookup_config, replicas
 from tests.support.streams import PERIODS_NS
+
+MIXED = [
+    Table(rows=30, dim=70, lookups=6),  # a beat more, and its stride longer
+    Table(rows=30, dim=5),  # room for a check word
+    Table(rows=30, dim=16, places=((0, 0, 11, 0, 16), (1, 11, 19, 0, 16))),  # a beat more for it, of one
+    Table(rows=30, dim=32, lookups=3, places=((1, 0, 30, 0, 32),)),
+    Table(rows=30, dim=33, lookups=2, places=((2, 0, 30, 0, 33),)),
+]
 
 CASES = {
     "one_table": lambda: lookup_config([Table()], [HBM]),
@@ -55,6 +64,26 @@ CASES = {
         dense=3,
         lanes=11,
     ),
+    "checked": lambda: lookup_config([Table()], [HBM], row_check=True),
+    "checked_two_beats": lambda: lookup_config([Table(dim=16), Table(dim=20)], [HBM], row_check=True),
+    "checked_partners": lambda: lookup_config(
+        [Table(rows=40, dim=32, lookups=8, places=replicas(40, 32, {0: 3, 1: 5}))],
+        [HBM, HBM],
+        precision=Precision.INT8,
+        lanes=7,
+        row_check=True,
+    ),
+    "checked_mixed": lambda: lookup_config(MIXED, [HBM, HBM, ONCHIP], dense=3, lanes=11, row_check=True),
+    "checked_long_rows": lambda: lookup_config(
+        [Table(rows=6, dim=20), Table(rows=8, dim=64, places=((1, 0, 8, 0, 64),)), Table(rows=8, dim=8, lookups=2)],
+        [HBM, HBM],
+        precision=Precision.FIXED32,
+        dense=17,
+        slots=2,
+        outstanding=3,
+        padding=12,
+        row_check=True,
+    ),
     "fixed32_long_rows": lambda: lookup_config(
         [Table(rows=6, dim=20), Table(rows=8, dim=64, places=((1, 0, 8, 0, 64),)), Table(rows=8, dim=9, lookups=2)],
         [HBM, HBM],
@@ -91,9 +120,41 @@ async def completes_in_its_latency(dut):
     request = bench.memories[0].request_cycles[0] - bench.beat_cycles[0]
     respond = bench.complete_cycles[0] - bench.memories[0].response_cycles[0]
     assert request == Router.LATENCY + ChannelReader.REQUEST_LATENCY
-    assert respond == ChannelReader.RESPONSE_LATENCY + Assembler.COMPLETE_LATENCY
+    checked = RowChecker.LATENCY if config.row_check else 0
+    assert respond == ChannelReader.RESPONSE_LATENCY + checked + Assembler.COMPLETE_LATENCY
     crossing = (bench.word_times[0] - bench.complete_times[0]) / PERIODS_NS["clk"]
     assert Assembler.WORD_LATENCY - 1 < crossing <= Assembler.WORD_LATENCY
+
+
+@cocotb.test()
+async def names_rows_of_another_address(dut):
+    """Responses in flight together whose IDs are exchanged: nothing of them gets into a vector."""
+    config = CASES[bench_parameters()["case"]]()
+    bench = LookupBench(dut, config, items=60, waits=0.2, exchanged=True)
+    await bench.run()
+    bench.check()
+    assert sum(len(memory.exchanged) for memory in bench.memories.values()) > 20
+
+
+@cocotb.test()
+async def a_host_that_stops_in_a_packet_ends_its_own_item(dut):
+    """Whatever it sends after all is dropped up to its TLAST, and the neighbours are unharmed."""
+    config = CASES[bench_parameters()["case"]]()
+    bench = LookupBench(dut, config, items=40, faulty=True, waits=0.1, gone=0.4)
+    await bench.run()
+    bench.check()
+    assert sum(packet.gone for packet in bench.packets) > 5
+
+
+@cocotb.test()
+async def a_host_that_hesitates_is_waited_for(dut):
+    """For all the cycles that the watchdog grants but one."""
+    config = CASES[bench_parameters()["case"]]()
+    bench = LookupBench(dut, config, items=4, waits=0.0)
+    bench.pauses = config.watchdog - 1
+    await bench.run()
+    bench.check()
+    assert [packet.gone for packet in bench.packets] == [False] * 4
 
 
 @cocotb.test()
@@ -174,9 +235,33 @@ SCENARIOS = {
         "names_what_failed",
         "completes_in_its_latency",
         "takes_items_only_while_told",
+        "a_host_that_stops_in_a_packet_ends_its_own_item",
         "never_hangs_without_ids",
         "never_hangs_without_requests",
         "drops_and_counts_what_nobody_asked_for",
+    ],
+    "checked": [
+        "assembles_what_the_reference_says",
+        "names_what_failed",
+        "names_rows_of_another_address",
+        "completes_in_its_latency",
+        "drops_and_counts_what_nobody_asked_for",
+        "never_hangs_without_ids",
+    ],
+    **{
+        case: [
+            "assembles_what_the_reference_says",
+            "names_what_failed",
+            "names_rows_of_another_address",
+            "drops_and_counts_what_nobody_asked_for",
+        ]
+        for case in ("checked_two_beats", "checked_partners", "checked_mixed", "checked_long_rows")
+    },
+    "of_users": [
+        "assembles_what_the_reference_says",
+        "names_what_failed",
+        "a_host_that_stops_in_a_packet_ends_its_own_item",
+        "a_host_that_hesitates_is_waited_for",
     ],
     "fixed32_long_rows": [
         "assembles_what_the_reference_says",

@@ -5,9 +5,12 @@
 
 import enum
 import types
+import zlib
 from pathlib import Path
 
 import numpy as np
+
+from microduet_hw.registers import Register
 
 HBM_BYTES = 512 << 20
 PAGE = 4096
@@ -149,6 +152,9 @@ class Run:
             return
         beats = given[0].card[: 64 * given[2]].copy().view(np.uint32).reshape(-1, 16)
         self._machine.sent.setdefault(self._name, []).append((given[3], beats))
+        if self._name == "microduet_send_load":
+            registers = self._machine.registers
+            registers[Register.LOADED] = zlib.crc32(beats.tobytes(), registers.get(Register.LOADED, 0))
         if self._name == "microduet_send_items":
             buffer, count = self._machine.waiting
             answers = self._machine.answer(beats.reshape(-1, 16 * given[3]))
