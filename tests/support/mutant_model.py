@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cocotb_tools.runner import Runner
 
-from microduet_hw.lookup.ram import MODULE, VERILOG
+from microduet_hw.modules import needed
 from microduet_sim import tools
 from tests.support.bench_build import build_text
 from tests.support.mutant_calls import Call
@@ -81,8 +81,8 @@ def yosys(script: str, *, folder: Path, timeout_s: float | None = None) -> str:
 
 
 def _read(call: Call) -> str:
-    ram = "read_verilog ram.v\n" if MODULE in call.netlist else ""
-    return f"read_rtlil design.il\n{ram}hierarchy -top top\nproc\nopt_clean\n"
+    written = "".join(f"read_verilog {name}.v\n" for name in needed(call.netlist))
+    return f"read_rtlil design.il\n{written}hierarchy -top top\nproc\nopt_clean\n"
 
 
 def _lists(call: Call, folder: Path, *, count: int, seed: int, size: int) -> list[str]:
@@ -118,7 +118,8 @@ def make(call: Call, folder: Path, *, count: int, seed: int) -> Model:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.il").write_text(call.netlist)
-    (folder / "ram.v").write_text(VERILOG)
+    for name, text in needed(call.netlist).items():
+        (folder / f"{name}.v").write_text(text)
     mutations = draw(call, folder, count=min(count, 2**BITS - 1), seed=seed)
     if not mutations:
         raise MutantError(f"{call.modules[0]}: there is nothing to mutate")
