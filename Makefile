@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test report lint docs cocotb coverage proofs mutants ledger nightly clean
+.PHONY: setup setup-system run test report lint docs cocotb coverage cover-plan proofs mutants ledger nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -47,11 +47,16 @@ docs: setup
 cocotb: setup
 	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
 
-# Lines, branches and bits that the gateware's benches reach, and situations of the cover plan, kept in tests/data; DUT=name as above.
+# Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
 coverage: setup
-	rm -rf build/coverage build/bins
+	rm -rf build/coverage
 	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw $(if $(DUT),-k $(DUT))
 	$(BIN)/python -m tests.support.coverage_merge --keep
+
+# Situations of the cover plan that benches meet, kept in tests/data/cover_plan.json; a test fails if one is not.
+cover-plan: setup
+	rm -rf build/bins
+	MICRODUET_COVER_PLAN=1 $(BIN)/python -m pytest -n 2 tests/hw -k "not proof and not holds"
 	$(BIN)/python -m tests.support.cover_plan --keep
 
 # The proofs, kept in tests/data/proofs.json.

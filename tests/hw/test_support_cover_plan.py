@@ -33,7 +33,7 @@ def test_the_plan_has_sixty_situations_or_more() -> None:
 
 def test_every_situation_was_met() -> None:
     kept = cover_plan.read_kept()
-    assert [name for name in bins() if not kept.get(name)] == [], f"{KEPT.name} is older than the plan: make coverage"
+    assert [name for name in bins() if not kept.get(name)] == [], f"{KEPT.name} is older than the plan: make cover-plan"
 
 
 def test_what_the_plan_does_not_have_is_refused() -> None:
@@ -47,7 +47,7 @@ def test_what_the_plan_does_not_have_is_refused() -> None:
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(cover_plan, "output_folder", lambda name: tmp_path)
     monkeypatch.setattr(cover_plan, "_said", set())
-    monkeypatch.setenv("MICRODUET_COVERAGE", "1")
+    monkeypatch.setenv("MICRODUET_COVER_PLAN", "1")
     return tmp_path
 
 
@@ -68,7 +68,7 @@ def test_ends_of_streams_that_the_plan_does_not_ask_for_are_silent(folder, monke
 
 
 def test_nothing_is_kept_without_coverage(folder, monkeypatch) -> None:
-    monkeypatch.delenv("MICRODUET_COVERAGE")
+    monkeypatch.delenv("MICRODUET_COVER_PLAN")
     hit("rank: a beat waits")
     assert list(folder.iterdir()) == []
 
@@ -76,4 +76,4 @@ def test_nothing_is_kept_without_coverage(folder, monkeypatch) -> None:
 def test_a_folder_that_is_not_there_is_one_line(tmp_path, capsys) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([str(tmp_path / "none")])
-    assert "run make coverage" in capsys.readouterr().err
+    assert "run make cover-plan" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """The cover plan: situations that the suite must meet, and whether it met them. ``python -m tests.support.cover_plan``.
 
-`tests/data/cover_plan.toml` lists them; a bench that sees one says so by `hit`. With MICRODUET_COVERAGE=1 every process
-leaves a line per situation in ``build/bins``, which ``--keep`` puts beside the sources for the ledger.
+`tests/data/cover_plan.toml` lists them; a bench that sees one says so by `hit`. With MICRODUET_COVER_PLAN=1, or
+MICRODUET_COVERAGE=1, every process leaves a line per situation in ``build/bins``, which ``--keep`` puts beside the
+sources for the ledger.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def hit_stream(end: str, state: str) -> None:
 def _say(name: str) -> None:
     if name not in _said:
         _said.add(name)
-        if covering():
+        if covering() or os.environ.get("MICRODUET_COVER_PLAN"):
             with (output_folder(FOLDER) / f"{os.getpid()}.txt").open("a") as file:
                 file.write(f"{name}\n")
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help=f"write {KEPT.relative_to(REPOSITORY)} too")
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
-        parser.error(f"{options.folder}: no test left there what it has met; run make coverage")
+        parser.error(f"{options.folder}: no test left there what it has met; run make cover-plan")
     found = met(options.folder)
     print(f"{sum(found.values())} of {len(found)} situations met")
     for name in sorted(name for name, there in found.items() if not there):
