@@ -177,7 +177,7 @@ def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:
     assert run("verilog", tmp_path / "c.json", "-o", tmp_path / "k") == 0
     stem = "microduet_tiny_fixed16"
     assert sorted(contents(tmp_path / "k")) == sorted(
-        ["engine.v", "engine_core.v", f"{stem}.v", f"{stem}.xdc", "map.json", "pe_pair_0.v"]
+        ["engine.v", "engine_core.v", f"{stem}.v", f"{stem}.xdc", "map.json", "microduet_crc32.v", "pe_pair_0.v"]
     )
 
 

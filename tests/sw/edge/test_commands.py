@@ -78,7 +78,7 @@ def test_options_that_mean_nothing_are_one_line_and_status_2(
 
 def test_verilog_comes_with_a_map_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("verilog", "rm5-edge", "-o", tmp_path / "unit") == 0
-    assert "rm5-edge: 3 files" in capsys.readouterr().out
+    assert "rm5-edge: 4 files" in capsys.readouterr().out
     described = json.loads((tmp_path / "unit" / "map.json").read_text())
     text = (tmp_path / "unit" / "edge_unit.v").read_text()
     header = text[text.index("module edge_unit") :].split(";")[0]
