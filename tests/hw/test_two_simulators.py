@@ -63,6 +63,22 @@ def test_a_bench_that_fails_says_where():
         )
 
 
+def test_a_netlist_passes_the_bench_of_its_source(monkeypatch):
+    monkeypatch.setenv("SIM", "netlist")
+    run_bench(Store(rows=SMALL[0], bits=SMALL[1]), module="tests.hw.test_store", parameters={"size": "small"})
+
+
+def test_a_netlist_of_a_wrong_source_does_not(monkeypatch):
+    monkeypatch.setenv("SIM", "netlist")
+    with pytest.raises(BenchError, match="keeps_order"):
+        run_bench(
+            Queue(fault="swaps_bits"),
+            module="tests.hw.test_support_bench",
+            scenarios=["keeps_order"],
+            parameters={"wait": 0, "stall": 0},
+        )
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("file", LEAVES)
 def test_every_bench_is_the_same(file):

