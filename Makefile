@@ -43,7 +43,8 @@ docs: setup
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/site
 	@echo "build/site/index.html"
 
-# DUT=name picks the benches of one component, WAVES=1 keeps the waves, SIM=icarus changes the simulator, SIM=both compares, SIM=netlist synthesises first.
+# DUT=name picks the benches of one component, WAVES=1 keeps the waves. SIM=icarus changes the simulator, SIM=both compares,
+# SIM=netlist synthesises first.
 cocotb: setup
 	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
 

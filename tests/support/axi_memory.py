@@ -141,7 +141,10 @@ class Memory(ReadPort):
         hit("memory: a burst with too many beats", read.fate.excess > 0)
         hit("memory: a burst with too few beats", read.fate.excess < 0)
         hit("memory: a read is never answered", any(other.fate.lost for other in self.busy))
-        hit("memory: an answer in the cycle after its request", read.due <= self.cycle and self.cycle - read.due <= 1)
+        instant = read.fate.latency == 0  # and so due in the cycle of the request
+        hit(
+            "memory: an answer in the cycle after its request", instant and not read.sent and self.cycle == read.due + 1
+        )
         read.sent += 1
         if read.sent == read.fate.pause_beat:
             read.due = self.cycle + read.fate.pause

@@ -89,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in sorted(name for name, there in found.items() if not there):
         print(f"    not met: {name} ({bins()[name]})")
     if options.keep:
-        kept = {name: there or read_kept().get(name, False) for name, there in found.items()}
-        KEPT.with_suffix(".new").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+        KEPT.with_suffix(".new").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
         KEPT.with_suffix(".new").replace(KEPT)
     return 0
 

@@ -102,12 +102,7 @@ class ReadCollector(wiring.Component):
         progress = count_lookups(m, plan, done, name="row", marked_last=last)
         eager = constant(m, progress, [part.lookups == 1 and not plan.shared for part in plan.parts], name="eager")
         final = constant(m, progress, [part.beats - 1 for part in plan.parts], name="final")
-        due = buffer.o_complete
-        if plan.beats > 1:
-            early = eager & (beat < buffer.o_received)
-            if any(part.read_beats > part.beats for part in plan.parts):
-                early &= beat != final  # a row is not over before its check word has come
-            due = due | early
+        due = self._due(buffer, beat, eager=eager, final=final)
         m.d.comb += [
             awaited.eq(head.valid & head.p.read & ~void),
             broken.eq(awaited & buffer.o_failed & buffer.o_complete),
@@ -155,6 +150,16 @@ class ReadCollector(wiring.Component):
         for ids, to in ((self.o_released, buffer.i_released), (self.o_lost, buffer.i_lost)):
             m.d.comb += [to.valid.eq(ids.valid), to.payload.eq(ids.payload)]
         return m
+
+    def _due(self, buffer: ResponseBuffer, beat: Signal, *, eager: Value, final: Value) -> Value:
+        """Whether the beat may go, if nothing has failed: rows that are not summed do not wait for their end."""
+        plan = self._plan
+        if plan.beats == 1:
+            return buffer.o_complete
+        early = eager & (beat < buffer.o_received)
+        if any(part.read_beats > part.beats for part in plan.parts):
+            early &= beat != final  # a row is not over before its check word has come
+        return buffer.o_complete | early
 
     def _send(self, m: Module, deliver: Signal) -> Any:
         """Registers of all of the output but its data, which are registered in the buffer."""

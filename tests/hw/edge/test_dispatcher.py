@@ -152,7 +152,8 @@ async def answers_each_message_once(dut):
             refusals[status] += 1
             waits[message["kind"], "to start"] += start_at > now
             waits[message["kind"], "to be taken"] += taken > offered
-            hit("dispatcher: a query waits for the static update", message["kind"] == Kind.QUERY and start_at > now)
+            updated = statics and not trace[now]["i_memo_valid"] and start_at > now
+            hit("dispatcher: a query waits for the static update", message["kind"] == Kind.QUERY and updated)
             hit("dispatcher: a fence waits for the static update", message["kind"] == Kind.FENCE and start_at > now)
             hit("dispatcher: a record waits", taken > offered)
         now = taken + 1

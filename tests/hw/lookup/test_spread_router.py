@@ -14,7 +14,7 @@ from tests.hw.lookup.test_spread import CASES as UNITS
 from tests.hw.lookup.test_spread import spread
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare
-from tests.support.lookup_bench import random_packet
+from tests.support.lookup_items import random_packet
 from tests.support.lookups import HBM, Table, lookup_config
 from tests.support.streams import StreamSink, StreamSource, start_clocks
 

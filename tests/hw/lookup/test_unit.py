@@ -26,6 +26,18 @@ MIXED = [
     Table(rows=30, dim=33, lookups=2, places=((2, 0, 30, 0, 33),)),
 ]
 
+
+def long_rows(*, pooled, row_check=False):
+    """Rows of several beats in few slots; `pooled` elements in those that are summed."""
+    tables = [
+        Table(rows=6, dim=20),
+        Table(rows=8, dim=64, places=((1, 0, 8, 0, 64),)),
+        Table(rows=8, dim=pooled, lookups=2),
+    ]
+    few = {"slots": 2, "outstanding": 3, "padding": 12}
+    return lookup_config(tables, [HBM, HBM], precision=Precision.FIXED32, dense=17, row_check=row_check, **few)
+
+
 CASES = {
     "one_table": lambda: lookup_config([Table()], [HBM]),
     "on_chip_only": lambda: lookup_config([Table(dim=3), Table(dim=8, lookups=3)], [ONCHIP], lanes=16),
@@ -74,25 +86,8 @@ CASES = {
         row_check=True,
     ),
     "checked_mixed": lambda: lookup_config(MIXED, [HBM, HBM, ONCHIP], dense=3, lanes=11, row_check=True),
-    "checked_long_rows": lambda: lookup_config(
-        [Table(rows=6, dim=20), Table(rows=8, dim=64, places=((1, 0, 8, 0, 64),)), Table(rows=8, dim=8, lookups=2)],
-        [HBM, HBM],
-        precision=Precision.FIXED32,
-        dense=17,
-        slots=2,
-        outstanding=3,
-        padding=12,
-        row_check=True,
-    ),
-    "fixed32_long_rows": lambda: lookup_config(
-        [Table(rows=6, dim=20), Table(rows=8, dim=64, places=((1, 0, 8, 0, 64),)), Table(rows=8, dim=9, lookups=2)],
-        [HBM, HBM],
-        precision=Precision.FIXED32,
-        dense=17,
-        slots=2,
-        outstanding=3,
-        padding=12,
-    ),
+    "checked_long_rows": lambda: long_rows(pooled=8, row_check=True),
+    "fixed32_long_rows": lambda: long_rows(pooled=9),
 }
 
 
