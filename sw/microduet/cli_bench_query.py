@@ -133,6 +133,7 @@ def bench_users(
     n: Count = 1024,
     k: Count = 10,
     per_s: float = 10.0,
+    precision: str = "int8",
     rtt_ms: tuple[float, ...] = (0.0, 10.0),
     queries: Count = 100,
     seed: Natural = 0,
@@ -155,6 +156,8 @@ def bench_users(
         of the top k
     per_s
         queries per second of each user
+    precision
+        of the engine, fixed16 or int8
     rtt_ms
         of the links, may be given several times; candidates set out half of it after the context
     queries
@@ -167,7 +170,7 @@ def bench_users(
     from microduet.queries import users as implementation
 
     options = implementation.UsersBenchOptions(
-        model=model, n=n, k=k, per_s=per_s, rtt_ms=rtt_ms, queries=queries, seed=seed, json=json
+        model=model, n=n, k=k, per_s=per_s, precision=precision, rtt_ms=rtt_ms, queries=queries, seed=seed, json=json
     )
     return implementation.main(options)
 

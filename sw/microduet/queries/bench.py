@@ -15,7 +15,7 @@ from microduet.errors import InputError
 from microduet.folders import write_file
 from microduet.perfetto import check_writable
 from microduet.progress import Steps, steps
-from microduet.queries.measure import System, measure
+from microduet.queries.measure import PRECISIONS, System, check_precisions, measure
 from microduet.queries.rows import Figures, c_row, cpu_figures, fastest, means
 from microduet.queries.session import HEADER_BYTES
 from microduet.versions import versions
@@ -30,7 +30,7 @@ class QueryBenchOptions:
     """Arguments of `microduet bench query`."""
 
     models: tuple[str, ...] = zoo.RM
-    precisions: tuple[str, ...] = ("fixed16", "int8")
+    precisions: tuple[str, ...] = PRECISIONS
     n: tuple[int, ...] = (1024,)
     k: int = 10
     queries: int = 3
@@ -50,9 +50,7 @@ def main(options: QueryBenchOptions) -> int:
     for name in options.models:
         if name not in zoo.RM:
             raise InputError(f"models must be {', '.join(zoo.RM)}, not {name!r}")
-    for precision in options.precisions:
-        if precision not in ("fixed16", "int8"):
-            raise InputError(f"precisions must be fixed16 or int8, not {precision!r}")
+    check_precisions(options.precisions)
     if min((*options.n, options.queries, options.users, options.k)) < 1:
         raise InputError("n, queries, users and k must be at least 1")
     _check_files(options)

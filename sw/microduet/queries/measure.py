@@ -1,6 +1,7 @@
 """System (c): edge unit, link and engine in simulation, checked against the golden models query by query."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ from microduet.bundle import Bundle
 from microduet.channel_load import channel_loads
 from microduet.duet import zoo
 from microduet.edge.bundle import EdgeBundle
+from microduet.errors import InputError
 from microduet.memory_settings import dram_settings
 from microduet.queries.counts import CardMeter, Counts, edge_counts, joined, link_counts
 from microduet.queries.golden import GoldenSystem
@@ -21,6 +23,16 @@ from microduet.queries.ranking import Ranking
 from microduet_hw.user_code import shorter
 
 Ids = npt.NDArray[np.int64]
+
+PRECISIONS = ("fixed16", "int8")
+"""Of engines that take users."""
+
+
+def check_precisions(precisions: Iterable[str]) -> None:
+    """Raise an `InputError` for a precision in which no engine takes users."""
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise InputError(f"precisions must be {' or '.join(PRECISIONS)}, not {precision!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

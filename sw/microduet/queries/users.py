@@ -13,7 +13,7 @@ from rich.table import Table
 from microduet.duet import zoo
 from microduet.errors import InputError
 from microduet.progress import Steps, steps
-from microduet.queries.measure import System, question, wrong
+from microduet.queries.measure import System, check_precisions, question, wrong
 from microduet.queries.session import HEADER_BYTES
 from microduet.versions import versions
 from microduet_sim.link import Link
@@ -35,6 +35,7 @@ class UsersBenchOptions:
     n: int = 1024
     k: int = 10
     per_s: float = 10.0
+    precision: str = "int8"
     rtt_ms: tuple[float, ...] = (0.0, 10.0)
     queries: int = 100
     seed: int = 0
@@ -86,10 +87,11 @@ def main(options: UsersBenchOptions) -> int:
         raise InputError(f"model must be {', '.join(zoo.RM)}, not {options.model!r}")
     if min(options.rtt_ms, default=-1) < 0 or not options.per_s > 0:
         raise InputError(f"rtt_ms must be at least 0 and per_s above 0, not {options.rtt_ms} and {options.per_s}")
+    check_precisions([options.precision])
     console = Console(stderr=options.json, highlight=False)
     with steps(console) as progress:
         progress("compiling", 0, 1)
-        system = System.of(options.model, link=Link(seed=options.seed), seed=options.seed)
+        system = System.of(options.model, precision=options.precision, link=Link(seed=options.seed), seed=options.seed)
         try:
             result = measure_users(system, options, progress)
         finally:
@@ -118,6 +120,7 @@ def measure_users(system: System, options: UsersBenchOptions, progress: Steps) -
     expected = server.answers(arrivals)
     return {
         "model": options.model,
+        "precision": options.precision,
         "n": options.n,
         "per_s": options.per_s,
         "alone_us": server.alone_us,

@@ -16,9 +16,9 @@ SIZES = (8, 16, 32, 128, 512)
 TABLE_1 = ("report", "table1")
 SPLITS = ("models", "--split", "duet")
 EDGE = ("bench", "edge")
-QUERY = ("bench", "query")
+QUERY = ("bench", "query", "--precisions", "int8")
 QUERIES = (
-    *("bench", "query", "--no-compiled", "--precisions", "fixed16"),
+    *("bench", "query", "--no-compiled", "--precisions", "int8"),
     *(word for name in BROKEN_DOWN for word in ("--models", name)),
     *(word for n in SIZES for word in ("--n", str(n))),
 )

@@ -93,6 +93,7 @@ def test_poisson_arrivals_have_their_rate() -> None:
         (("users", "--model", "rm9"), "model must be rm1, rm2, rm3, rm4, rm5, not 'rm9'"),
         (("users", "--rtt-ms", "-1"), "rtt_ms must be at least 0 and per_s above 0"),
         (("users", "--per-s", "0"), "rtt_ms must be at least 0 and per_s above 0"),
+        (("users", "--precision", "fixed32"), "precisions must be fixed16 or int8, not 'fixed32'"),
         (("query", "--models", "rm9"), "models must be rm1, rm2, rm3, rm4, rm5, not 'rm9'"),
         (("query", "--precisions", "fixed32"), "precisions must be fixed16 or int8, not 'fixed32'"),
         (("query", "--plot", "a.svg", "--no-cpu"), "--plot shows all three systems at one size of query"),
