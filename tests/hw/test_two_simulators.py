@@ -19,10 +19,12 @@ SMALL = SIZES["small"]
 SKIPPED: dict[str, str] = {}
 """Bench files that Icarus can't run, and why."""
 
+OWN = ("test_two_simulators.py", "test_initial_state.py")
+"""They choose the simulator themselves."""
 LEAVES = [
     str(path.relative_to(REPOSITORY))
     for path in ledger_sources.tests()
-    if ledger_sources.is_bench(path) and "support" not in path.name and path.name != "test_two_simulators.py"
+    if ledger_sources.is_bench(path) and "support" not in path.name and path.name not in OWN
 ]
 
 
@@ -87,21 +89,6 @@ def test_every_bench_is_the_same(file):
     require_tool("iverilog")
     done = run(file, SIM="both")
     assert done.returncode == 0, done.stdout[-4000:]
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("seed", range(1, 21))
-@pytest.mark.parametrize("file", ["tests/hw/test_store.py", "tests/hw/test_result.py", "tests/hw/edge/test_feeder.py"])
-def test_any_initial_state_will_do(file, seed):
-    done = run(file, X_INITIAL="unique", COCOTB_RANDOM_SEED=str(seed))
-    assert done.returncode == 0, done.stdout[-4000:]
-
-
-@pytest.mark.parametrize("value", ["zero", "1"])
-def test_another_initial_state_is_refused(monkeypatch, value):
-    monkeypatch.setenv("X_INITIAL", value)
-    with pytest.raises(ValueError, match=f"X_INITIAL must be unique or nothing, not '{value}'"):
-        run_bench(Store(rows=SMALL[0], bits=SMALL[1]), module="tests.hw.test_store", parameters={"size": "small"})
 
 
 def test_logs_that_differ_are_found():

@@ -111,8 +111,16 @@ class _Bench:
         """Run it; one line per scenario that failed."""
         runner = runner_of(self.simulator)
         coverage = covering() and self.simulator == "verilator" and not waves
-        folder = build(runner, self.component, simulator=self.simulator, waves=waves, coverage=coverage)
-        arguments = [f"+dumpfile_path={self.waves}"] if self.simulator == "icarus" else initial_state(self.seed)
+        drawn = [] if self.simulator == "icarus" else initial_state(self.seed)
+        folder = build(
+            runner,
+            self.component,
+            simulator=self.simulator,
+            waves=waves,
+            coverage=coverage,
+            undefined=bool(drawn),
+        )
+        arguments = [f"+dumpfile_path={self.waves}"] if self.simulator == "icarus" else drawn
         failures, said = self._run(runner, folder, waves=waves, arguments=arguments)
         print(said)
         if coverage:

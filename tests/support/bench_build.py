@@ -28,6 +28,9 @@ VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique", "--output-split
 """One C++ file for all but the largest: each file reads the same headers again."""
 # Benches are short: the compiler's time counts for more than the model's.
 COMPILER_FLAGS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+INITIAL_VALUE = r"^(\s*reg (?:\[[^]\n]*\] )?\S+ ?) = \d+'[bdh][0-9a-f]+;"
+ZERO_CONTENTS = r"^  initial begin\n(?:    \S+ = \d+'[bdh]0+;\n)+  end\n"
+"""What `without_initial_values` leaves out."""
 GATES = "proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc; opt"
 """Yosys's steps from Verilog to gates; memories stay."""
 COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle")
@@ -47,13 +50,14 @@ def _environment_of(simulator: str) -> dict[str, str]:
     return environment
 
 
-def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: bool) -> str:
+def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: bool, undefined: bool) -> str:
     """Hash of all that a build depends on. RTLIL stands for the Verilog made from it: Yosys takes a second more.
 
     Coverage is told by lines of the source, so its builds depend on those too.
     """
     text = rtlil.convert(component, name=TOP, emit_src=coverage)
-    return _hash(text, simulator=simulator, waves=waves, more=[COVERAGE_FLAGS] if coverage else [])
+    more = [*([COVERAGE_FLAGS] if coverage else []), *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else [])]
+    return _hash(text, simulator=simulator, waves=waves, more=more)
 
 
 def _hash(text: str, *, simulator: str, waves: bool, more: Sequence[object]) -> str:
@@ -157,8 +161,24 @@ def _synthesised(text: str, *, folder: Path) -> str:
     return (folder / "netlist.v").read_text()
 
 
-def build(runner: Runner, component: wiring.Component, *, simulator: str, waves: bool, coverage: bool = False) -> Path:
+def without_initial_values(text: str) -> str:
+    """Verilog in which nothing is known of a register, or of a memory of zeros, before it is written."""
+    text = re.sub(INITIAL_VALUE, r"\1;", text, flags=re.MULTILINE)
+    return re.sub(ZERO_CONTENTS, "", text, flags=re.MULTILINE)
+
+
+def build(
+    runner: Runner,
+    component: wiring.Component,
+    *,
+    simulator: str,
+    waves: bool,
+    coverage: bool = False,
+    undefined: bool = False,
+) -> Path:
     """Folder of the simulation of `component`, taken from the cache or built into it; safe for processes side by side.
+
+    With `undefined` no register has an initial value (`without_initial_values`), so that Verilator may draw one.
 
     Raises
     ------
@@ -169,13 +189,15 @@ def build(runner: Runner, component: wiring.Component, *, simulator: str, waves:
     def compile_into(folder: Path) -> None:
         text = with_modules(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
         flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
+        if undefined:
+            text = without_initial_values(text)
         if simulator == "netlist":
             # Gates have bits that nobody reads, and no assertions: warnings say nothing of the source here.
             text, flags = _synthesised(text, folder=folder), (*flags, "-Wno-fatal", "-Wno-lint")
         name = type(component).__name__
         _compile(runner, text, name=name, simulator=simulator, waves=waves, flags=flags, folder=folder)
 
-    key = _key(component, simulator=simulator, waves=waves, coverage=coverage)
+    key = _key(component, simulator=simulator, waves=waves, coverage=coverage, undefined=undefined)
     return _built(cache_folder() / "benches" / key, compile_into)
 
 
