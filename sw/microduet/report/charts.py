@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from importlib.resources import files
 from xml.etree import ElementTree
 
 from microduet.report.findings import Plot
@@ -33,6 +34,17 @@ def chart(plot: Plot, *, name: str) -> str:
     for number, values in enumerate(plot.series.values()):
         draw = _bars if plot.kind == "bars" else _lines
         draw(svg, values, scale=scale, step=step, number=number, of=len(plot.series))
+    return ElementTree.tostring(svg, encoding="unicode")
+
+
+def picture(plot: Plot) -> str:
+    """The plot as an SVG file of its own, on the page's paper, light or dark."""
+    svg = ElementTree.fromstring(chart(plot, name="plot"))
+    svg.set("xmlns", "http://www.w3.org/2000/svg")
+    paper = ElementTree.Element("rect", {"width": "100%", "height": "100%", "style": "fill: var(--paper)"})
+    style = ElementTree.Element("style")
+    style.text = files("microduet.report").joinpath("templates/plot.css").read_text()
+    svg[0:0] = [style, paper]
     return ElementTree.tostring(svg, encoding="unicode")
 
 

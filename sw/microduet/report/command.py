@@ -13,7 +13,7 @@ from microduet.folders import write_file
 from microduet.progress import Steps, steps
 from microduet.report.catalogue import chosen
 from microduet.report.findings import Command, Finding, Item, paper
-from microduet.report.page import Entry, data, html, markdown, shown
+from microduet.report.page import Entry, data, html, markdown, pictures, shown
 from microduet.report.store import Result, Store
 from microduet.versions import versions
 
@@ -40,7 +40,7 @@ class ReportOptions:
 
 
 def main(options: ReportOptions) -> int:
-    """Measure, write report.html, report.md and report.json, print the verdicts; 1 if a command failed."""
+    """Measure, write report.html, report.md, its plots and report.json, print the verdicts; 1 if a command failed."""
     console = Console(stderr=options.json, highlight=False)
     items = chosen(options.names)
     store = Store(options.folder / "results")
@@ -55,6 +55,8 @@ def main(options: ReportOptions) -> int:
     found = data(entries, versions=own)
     write_file(options.folder / "report.json", json.dumps(found, indent=1))
     write_file(options.folder / "report.md", markdown(entries, versions=own))
+    for name, svg in pictures(entries).items():
+        write_file(options.folder / name, svg)
     write_file(options.folder / "report.html", html(entries, versions=own))
     if options.json:
         print(json.dumps(found))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jinja2
 from markupsafe import Markup
 
-from microduet.report.charts import chart
+from microduet.report.charts import chart, picture
 from microduet.report.findings import MEANINGS, Cell, Command, Finding, Item
 
 PAPERS = {
@@ -51,7 +51,7 @@ def html(entries: Sequence[Entry], *, versions: dict[str, str]) -> str:
 
 
 def markdown(entries: Sequence[Entry], *, versions: dict[str, str]) -> str:
-    """The same for a reader of text."""
+    """The same for a reader of text, with the plots as `pictures` beside it."""
     return _environment().get_template("page.md.j2").render(_context(entries, versions))
 
 
@@ -76,6 +76,15 @@ def data(entries: Sequence[Entry], *, versions: dict[str, str]) -> dict[str, typ
     }
 
 
+def pictures(entries: Sequence[Entry]) -> dict[str, str]:
+    """Files of the plots by their names."""
+    return {_picture(entry, k): picture(plot) for entry in entries for k, plot in enumerate(entry.finding.plots)}
+
+
+def _picture(entry: Entry, number: int) -> str:
+    return f"{entry.item.name}{f'-{number + 1}' if number else ''}.svg"
+
+
 def shown(command: Command) -> str:
     """As one types it."""
     return " ".join(("microduet", *command, "--json"))
@@ -89,6 +98,7 @@ def _context(entries: Sequence[Entry], versions: dict[str, str]) -> dict[str, ty
         "versions": versions,
         "shown": shown,
         "cell": _cell,
+        "picture": _picture,
     }
 
 

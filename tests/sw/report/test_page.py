@@ -5,12 +5,15 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
+import matplotlib.image
+import numpy as np
 import pytest
 
 from microduet.report.catalogue import catalogue
 from microduet.report.command import entry_of
-from microduet.report.page import Entry, markdown
+from microduet.report.page import Entry, markdown, pictures
 from microduet.report.page import html as page_of
 from microduet.report.store import Result, sources
 from microduet_sim.tools import require
@@ -132,3 +135,24 @@ def test_markdown_has_the_same_numbers() -> None:
         assert f"{entry.label}: {entry.item.title}" in text
         assert entry.finding.why in text
     assert text.count("\n|---|") == 1 + sum(len(entry.finding.tables) for entry in entries())
+
+
+def test_every_plot_is_a_file_of_its_own_that_markdown_shows(tmp_path: Path) -> None:
+    found = pictures(entries())
+    assert len(found) == sum(len(entry.finding.plots) for entry in entries())
+    assert re.findall(r"^!\[.+\]\((.+)\)$", markdown(entries(), versions={}), re.MULTILINE) == list(found)
+    for name, svg in found.items():
+        assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "prefers-color-scheme: dark" in svg
+        assert not re.search(r'(?:src|href)="|url\(|@import', svg), name
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("light", b"\xff\xff\xff"), ("dark", b"\x15\x17\x1a")])
+def test_a_plot_by_itself_is_light_or_dark(scheme: str, paper: bytes, tmp_path: Path) -> None:
+    path, shot = tmp_path / "plot.svg", tmp_path / "plot.png"
+    path.write_text(next(iter(pictures(entries()).values())))
+    dark = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
+    browse(path.as_uri(), f"--screenshot={shot}", "--window-size=640,300", dark, profile=tmp_path / "profile")
+    pixels = (matplotlib.image.imread(shot)[..., :3] * 255).round().astype("uint8")
+    assert pixels[0, 0].tobytes() == paper
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10, "axes, bars and text"
