@@ -112,7 +112,7 @@ class WeightCheck(wiring.Component):
             self.o_shift.eq(folds),
             self.o_busy.eq(reading.any() | self.i_reads.any()),
         ]
-        m.submodules.sum = crc32(take=folds, data=word, check=self.o_check)
+        m.submodules.read_sum = crc32(take=folds, data=word, check=self.o_check)
         return m
 
     def _asked(self) -> Cat:
