@@ -40,7 +40,7 @@ def engine(*, kind=SourceKind.HBM):
     )
 
 
-def tested():
+def subject():
     """The engine whose registers a bench runs."""
     checks = {"checksum_bits": CHECKSUM_BITS} if bench_parameters().get("checks") else {}
     return engine().replace(**checks)
@@ -80,12 +80,12 @@ async def starts_idle(dut):
     master = await connect(dut)
     assert await master.read_dword(Register.CONTROL) == IDLE
     assert await master.read_dword(Register.ITEMS) == 1
-    assert await master.read_dword(Register.DIGEST) == int(tested().digest[:8], 16)
+    assert await master.read_dword(Register.DIGEST) == int(subject().digest[:8], 16)
     dut.i_loaded.value = 0xCBF43926
     assert await master.read_dword(Register.LOADED) == 0xCBF43926
-    if tested().weight_check:
+    if subject().weight_check:
         dut.i_checked.value = 0x5EEDF00D
-    assert await master.read_dword(Register.CHECKED) == (0x5EEDF00D if tested().weight_check else 0)
+    assert await master.read_dword(Register.CHECKED) == (0x5EEDF00D if subject().weight_check else 0)
     for register in (Register.GLOBAL_INTERRUPT, Register.INTERRUPT_ENABLE, Register.INTERRUPT_STATUS):
         assert await master.read_dword(register) == 0
     assert dut.interrupt.value == 0
@@ -272,7 +272,7 @@ async def writes_without_all_bytes_are_ignored(dut):
 async def read_only_registers_stay(dut):
     master = await connect(dut)
     dut.i_loaded.value = 77
-    known = {Register.DIGEST: int(tested().digest[:8], 16), Register.LOADED: 77}
+    known = {Register.DIGEST: int(subject().digest[:8], 16), Register.LOADED: 77}
     for address in (*known, COUNTER_BASE, CHANNEL_BASE):
         await master.write_dword(address, 0x12345678)
         assert await master.read_dword(address) == known.get(address, 0)
