@@ -41,8 +41,11 @@ def connect_loader(m: Module, loader: Loader, array: PeArray, *, unit: int) -> N
     """Have `array` take the words that `loader` hands out for array `unit`."""
     valid, number, row, data = loader.o_valid, loader.o_unit, loader.o_row, loader.o_data
     if "load" in array.signature.members:  # streamed weights are not loaded
+        words = valid[Target.WEIGHTS]
+        if "o_reads" in loader.signature.members:  # a row to read comes with operands as one to load with weights
+            words = words | loader.o_reads[Target.WEIGHTS]
         m.d.comb += [
-            array.load.valid.eq(valid[Target.WEIGHTS] & (number[PAIR_BITS + 1 :] == unit)),
+            array.load.valid.eq(words & (number[PAIR_BITS + 1 :] == unit)),
             array.load.pair.eq(number[:PAIR_BITS]),
             array.load.half.eq(number[PAIR_BITS]),
             array.load.row.eq(row),

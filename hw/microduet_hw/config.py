@@ -13,6 +13,9 @@ AXI_BYTES = 32
 CHECK_BITS = 16
 """Bits of a row's check word, where rows have one."""
 
+CHECKSUM_BITS = 32
+"""Bits of the checksum over weights that are read on request, where they can be."""
+
 MAX_ARRAYS = 16
 """Arrays that the unit of a load beat can name (4 bits)."""
 
@@ -268,6 +271,8 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     """Memory-side cycles after which the oldest read of a channel is given up, or an item whose packet has stopped."""
     check_bits: Literal[16] | msgspec.UnsetType = msgspec.UNSET
     """Of the check word that every row in a memory channel ends in; where there is none, the JSON does not name it."""
+    checksum_bits: Literal[32] | msgspec.UnsetType = msgspec.UNSET
+    """Of the checksum over weights that are read on request; as `check_bits`."""
 
     def __post_init__(self) -> None:
         from microduet_hw.legality import check  # the rules are a page of their own
@@ -320,6 +325,11 @@ class EngineConfig(Identified, frozen=True, kw_only=True):
     def row_check(self) -> bool:
         """Whether rows in memory channels end in a check word."""
         return self.check_bits is not msgspec.UNSET
+
+    @property
+    def weight_check(self) -> bool:
+        """Whether weights are read on request, to find bits that have changed since they were loaded."""
+        return self.checksum_bits is not msgspec.UNSET
 
     @property
     def channels(self) -> tuple[int, ...]:

@@ -12,13 +12,14 @@ from microduet_hw.activation import word_layout
 from microduet_hw.config import Frozen
 from microduet_hw.layout import LayerPlan
 from microduet_hw.requantiser import Requantiser, RequantiserShape
+from microduet_hw.weight_check import CheckPort
 
 
 class DrainShape(Frozen, frozen=True, kw_only=True):
     """What a drain empties: the plans of its array's layers, its requantisers, and the lanes of a word that leaves.
 
     There are as many requantisers as a step carries outputs: all lanes, or all PEs if these are fewer. With `users` the
-    biases of the first layer's outputs come from outside, vector by vector.
+    biases of the first layer's outputs come from outside, vector by vector. `checked`: the parameters can be read.
     """
 
     plans: tuple[LayerPlan, ...]
@@ -26,6 +27,7 @@ class DrainShape(Frozen, frozen=True, kw_only=True):
     pes: int
     drain: int
     users: bool = False
+    checked: bool = False
 
     @property
     def user_rows(self) -> int:
@@ -105,6 +107,7 @@ class Drain(wiring.Component):
     o_words_K : words of layer K of this array, always taken
     i_load, i_load_row, i_load_data : write a row of parameters
     biases : `BiasPort`, of the first layer's outputs in place of those of the parameters; only if there are `users`
+    check : `CheckPort` of the parameters, while nothing is in flight; only if they are `checked`
     """
 
     i_capture: stream.Interface
@@ -114,6 +117,7 @@ class Drain(wiring.Component):
     i_load_row: Signal
     i_load_data: Signal
     biases: Any
+    check: Any
 
     def __init__(self, *, shape: DrainShape) -> None:
         self._shape = shape
@@ -131,6 +135,7 @@ class Drain(wiring.Component):
             }
             | {f"o_words_{k}": Out(stream.Signature(words, always_ready=True)) for k in range(len(shape.plans))}
             | ({"biases": Out(BiasPort(shape))} if shape.users else {})
+            | ({"check": In(CheckPort(requantiser.parameters.size))} if shape.checked else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -204,12 +209,14 @@ class Drain(wiring.Component):
         with m.If(advance):
             m.d.sync += following.eq(row + 1)
         m.d.comb += [
-            read.addr.eq(row),
+            read.addr.eq(Mux(self.check.read, self.i_load_row, row) if shape.checked else row),
             read.en.eq(1),
             write.addr.eq(self.i_load_row),
             write.data.eq(self.i_load_data),
             write.en.eq(self.i_load),
         ]
+        if shape.checked:
+            m.d.comb += self.check.data.eq(read.data)
         return self._with_users(m, read.data, reads=advance, row=row, plan=plan) if shape.users else read.data
 
     def _with_users(self, m: Module, loaded: Value, *, reads: Value, row: Value, plan: Value) -> Value:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from microduet_hw.array_wiring import connect_loader
 from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
+from microduet_hw.check_wiring import checked_memories, connect_check, connect_checked_pairs
 from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
@@ -25,6 +26,7 @@ from microduet_hw.user_packets import USER_BITS
 from microduet_hw.user_shape import WEIGHT_BITS
 from microduet_hw.user_stage import UserStage
 from microduet_hw.user_wiring import connect_chain, connect_users, user_events
+from microduet_hw.weight_check import WeightCheck
 
 
 def outside(config: EngineConfig) -> dict[str, wiring.Member]:
@@ -76,27 +78,32 @@ class EngineCore(Component):
         arrays = [PeArray(shape=shape) for shape in self._arrays]
         for k, array in enumerate(arrays):
             m.submodules[f"array_{k}"] = array
-            connect(m, array.pairs, flipped(getattr(self, f"array_{k}")))
+            if not self._config.weight_check:
+                connect(m, array.pairs, flipped(getattr(self, f"array_{k}")))
         m.submodules.output = output = OutputLayer(shape=self._output)
         m.submodules.result = result = self._results()
         m.submodules.registers = registers = ControlRegisters(config=self._config)
-        m.submodules.loader = loader = Loader(word_bits=self._word_bits())
+        m.submodules.loader = loader = Loader(word_bits=self._word_bits(), reads=self._config.weight_check)
 
-        users = None
+        idle, run, users = ~registers.o_run, registers.o_run, None
         if isinstance(result, RankStage):
             m.submodules.users = users = UserStage(config=self._config)
             connect_users(m, users, lookup=lookup, rank=result, loader=loader)
             connect(m, flipped(self.s_axis_users), users.s_axis_users)
-            # A user packet that is at work reads what would be loaded.
-            m.d.comb += loader.i_idle.eq(~registers.o_run & ~users.o_busy)
+            idle &= ~users.o_busy  # a user packet that is at work reads what would be loaded
         else:
             connect(m, lookup.o_header, result.i_headers)
-            m.d.comb += loader.i_idle.eq(~registers.o_run)
+        if self._config.weight_check:
+            busy = self._check(m, loader, arrays, output, registers)
+            run, idle = Signal(name="run"), idle & ~busy
+            m.d.sync += run.eq(registers.o_run & ~busy)
+        m.d.comb += loader.i_idle.eq(idle)
         connect(m, output.o_results, result.i_results)
         m.d.comb += output.i_return.eq(result.o_return)
         connect_chain(m, lookup, arrays, output, users)
         self._ports(m, lookup, result, registers, loader)
         m.d.comb += registers.i_loaded.eq(loader.o_check)
+        m.submodules.run_sync = FFSynchronizer(run, lookup.i_run, o_domain="mem")
         self._control(m, lookup, arrays, result, registers, users=users)
         self._loads(m, loader, lookup, arrays, output)
         return m
@@ -107,9 +114,22 @@ class EngineCore(Component):
             return RankStage(user=self._config.user, logit_bits=logit_bits, places=places)
         return ResultStage(logit_bits=logit_bits, places=places)
 
+    def _check(
+        self, m: Module, loader: Loader, arrays: list[PeArray], output: OutputLayer, registers: ControlRegisters
+    ) -> Value:
+        """Have weights read on request; whether some are now. Meanwhile no beat is taken and no item begins."""
+        m.submodules.check = check = WeightCheck(memories=checked_memories(self._config))
+        connect_check(m, check, loader, arrays, output)
+        for k, array in enumerate(arrays):
+            connect_checked_pairs(m, check, array, getattr(self, f"array_{k}"), unit=k)
+        m.d.comb += registers.i_checked.eq(check.o_check)
+        return check.o_busy
+
     def _word_bits(self) -> int:
         output = self._output
         words = [256, output.pe.weight_bits, output.requantiser.parameters.size]
+        if self._config.weight_check:  # operands, which in fixed32 are wider than weights
+            words += [pe.lanes * pe.operand_bits for pe in (output.pe, *(shape.pe for shape in self._arrays))]
         if self._config.user:
             words.append(self._config.user.lanes * WEIGHT_BITS)
         for shape in self._arrays:
@@ -147,7 +167,6 @@ class EngineCore(Component):
     ) -> None:
         rank = result if isinstance(result, RankStage) else None
         left = result.o_return if rank is None else rank.o_item
-        m.submodules.run_sync = FFSynchronizer(registers.o_run, lookup.i_run, o_domain="mem")
         events: list[Value] = [Const(1), lookup.o_reserve, left]
         events.append(result.m_axis_results.tvalid & ~result.m_axis_results.tready)
         for array in arrays:

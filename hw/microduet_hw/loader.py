@@ -20,7 +20,8 @@ BEAT = data.StructLayout(
         "chunk": unsigned(8),
         "target": unsigned(8),
         "commit": unsigned(1),
-        "reserved": unsigned(7),
+        "check": unsigned(1),
+        "reserved": unsigned(6),
     }
 )
 """One beat of `s_axis_load`, lowest field first."""
@@ -54,12 +55,14 @@ class Loader(wiring.Component):
     Parameters
     ----------
     word_bits : bits of the widest word
+    reads : whether beats can ask for a row to be read
 
     Members
     -------
     s_axis_load : AXI4-Stream of `BEAT`s
-    i_idle : no item is in the engine
+    i_idle : no item is in the engine, and nothing is read
     o_valid : one bit per `Target`, at most one set: write this word now; words for other targets are dropped
+    o_reads : the same of a beat with `check`: read what is there, write nothing; only with `reads`, or it is written
     o_unit, o_row, o_data : where, and what
     o_check : ``zlib.crc32`` of all beats that were taken since the reset, 64 bytes each
     """
@@ -67,12 +70,14 @@ class Loader(wiring.Component):
     s_axis_load: Any
     i_idle: Signal
     o_valid: Signal
+    o_reads: Signal
     o_unit: Signal
     o_row: Signal
     o_data: Signal
     o_check: Signal
 
-    def __init__(self, *, word_bits: int) -> None:
+    def __init__(self, *, word_bits: int, reads: bool = False) -> None:
+        self._reads = reads
         self._chunks = -(-word_bits // DATA_BITS)
         if not 1 <= self._chunks <= 256:
             raise ValueError(f"word_bits must be 1 to {256 * DATA_BITS}, not {word_bits!r}")
@@ -81,6 +86,7 @@ class Loader(wiring.Component):
                 "s_axis_load": In(StreamMaster(bits=BEAT.size)),
                 "i_idle": In(1),
                 "o_valid": Out(len(Target)),
+                **({"o_reads": Out(len(Target))} if reads else {}),
                 "o_unit": Out(16),
                 "o_row": Out(24),
                 "o_data": Out(word_bits),
@@ -94,16 +100,21 @@ class Loader(wiring.Component):
         chunks = [Signal(DATA_BITS, reset_less=True, name=f"chunk_{k}") for k in range(self._chunks)]
         m.d.comb += self.s_axis_load.tready.eq(self.i_idle)
         taken = self.s_axis_load.tvalid & self.s_axis_load.tready
+        word = Cat(beat.commit & (beat.target == target) for target in Target)
         m.d.sync += self.o_valid.eq(0)
         with m.If(taken):
             m.d.sync += [
                 self.o_unit.eq(beat.unit),
                 self.o_row.eq(beat.row),
-                self.o_valid.eq(Cat(beat.commit & (beat.target == target) for target in Target)),
+                self.o_valid.eq(word),
             ]
             for k, chunk in enumerate(chunks):
                 with m.If(beat.chunk == k):
                     m.d.sync += chunk.eq(beat.data)
         m.d.comb += self.o_data.eq(Cat(*chunks))
+        if self._reads:
+            m.d.sync += self.o_reads.eq(0)
+            with m.If(taken & beat.check):
+                m.d.sync += [self.o_valid.eq(0), self.o_reads.eq(word)]
         m.submodules.taken_sum = crc32(take=taken, data=self.s_axis_load.tdata, check=self.o_check)
         return m

@@ -4,15 +4,16 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from microduet_hw.activation import word_layout
 from microduet_hw.config import EngineConfig, Frozen
+from microduet_hw.operands import operands
 from microduet_hw.pe import PeShape, ProcessingElement, output_shape
-from microduet_hw.pe_array import operands
 from microduet_hw.places import RESULTS, result_places
 from microduet_hw.requantiser import Requantiser, RequantiserShape
-from microduet_hw.sigmoid import SCORE_BITS, Sigmoid
+from microduet_hw.sigmoid import ENTRY, SCORE_BITS, Sigmoid
+from microduet_hw.weight_check import CheckPort
 
 
 def result_layout(logit_bits: int) -> data.StructLayout:
@@ -30,6 +31,16 @@ class OutputLayerShape(Frozen, frozen=True, kw_only=True):
     """Sums wait outside for their user, and come back with his part in place of the bias."""
     places: int = RESULTS
     """Results that are on their way or wait for the output port before the layer takes no more vectors."""
+    checked: bool = False
+    """What was loaded can be read."""
+
+    @property
+    def checks(self) -> dict[str, int]:
+        """Bits of a row of each memory that can be read, by the name of its port."""
+        if not self.checked:
+            return {}
+        sigmoid = {"check_sigmoid": ENTRY.size} if self.sigmoid else {}
+        return {"check_weights": self.pe.chain_bits, "check_parameters": self.requantiser.parameters.size, **sigmoid}
 
 
 def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
@@ -40,7 +51,12 @@ def output_layer_shape(config: EngineConfig) -> OutputLayerShape:
     )
     users = config.user is not None and config.user.layer == len(config.hidden)
     return OutputLayerShape(
-        pe=pe, requantiser=requantiser, sigmoid=config.sigmoid, users=users, places=result_places(config)
+        pe=pe,
+        requantiser=requantiser,
+        sigmoid=config.sigmoid,
+        users=users,
+        places=result_places(config),
+        checked=config.weight_check,
     )
 
 
@@ -64,6 +80,8 @@ class OutputLayer(wiring.Component):
         users
     o_results : stream of {logit, score}, always taken; whoever takes one gives its place back by `i_return`
     load_weights, load_parameters, load_sigmoid, load_row, load_data : write a row of one of the memories
+    check_weights, check_parameters, check_sigmoid : a `CheckPort` of each, while nothing is in flight; of weights, what
+        is read is multiplied with `load_data`, and `data` the sum that `check_take` took. Only those of `shape.checks`
     """
 
     i_words: stream.Interface
@@ -79,12 +97,18 @@ class OutputLayer(wiring.Component):
     o_sums: stream.Interface
     i_sums: stream.Interface
     i_bias: Signal
+    check_weights: Any
+    check_parameters: Any
+    check_sigmoid: Any
+    check_take: Signal
 
     def __init__(self, *, shape: OutputLayerShape) -> None:
         self._shape = shape
         pe, requantiser = shape.pe, shape.requantiser
         sums = stream.Signature(word_layout(pe.chain_bits), always_ready=True)
         users = {"o_sums": Out(sums), "i_sums": In(sums), "i_bias": In(requantiser.bias_bits)} if shape.users else {}
+        checks = {"check_take": In(1)} if shape.checked else {}
+        load_bits = pe.lanes * pe.operand_bits if shape.checked else pe.weight_bits
         super().__init__(
             {
                 "i_words": In(stream.Signature(word_layout(pe.lanes * pe.precision.width), always_ready=True)),
@@ -96,8 +120,10 @@ class OutputLayer(wiring.Component):
                 "load_parameters": In(1),
                 "load_sigmoid": In(1),
                 "load_row": In(max(pe.address_bits, 12)),
-                "load_data": In(max(pe.weight_bits, requantiser.parameters.size)),
+                "load_data": In(max(load_bits, requantiser.parameters.size)),
                 **users,
+                **checks,
+                **{name: In(CheckPort(bits)) for name, bits in shape.checks.items()},
             }
         )
 
@@ -136,9 +162,14 @@ class OutputLayer(wiring.Component):
             flags = following
         summed = Signal()
         m.d.sync += summed.eq(flags[2])
+        named = self.load_weights
+        if self._shape.checked:
+            named = named | self.check_weights.read
+            flags = flags | self.check_take.replicate(3)
+            m.d.comb += self.check_weights.data.eq(element.o_chain)
         m.d.comb += [
-            element.i_x.eq(Mux(self.load_weights, self.load_data, operand)),
-            element.i_address.eq(Mux(self.load_weights, self.load_row, row)),
+            element.i_x.eq(Mux(named, self.load_data, operand)),
+            element.i_address.eq(Mux(named, self.load_row, row)),
             element.i_load.eq(self.load_weights),
             element.i_addressed.eq(1),
             element.i_accumulate.eq(flags[0]),
@@ -164,6 +195,8 @@ class OutputLayer(wiring.Component):
         with m.If(self.load_parameters):
             m.d.sync += row.eq(self.load_data)
         m.d.comb += result.eq(row)
+        if self._shape.checked:
+            m.d.comb += self.check_parameters.data.eq(row)
         return result
 
     def _score(self, m: Module, requantiser: Requantiser) -> None:
@@ -171,7 +204,9 @@ class OutputLayer(wiring.Component):
         if not self._shape.sigmoid:
             m.d.comb += [self.o_results.valid.eq(requantiser.o.valid), self.o_results.p.logit.eq(logit)]
             return
-        m.submodules.sigmoid = sigmoid = Sigmoid()
+        m.submodules.sigmoid = sigmoid = Sigmoid(checked=self._shape.checked)
+        if self._shape.checked:
+            connect(m, flipped(self.check_sigmoid), sigmoid.check)
         m.d.comb += [
             sigmoid.i.valid.eq(requantiser.o.valid),
             sigmoid.i.payload.eq(logit[-16:].as_signed()),

@@ -3,19 +3,21 @@
 from typing import Any
 
 from amaranth.hdl import Array as SignalArray
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from microduet_hw.activation import VECTORS, ActivationBuffer, word_layout
-from microduet_hw.config import Array, EngineConfig, Frozen, Precision
+from microduet_hw.config import Array, EngineConfig, Frozen
 from microduet_hw.drain import BiasPort, Drain, DrainShape
 from microduet_hw.joined_input import InputBuffer, JoinedBuffer, connect_vector
 from microduet_hw.layout import Layers, plan_layer, section_words
+from microduet_hw.operands import operands
 from microduet_hw.pe import PAIR_BITS, PeShape, pe_shape, without
 from microduet_hw.places import ISSUE_TO_CAPTURE, input_places
 from microduet_hw.requantiser import RequantiserShape
 from microduet_hw.sequencer import Sequencer, SequencerShape
+from microduet_hw.weight_check import CheckPort
 
 
 class PairControl(wiring.Signature):
@@ -44,16 +46,16 @@ class PairControl(wiring.Signature):
 
 
 class PairLoad(wiring.Signature):
-    """A row of weights to load: `row` of PE `half`, `pair` becomes `data`."""
+    """A row of weights to load: `row` of PE `half`, `pair` becomes `data`; or the operands of one that is `checked`."""
 
-    def __init__(self, pe: PeShape) -> None:
+    def __init__(self, pe: PeShape, *, checked: bool) -> None:
         super().__init__(
             {
                 "valid": Out(1),
                 "pair": Out(PAIR_BITS),
                 "half": Out(1),
                 "row": Out(pe.address_bits),
-                "data": Out(pe.weight_bits),
+                "data": Out(pe.lanes * pe.operand_bits if checked else pe.weight_bits),
             }
         )
 
@@ -90,7 +92,10 @@ def pe_array_shape(config: Layers, array: Array) -> PeArrayShape:
     )
     user = config.user if isinstance(config, EngineConfig) else None
     users = user is not None and user.layer == array.layers[0]
-    drain = DrainShape(plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain, users=users)
+    checked = isinstance(config, EngineConfig) and config.weight_check
+    drain = DrainShape(
+        plans=plans, requantiser=requantiser, pes=array.pes, drain=array.drain, users=users, checked=checked
+    )
     bottom = config.bottom if 0 in array.layers else 0
     beside = section_words(config, 1) if bottom else 0
     sequencer = SequencerShape(plans=plans, overlaps=bottom > 0)
@@ -121,6 +126,7 @@ class PeArray(Component):
     weights : stream of rows of all PEs' weights, PE 0 lowest, in the order of steps; only with streamed weights
     load_parameters, load_parameters_row, load_parameters_data : as `Drain`
     biases : as `Drain`; only with users at the first layer
+    check : as `Drain`; only if weights are checked
     o_busy, o_starved, o_blocked : this cycle a step went out; a word or a row was missing; a place was
     """
 
@@ -140,13 +146,14 @@ class PeArray(Component):
     o_starved: Signal
     o_blocked: Signal
     biases: Any
+    check: Any
 
     def __init__(self, *, shape: PeArrayShape) -> None:
         self._shape = shape
         requantiser = shape.drain.requantiser
         inputs = word_layout(shape.pe.lanes * shape.pe.precision.width)
         outputs = word_layout(shape.drain.drain * requantiser.width)
-        weights = {"load": In(PairLoad(shape.pe))}
+        weights = {"load": In(PairLoad(shape.pe, checked=shape.drain.checked))}
         if shape.pe.streamed:
             weights = {"weights": In(stream.Signature(shape.row_bits))}
         super().__init__(
@@ -166,6 +173,7 @@ class PeArray(Component):
                 "o_starved": Out(1),
                 "o_blocked": Out(1),
                 **({"biases": Out(BiasPort(shape.drain))} if shape.drain.users else {}),
+                **({"check": In(CheckPort(requantiser.parameters.size))} if shape.drain.checked else {}),
             }
         )
 
@@ -191,6 +199,8 @@ class PeArray(Component):
         ]
         if shape.drain.users:
             connect(m, drain.biases, flipped(self.biases))
+        if shape.drain.checked:
+            connect(m, flipped(self.check), drain.check)
         return m
 
     def _buffer(self, number: int) -> InputBuffer:
@@ -285,14 +295,3 @@ class PeArray(Component):
             drain.i_capture.p.plan.eq(now.plan),
             drain.i_capture.p.last.eq(now.vector_last),
         ]
-
-
-def operands(pe: PeShape, word: Value) -> Value:
-    """Operands of a word of activations: itself, or in fixed32 each lane's limbs and their sum."""
-    if pe.precision is not Precision.FIXED32:
-        return word
-    lanes: list[Value] = []
-    for lane in range(pe.lanes):
-        value = word[lane * 32 : (lane + 1) * 32]
-        lanes += [value, (value[16:].as_signed() + value[:16])[:18]]
-    return Cat(*lanes)

@@ -9,6 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import LiteMaster
+from microduet_hw.config import EngineConfig
 
 ADDRESS_BITS = 12
 COUNTER_BASE = 0x40
@@ -33,6 +34,9 @@ class Register(enum.IntEnum):
     """First 32 bits of the configuration's SHA-256 (read only): does a bundle fit this engine?"""
     LOADED = 0x1C
     """CRC-32, as zlib has it, of all load beats since the reset (read only): has the engine taken what was sent?"""
+    CHECKED = 0x20
+    """CRC-32, as zlib has it, of all that check beats have read since the reset (read only; only in an engine whose
+    weights can be checked): are weights what was loaded?"""
 
 
 class Controlled(Protocol):
@@ -54,9 +58,16 @@ class Controlled(Protocol):
         ...
 
 
+def checks_weights(config: Controlled) -> bool:
+    """Whether a unit has the register `CHECKED`."""
+    return isinstance(config, EngineConfig) and config.weight_check
+
+
 def register_map(config: Controlled) -> dict[str, int]:
     """Byte address of every register by name; counters have a low word and, 4 bytes on, a high one."""
     registers = {register.name.lower(): int(register) for register in Register}
+    if not checks_weights(config):
+        del registers["checked"]
     registers |= {name: COUNTER_BASE + 8 * k for k, name in enumerate(config.counters)}
     for k, source in enumerate(config.channels):
         registers |= {
@@ -88,6 +99,7 @@ class ControlRegisters(wiring.Component):
     i_result : an item has left
     i_events : one bit per counter of the configuration; "cycles" is ignored, it counts every cycle of a run
     i_loaded : CRC-32 of all load beats
+    i_checked : CRC-32 of all that check beats read; only if weights can be checked
     i_reads, i_stalls, i_strays : per memory channel; another clock's, so they may be read only when the engine is idle
     """
 
@@ -98,6 +110,7 @@ class ControlRegisters(wiring.Component):
     i_result: Signal
     i_events: Signal
     i_loaded: Signal
+    i_checked: Signal
     i_reads: data.View
     i_stalls: data.View
     i_strays: data.View
@@ -115,6 +128,7 @@ class ControlRegisters(wiring.Component):
                 "i_result": In(1),
                 "i_events": In(len(config.counters)),
                 "i_loaded": In(32),
+                **({"i_checked": In(32)} if checks_weights(config) else {}),
                 "i_reads": In(channel),
                 "i_stalls": In(channel),
                 "i_strays": In(channel),
@@ -137,6 +151,7 @@ class ControlRegisters(wiring.Component):
                 Register.INTERRUPT_STATUS: status,
                 Register.ITEMS: items,
                 Register.LOADED: self.i_loaded,
+                **({Register.CHECKED: self.i_checked} if checks_weights(self._config) else {}),
                 Register.DIGEST: Value.cast(int(self._config.digest[:8], 16)),
                 **self._counters(m, start),
             },

@@ -1,10 +1,14 @@
 """The score of a logit: a table of the logistic function, interpolated."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-from amaranth.hdl import Cat, Const, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from microduet_hw.weight_check import CheckPort
 
 INDEX_BITS = 12
 FRACTION_BITS = 4
@@ -47,11 +51,16 @@ class Sigmoid(wiring.Component):
 
     Latency: `LATENCY` cycles. Throughput: one per cycle. Back-pressure: none. Reset: nothing in flight.
 
+    Parameters
+    ----------
+    checked : the table can be read
+
     Members
     -------
     i : stream of 16-bit signed logits, always taken
     o : stream of scores, unsigned fractions of 2^16
     i_load, i_load_row, i_load_data : write an entry
+    check : `CheckPort` of the table, while nothing is in flight; only if it is `checked`
     """
 
     LATENCY = 2
@@ -61,8 +70,10 @@ class Sigmoid(wiring.Component):
     i_load: Signal
     i_load_row: Signal
     i_load_data: Signal
+    check: Any
 
-    def __init__(self) -> None:
+    def __init__(self, *, checked: bool = False) -> None:
+        self._checked = checked
         super().__init__(
             {
                 "i": In(stream.Signature(signed(16), always_ready=True)),
@@ -70,6 +81,7 @@ class Sigmoid(wiring.Component):
                 "i_load": In(1),
                 "i_load_row": In(INDEX_BITS),
                 "i_load_data": In(ENTRY.size),
+                **({"check": In(CheckPort(ENTRY.size))} if checked else {}),
             }
         )
 
@@ -81,9 +93,13 @@ class Sigmoid(wiring.Component):
         place, valid = Signal(FRACTION_BITS, reset_less=True), Signal()
         # A signed logit plus 32768 is the same bits with the sign inverted.
         address = Cat(self.i.payload[:-1], ~self.i.payload[-1])
+        row, reads = address[FRACTION_BITS:], self.i.valid
+        if self._checked:
+            row, reads = Mux(self.check.read, self.i_load_row, row), reads | self.check.read
+            m.d.comb += self.check.data.eq(read.data)
         m.d.comb += [
-            read.addr.eq(address[FRACTION_BITS:]),
-            read.en.eq(self.i.valid),
+            read.addr.eq(row),
+            read.en.eq(reads),
             write.addr.eq(self.i_load_row),
             write.data.eq(self.i_load_data),
             write.en.eq(self.i_load),

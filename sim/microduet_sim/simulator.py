@@ -23,6 +23,10 @@ class Simulator(Card[EngineConfig]):
         """Make the host stand still in the item packets of every batch from now on."""
         self._pause = pause
 
+    def ask(self, beats: Words) -> None:
+        """Send check beats, uint32 (n, 16), and wait until the last one is taken."""
+        self.load(beats)
+
     def run(
         self,
         packets: Words,

@@ -1,11 +1,14 @@
 """What the driver asks of whatever answers it: a simulated engine, or one on a card."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Literal, Protocol
 
 import numpy.typing as npt
 
+from microduet.errors import DeviceError
 from microduet_sim.batch import Counters, Mode, Results, Words
+from microduet_sim.card import SimulationError
 
 Kind = Literal["simulator", "xrt"]
 """What `microduet.open` can open an engine on."""
@@ -34,6 +37,10 @@ class Backend(Protocol):
         """Put tables where the engine reads them, then send load beats, uint32 (n, 16)."""
         ...
 
+    def ask(self, beats: Words) -> None:
+        """Send check beats, uint32 (n, 16), and return when the last one is taken."""
+        ...
+
     def run(
         self,
         packets: Words,
@@ -52,3 +59,12 @@ class Backend(Protocol):
     def close(self) -> None:
         """End it; closing twice is allowed."""
         ...
+
+
+@contextlib.contextmanager
+def device_errors() -> Generator[None]:
+    """What a simulation raises becomes a `DeviceError`."""
+    try:
+        yield
+    except SimulationError as error:
+        raise DeviceError(str(error)) from error

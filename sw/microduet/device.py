@@ -2,7 +2,6 @@
 
 import dataclasses
 import typing
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,20 +9,19 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from microduet.backend import Backend
+from microduet.backend import Backend, device_errors
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
+from microduet.loads import changed_parts, load
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
-from microduet_hw.image import load_beats
 from microduet_hw.registers import Register
 from microduet_hw.status import Status
 from microduet_sim.batch import Fault, Results, Stalls
 from microduet_sim.build import build
-from microduet_sim.card import SimulationError
 from microduet_sim.closing import Closing
 from microduet_sim.compiler import Progress as BuildProgress
 from microduet_sim.dram import Memory
@@ -135,23 +133,32 @@ class Device(Closing):
         self._load()
 
     def _load(self) -> None:
-        bundle, before = self.bundle, self.registers["loaded"]
-        beats = load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user)
-        self.backend.load(beats)
-        sent, taken = zlib.crc32(beats.tobytes(), before), self.registers["loaded"]
-        if taken != sent:
-            raise DeviceError(f"the engine took other weights than were sent: their CRC is {taken:08x}, not {sent:08x}")
+        load(self.bundle, self.backend, self.registers)
 
     def reload(self) -> None:
         """Load the bundle's weights and on-chip tables again, where they are, and compare what the engine took.
 
-        That repairs bits that have changed since; whether any had is not told, for nothing reads these memories back.
+        That repairs bits that have changed since; whether any had is told by `check_weights`.
         """
         self._expect_open()
-        try:
+        with device_errors():
             self._load()
-        except SimulationError as error:
-            raise DeviceError(str(error)) from error
+
+    def check_weights(self) -> None:
+        """Have the engine read its weights, parameters and the sigmoid's table, and compare them with the bundle's.
+
+        Raises
+        ------
+        InputError
+            If the engine was compiled without `Tuning(weight_check=True)`.
+        DeviceError
+            If some have changed since they were loaded: names the layers. `reload` repairs them.
+        """
+        self._expect_open()
+        with device_errors():
+            changed = changed_parts(self.bundle, self.backend, self.registers)
+        if changed:
+            raise DeviceError(f"what was loaded has changed: {', '.join(changed)}; reload writes it again")
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""
@@ -220,13 +227,11 @@ class Device(Closing):
     ) -> Results:
         """Start a run, send packets as they are and collect what comes back."""
         self._expect_open()
-        try:
+        with device_errors():
             self.registers["items"] = len(packets)
             self.registers["control"] = 1
             self._started = self.backend.counters().engine_cycles
             return self.backend.run(packets, mode=mode, beats=beats, progress=progress)
-        except SimulationError as error:
-            raise DeviceError(str(error)) from error
 
     def _finish(self, results: Results, mode: Mode) -> Batch:
         bundle, ps = self.bundle, 1e6 / self.bundle.config.engine_mhz

@@ -7,7 +7,7 @@ from microduet.budget import OUTPUT_LANES, PER_SLICE, multipliers_of
 from microduet.errors import SearchError
 from microduet.planner.make import make
 from microduet.shape import ModelShape
-from microduet_hw.config import CHECK_BITS, Array, EngineConfig, Frozen, Precision, UserPart
+from microduet_hw.config import CHECK_BITS, CHECKSUM_BITS, Array, EngineConfig, Frozen, Precision, UserPart
 from microduet_hw.places import busiest
 
 PAPER = "microrec-paper"
@@ -40,6 +40,7 @@ class Tuning(Frozen, frozen=True, kw_only=True):
     engine_mhz, memory_mhz : clocks
     row_check : whether every row in a memory channel ends in a check word, so that a changed bit or a row of another
         address is found: a beat more per read, and twice the room, where a row fills its beats
+    weight_check : whether `Device.check_weights` can find bits that have changed in weights since they were loaded
     """
 
     arrays: tuple[Array, ...] | None = None
@@ -47,12 +48,14 @@ class Tuning(Frozen, frozen=True, kw_only=True):
     engine_mhz: int | None = None
     memory_mhz: int | None = None
     row_check: bool = False
+    weight_check: bool = False
 
     @property
     def fields(self) -> dict[str, int]:
-        """What is given, by its name in a configuration: clocks, and whether rows are checked."""
+        """What is given, by its name in a configuration: clocks, and whether rows and weights are checked."""
         given = {"engine_mhz": self.engine_mhz, "memory_mhz": self.memory_mhz}
         given["check_bits"] = CHECK_BITS if self.row_check else None
+        given["checksum_bits"] = CHECKSUM_BITS if self.weight_check else None
         return {name: value for name, value in given.items() if value is not None}
 
 

@@ -7,7 +7,7 @@ import cocotb
 import pytest
 
 from microduet_hw.loader import BEAT, DATA_BITS, Loader, Target
-from tests.support.bench import run_bench
+from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import begin, cycle
 
 WORD_BITS = 2 * DATA_BITS + 100
@@ -20,6 +20,7 @@ def random_word():
         "row": random.getrandbits(24),
         "unit": random.getrandbits(16),
         "target": random.choice(list(Target)),
+        "check": random.getrandbits(1),
     }
     chunks = [random.getrandbits(DATA_BITS) for _ in range(random.randint(1, CHUNKS))]
     last = len(chunks) - 1
@@ -36,6 +37,7 @@ async def hands_words_out(dut):
         for k, (*_, own) in enumerate(words)
         for place, bits in enumerate(own)
     ]
+    reads = bench_parameters()["reads"]
     committed, offered, seen, waited, check = None, False, 0, 0, 0
     while beats or committed is not None:
         offered = offered or (bool(beats) and random.random() < 0.7)
@@ -47,9 +49,12 @@ async def hands_words_out(dut):
         assert dut.o_check.value == check
         if committed is None:
             assert dut.o_valid.value == 0
+            assert not reads or dut.o_reads.value == 0
         else:
             header, chunks, _ = words[committed]
-            assert dut.o_valid.value == 1 << header["target"]
+            asks = reads and header["check"]
+            assert dut.o_valid.value == (0 if asks else 1 << header["target"])
+            assert not reads or dut.o_reads.value == (1 << header["target"] if asks else 0)
             assert (dut.o_row.value, dut.o_unit.value) == (header["row"], header["unit"])
             kept = min(WORD_BITS, DATA_BITS * len(chunks))
             expected = sum(chunk << DATA_BITS * k for k, chunk in enumerate(chunks))
@@ -86,8 +91,9 @@ async def ignores_chunks_that_no_word_has(dut):
     assert dut.o_data.value == 5 | 6 << DATA_BITS | 7 << 2 * DATA_BITS
 
 
-def test_hands_words_out():
-    run_bench(Loader(word_bits=WORD_BITS), module=__name__)
+@pytest.mark.parametrize("reads", [False, True])
+def test_hands_words_out(reads):
+    run_bench(Loader(word_bits=WORD_BITS, reads=reads), module=__name__, parameters={"reads": reads})
 
 
 @pytest.mark.parametrize("bits", [0, -1, 256 * DATA_BITS + 1])

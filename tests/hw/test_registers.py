@@ -7,7 +7,7 @@ import pytest
 from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
-from microduet_hw.config import Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_hw.config import CHECKSUM_BITS, Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
 from microduet_hw.registers import (
     ADDRESS_BITS,
     CHANNEL_BASE,
@@ -40,6 +40,12 @@ def engine(*, kind=SourceKind.HBM):
     )
 
 
+def subject():
+    """The engine whose registers a bench runs."""
+    checks = {"checksum_bits": CHECKSUM_BITS} if bench_parameters().get("checks") else {}
+    return engine().replace(**checks)
+
+
 def pauses(probability):
     rng = random.Random(random.getrandbits(64))
     while True:
@@ -48,7 +54,7 @@ def pauses(probability):
 
 async def connect(dut):
     """A master with random pauses on all five channels."""
-    inputs = ("i_result", "i_events", "i_loaded", "i_reads", "i_stalls", "i_strays")
+    inputs = ("i_result", "i_events", "i_loaded", "i_checked", "i_reads", "i_stalls", "i_strays")
     await begin(dut, **{name: 0 for name in inputs if hasattr(dut, name)})
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_control_"), dut.clk, dut.rst)
     reads, writes = master.read_if, master.write_if
@@ -74,9 +80,12 @@ async def starts_idle(dut):
     master = await connect(dut)
     assert await master.read_dword(Register.CONTROL) == IDLE
     assert await master.read_dword(Register.ITEMS) == 1
-    assert await master.read_dword(Register.DIGEST) == int(engine().digest[:8], 16)
+    assert await master.read_dword(Register.DIGEST) == int(subject().digest[:8], 16)
     dut.i_loaded.value = 0xCBF43926
     assert await master.read_dword(Register.LOADED) == 0xCBF43926
+    if subject().weight_check:
+        dut.i_checked.value = 0x5EEDF00D
+    assert await master.read_dword(Register.CHECKED) == (0x5EEDF00D if subject().weight_check else 0)
     for register in (Register.GLOBAL_INTERRUPT, Register.INTERRUPT_ENABLE, Register.INTERRUPT_STATUS):
         assert await master.read_dword(register) == 0
     assert dut.interrupt.value == 0
@@ -263,7 +272,7 @@ async def writes_without_all_bytes_are_ignored(dut):
 async def read_only_registers_stay(dut):
     master = await connect(dut)
     dut.i_loaded.value = 77
-    known = {Register.DIGEST: int(engine().digest[:8], 16), Register.LOADED: 77}
+    known = {Register.DIGEST: int(subject().digest[:8], 16), Register.LOADED: 77}
     for address in (*known, COUNTER_BASE, CHANNEL_BASE):
         await master.write_dword(address, 0x12345678)
         assert await master.read_dword(address) == known.get(address, 0)
@@ -279,6 +288,12 @@ async def answers_where_channels_would_be(dut):
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_behave_as_a_vitis_kernel(pause):
     run_bench(ControlRegisters(config=engine()), module=__name__, parameters={"pause": pause})
+
+
+def test_an_engine_whose_weights_are_checked_has_their_crc():
+    config = engine().replace(checksum_bits=CHECKSUM_BITS)
+    assert register_map(config) == register_map(engine()) | {"checked": Register.CHECKED}
+    run_bench(ControlRegisters(config=config), module=__name__, parameters={"pause": 0.2, "checks": True})
 
 
 def test_an_engine_without_memory_channels_has_registers():

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from microduet_hw.edge.message_buffer import MessageBuffer
 from microduet_hw.edge.unit import EdgeUnit
 from microduet_hw.edge.weight_stream import WeightStream
-from microduet_hw.loader import Loader
+from microduet_hw.loader import Loader, Target
 from microduet_hw.lookup.intake import PacketIntake
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.reader import ChannelReader
@@ -18,6 +18,7 @@ from microduet_hw.lookup.unit import LookupUnit
 from microduet_hw.registers import ControlRegisters
 from microduet_hw.result import ResultStage
 from microduet_hw.user_expander import UserExpander
+from microduet_hw.weight_check import CheckedMemory, WeightCheck
 from tests.support.edge import UNITS
 from tests.support.lookups import HBM, ONCHIP, Table, lookup_config
 from tests.support.models import small_config
@@ -48,6 +49,10 @@ LOOKUPS = lookup_config(
     watchdog=60,
 )
 CHECKED = lookup_config([Table(dim=4), Table(rows=9, dim=16)], [HBM], watchdog=60, row_check=True)
+CHECKED_MEMORIES = (
+    CheckedMemory(target=Target.WEIGHTS, bits=40, steps=5),
+    CheckedMemory(target=Target.SIGMOID, bits=32),
+)
 
 
 def often(probability):
@@ -95,6 +100,10 @@ CASES = {
         draws=RESPONSES | {"i_run": lambda _: 1, "m_axi_0__rid": lambda _: 0, "m_axi_1__rid": lambda _: 0},
     ),
     "loader": Case(make=lambda: Loader(word_bits=1000), counts=dict.fromkeys(("o_unit", "o_row", "o_data"), "o_valid")),
+    "loader that reads": Case(
+        make=lambda: Loader(word_bits=1000, reads=True), counts=dict.fromkeys(("o_unit", "o_row", "o_data"), "o_valid")
+    ),
+    "weight check": Case(make=lambda: WeightCheck(memories=CHECKED_MEMORIES)),
     "registers": Case(make=lambda: ControlRegisters(config=small_config())),
     "messages": Case(
         make=lambda: MessageBuffer(config=UNITS["sram"]),

@@ -159,9 +159,17 @@ class XrtBackend:
             register = base_map(self._config)[f"channel_{source:02}_base"]
             self.write(register, base & 0xFFFF_FFFF)
             self.write(register + 4, base >> 32)
+        self._send_loads(beats, "the load")
+
+    def ask(self, beats: Words) -> None:
+        """Send check beats, uint32 (n, 16)."""
+        self._open()
+        self._send_loads(beats, "the check")
+
+    def _send_loads(self, beats: Words, what: str) -> None:
         words, step = checked_words(beats, "beats"), BUFFER_BYTES // BEAT_BYTES
         for first in range(0, len(words), step):
-            self._finish([self._send("s_axis_load", words[first : first + step])], "the load")
+            self._finish([self._send("s_axis_load", words[first : first + step])], what)
 
     def _fill_channel(self, channel: int, buffer: typing.Any) -> None:
         direction, size = self._pyxrt.xclBOSyncDirection.XCL_BO_SYNC_BO_TO_DEVICE, int(buffer.size())

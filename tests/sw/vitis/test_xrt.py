@@ -12,8 +12,10 @@ import pytest
 import microduet as md
 from microduet.errors import DeviceError, InputError
 from microduet.images import table_images
+from microduet.presets import Tuning
 from microduet.vitis.connectivity import bytes_of
 from microduet_hw.bases import base_map
+from microduet_hw.check_image import weight_checks
 from microduet_hw.image import load_beats
 from microduet_hw.registers import Register, register_map
 from microduet_hw.result import BEAT
@@ -101,6 +103,22 @@ def test_the_load_is_what_the_engine_needs_one_beat_a_packet(opened, machine, bu
     sent = machine.sent["microduet_send_load"]
     assert {packet for packet, _ in sent} == {1}
     assert (np.concatenate([beats for _, beats in sent]) == expected).all()
+
+
+def test_a_check_sends_its_beats_and_nothing_else(machine, xclbin, monkeypatch):
+    """The double's engine reads nothing, so that every part seems to have changed."""
+    checked = md.compile(Mixed(), board="u55c", tuning=Tuning(weight_check=True))
+    machine.registers[Register.DIGEST] = digest(checked)
+    monkeypatch.setitem(sys.modules, "pyxrt", machine.module())
+    checks = weight_checks(checked.config, checked.engine_model)
+    with md.open(checked, backend="xrt", xclbin=xclbin) as device:
+        machine.log.clear()
+        machine.sent.clear()
+        with pytest.raises(DeviceError, match=", ".join(check.name for check in checks)):
+            device.check_weights()
+    sent = np.concatenate([beats for _, beats in machine.sent["microduet_send_load"]])
+    assert (sent == np.concatenate([check.beats for check in checks])).all()
+    assert {entry[:2] for entry in machine.log} == {("start", "microduet_send_load")}
 
 
 def test_each_channel_has_its_tables_in_the_memory_of_the_plan_and_its_base(opened, machine, bundle):

@@ -1,0 +1,60 @@
+"""What joins a `WeightCheck` to an engine: the memories that it reads, and the pairs that it has sum their rows."""
+
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+
+from microduet_hw.config import EngineConfig
+from microduet_hw.loader import Loader, Target
+from microduet_hw.output_layer import OutputLayer, output_layer_shape
+from microduet_hw.pe_array import PeArray, pe_array_shape
+from microduet_hw.weight_check import CheckedMemory, WeightCheck
+
+OUTPUT_TARGETS = {
+    "check_weights": Target.OUTPUT_WEIGHTS,
+    "check_parameters": Target.OUTPUT_PARAMETERS,
+    "check_sigmoid": Target.SIGMOID,
+}
+"""What the output layer's ports read, as load beats name it."""
+
+
+def checked_memories(config: EngineConfig) -> tuple[CheckedMemory, ...]:
+    """What is checked in an engine: weights and parameters of every array, then what the output layer holds."""
+    memories: list[CheckedMemory] = []
+    for unit, array in enumerate(config.arrays):
+        shape = pe_array_shape(config, array).drain.requantiser
+        steps = -(-array.pes // array.requantised)
+        tail = shape.lanes * shape.pe.chain_bits
+        memories.append(CheckedMemory(target=Target.WEIGHTS, unit=unit, bits=tail, steps=steps))
+        memories.append(CheckedMemory(target=Target.PARAMETERS, unit=unit, bits=shape.parameters.size))
+    output = output_layer_shape(config).checks
+    return (*memories, *(CheckedMemory(target=OUTPUT_TARGETS[name], bits=bits) for name, bits in output.items()))
+
+
+def connect_check(m: Module, check: WeightCheck, loader: Loader, arrays: list[PeArray], output: OutputLayer) -> None:
+    """Have `check` read what the beats of `loader` name, in the order of `checked_memories`."""
+    ports = (getattr(check, f"memory_{k}") for k in range(len(check.memories)))
+    m.d.comb += [check.i_reads.eq(loader.o_reads), check.i_unit.eq(loader.o_unit)]
+    for array in arrays:
+        m.d.comb += next(ports).data.eq(array.pairs.tail)
+        connect(m, next(ports), array.check)
+    m.d.comb += output.check_take.eq(check.o_take)
+    for name in OUTPUT_TARGETS:
+        if name in output.signature.members:
+            connect(m, next(ports), getattr(output, name))
+
+
+def connect_checked_pairs(m: Module, check: WeightCheck, array: PeArray, pairs: Any, *, unit: int) -> None:
+    """Tell `pairs` what `array` tells them, and what `check` does: to sum a row of weights.
+
+    The array gives them the row's number and its operands as if it were to be written, which it is kept from here.
+    """
+    told, reading = array.pairs, getattr(check, f"memory_{2 * unit}").read
+    m.d.comb += [
+        told.tail.eq(pairs.tail),
+        *[getattr(pairs, name).eq(getattr(told, name)) for name in ("x", "address", "load_pair", "load_half")],
+        *[getattr(pairs, name).eq(getattr(told, name) | check.o_take) for name in ("first", "accumulate", "capture")],
+        pairs.shift.eq(told.shift | check.o_shift),
+        pairs.load.eq(told.load & ~reading),
+    ]
