@@ -46,6 +46,14 @@ class EngineCore(Component):
 
     Domains: `sync` for control, loads, arrays and results; `mem` for item packets and memory channels.
 
+    Latency: of an item in an idle engine, `LookupUnit`'s to its first word, then the steps of every layer, what
+    `PeArray` takes between them, and the score's.
+    Throughput: an item per cycles of the array that has most steps for one, while rows come and results go as fast.
+    Back-pressure: results that are not taken hold up items, and those their packets; load beats wait until no run is
+    on and no user packet at work.
+    Reset: both domains together, while no read is in flight. No item, no user and no run; what was loaded stays, but
+    for the constants of users.
+
     Parameters
     ----------
     config : the engine's configuration
@@ -197,6 +205,8 @@ def pair_module(number: int) -> str:
 
 class Engine(Component):
     """An `EngineCore` and its pairs, both as instances of modules emitted once.
+
+    Latency, Throughput, Back-pressure, Reset: as `EngineCore`.
 
     Parameters
     ----------

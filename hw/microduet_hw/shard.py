@@ -53,7 +53,8 @@ def share_output(elements: int) -> Layer:
 class ShareStage(Component):
     """Makes packets of vectors: a beat with the header, then the words.
 
-    Latency: one cycle. Throughput: a beat per cycle.
+    Latency: one cycle.
+    Throughput: a beat per cycle.
     Back-pressure: a vector starts when a place for all of it is free.
     Reset: empty.
 
@@ -139,6 +140,11 @@ class ShardUnit(Component):
     """Looks up one card's features of every item and sends them on as packets, in the items' order.
 
     Domains: `sync` for control, loads and packets; `mem` for item packets and memory channels.
+
+    Latency: `LookupUnit`'s and `ShareStage`'s.
+    Throughput: `LookupUnit`'s, at most a packet per `config.words` + 1 cycles.
+    Back-pressure: packets that are not taken hold up items; load beats wait until no run is on.
+    Reset: both domains together, while no read is in flight. No item and no run; on-chip tables stay.
 
     Parameters
     ----------

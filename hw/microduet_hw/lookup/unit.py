@@ -30,6 +30,8 @@ def port_name(source: int) -> str:
 class LookupUnit(wiring.Component):
     """Looks up the rows of every item, sums the pooled ones and sends the vectors to the engine in the items' order.
 
+    Latency: the router's, the source's and its memory's to an item's last row; from there to the vector's first word
+    `Assembler`'s, after `PoolingAdder`'s and `Joiner`'s where rows are summed.
     Throughput: an item per `config.vector_slots` slots in flight; a word of a vector per engine cycle.
     Back-pressure: an item is taken when a slot is free; `o_words` cannot be stopped, so a vector starts only when
     `i_space` says that all of it has room.
