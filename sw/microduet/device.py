@@ -2,7 +2,6 @@
 
 import dataclasses
 import typing
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
+from microduet.loading import load_checked
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.image import load_beats
@@ -135,12 +135,9 @@ class Device(Closing):
         self._load()
 
     def _load(self) -> None:
-        bundle, before = self.bundle, self.registers["loaded"]
+        bundle = self.bundle
         beats = load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user)
-        self.backend.load(beats)
-        sent, taken = zlib.crc32(beats.tobytes(), before), self.registers["loaded"]
-        if taken != sent:
-            raise DeviceError(f"the engine took other weights than were sent: their CRC is {taken:08x}, not {sent:08x}")
+        load_checked(self.backend, self.registers, beats)
 
     def reload(self) -> None:
         """Load the bundle's weights and on-chip tables again, where they are, and compare what the engine took.

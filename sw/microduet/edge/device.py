@@ -12,6 +12,7 @@ from microduet.edge.bundle import EdgeBundle
 from microduet.edge.exchange import Exchange, Payload, exchange_of
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
+from microduet.loading import load_checked
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.edge.image import load_beats, stream_tables
@@ -47,6 +48,8 @@ class EdgeDevice(Closing):
     ------
     BundleError
         If the bundle is damaged.
+    DeviceError
+        If the unit is of another configuration, or took other weights than were sent.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class EdgeDevice(Closing):
         digest = int(config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the unit is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        self.simulator.load(load_beats(config, model))
+        load_checked(self.simulator, self.registers, load_beats(config, model), name="the edge unit")
         self._tag = 0
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from microduet.edge.device import EdgeDevice
 from microduet.edge.sessions import random_sessions
 from microduet.errors import DeviceError, InputError
 from microduet_hw.edge.message import Kind
+from microduet_sim.messages import MessageSimulator
 from tests.sw.edge.units import bundle, entries, longest
 
 SMALL = bundle()
@@ -209,6 +210,34 @@ def test_no_messages_have_no_answers(device: EdgeDevice) -> None:
 def test_a_query_before_static_inputs_is_refused() -> None:
     with md.open(SMALL) as device, pytest.raises(DeviceError, match="query refused: memo invalid"):
         device.infer(CONTEXT)
+
+
+DAMAGES = {
+    "a bit of a beat in the middle": lambda beats: beats ^ bit_of(beats, beat=len(beats) // 3, bit=169),
+    "the last bit of the last beat": lambda beats: beats ^ bit_of(beats, beat=len(beats) - 1, bit=511),
+    "a beat is lost": lambda beats: np.delete(beats, len(beats) // 2, axis=0),
+    "a beat comes twice": lambda beats: np.insert(beats, 1, beats[0], axis=0),
+    "two beats are exchanged": lambda beats: beats[[1, 0, *range(2, len(beats))]],
+}
+
+
+def bit_of(beats: np.ndarray, *, beat: int, bit: int) -> np.ndarray:
+    ones = np.zeros_like(beats)
+    ones[beat, bit // 32] = 1 << bit % 32
+    return ones
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_weights_that_changed_on_the_way_are_not_used(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    load = MessageSimulator.load
+
+    def damaged(simulator: MessageSimulator, beats: np.ndarray) -> None:
+        load(simulator, np.ascontiguousarray(DAMAGES[name](beats)))
+
+    monkeypatch.setattr(MessageSimulator, "load", damaged)
+    said = r"^the edge unit took other weights than were sent: their CRC is [0-9a-f]{8}, not [0-9a-f]{8}$"
+    with pytest.raises(DeviceError, match=said):
+        md.open(SMALL)
 
 
 def test_a_closed_unit_says_so() -> None:
