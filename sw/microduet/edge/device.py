@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet.edge.bundle import EdgeBundle
-from microduet.edge.exchange import Exchange, Payload, exchange_of
+from microduet.edge.exchange import Exchange, Payload, exchange_of, has_acted
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.loading import load_checked
@@ -17,7 +17,7 @@ from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.edge.image import load_beats, stream_tables
 from microduet_hw.edge.memo import TAG_BITS
-from microduet_hw.edge.message import EdgeStatus, Kind
+from microduet_hw.edge.message import Kind
 from microduet_hw.edge.packets import Beats, join_messages, pack_message
 from microduet_sim.batch import Fault, Stalls
 from microduet_sim.build import build
@@ -28,9 +28,6 @@ from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.messages import MessageSimulator
 from microduet_sim.tables import StoredTable
-
-REFUSALS = ~(EdgeStatus.AXI_ERROR | EdgeStatus.TIMEOUT | EdgeStatus.SUM_MISMATCH)
-"""Statuses of messages that have not acted."""
 
 
 class EdgeDevice(Closing):
@@ -231,7 +228,7 @@ class EdgeDevice(Closing):
             if answer.status:
                 names = ", ".join(flag.name or "" for flag in answer.status).lower().replace("_", " ")
                 kind = answer.kind.name.lower() if isinstance(answer.kind, Kind) else answer.kind
-                ending = "refused: {}; the unit is as it was" if answer.status in REFUSALS else "failed: {}"
+                ending = "failed: {}" if has_acted(answer) else "refused: {}; the unit is as it was"
                 raise DeviceError(f"{self.bundle.config.name}: {kind} {ending.format(names)}")
         return exchange
 

@@ -11,7 +11,8 @@ from microduet.duet.golden import GoldenUser
 from microduet.edge.device import EdgeDevice
 from microduet.edge.sessions import random_sessions
 from microduet.errors import DeviceError, InputError
-from microduet_hw.edge.message import Kind
+from microduet_hw.edge.message import EdgeStatus, Kind
+from microduet_sim.batch import NO_PAUSE, Pause
 from microduet_sim.messages import MessageSimulator
 from tests.sw.edge.units import bundle, entries, longest
 
@@ -200,6 +201,31 @@ def test_a_stale_version_is_refused_and_the_history_is_as_it_was(device: EdgeDev
     with pytest.raises(DeviceError, match="click refused: stale version; the unit is as it was"):
         device.click(entries(SMALL, 1, seed=3)[0], version=SMALL.model.version ^ 1)
     assert device.infer(CONTEXT).values.tolist() == golden(known())
+
+
+def test_a_host_that_stops_in_a_message_ends_its_own(device: EdgeDevice) -> None:
+    """What it sends after all is dropped; one that comes back a cycle before is waited for."""
+    watchdog, clicks = SMALL.config.watchdog, entries(SMALL, 3, seed=11)
+    integers = [SMALL.entry(HISTORY, entry) for entry in clicks]
+    late = EdgeStatus.TIMEOUT
+    for cycles, status in ((watchdog - 1, EdgeStatus.OK), (watchdog, late), (3 * watchdog, late)):
+        device.preload(known()[HISTORY], group=HISTORY)
+        messages = [device.message(Kind.CLICK, entry, group=HISTORY) for entry in integers]
+        messages.append(device.message(Kind.QUERY, SMALL.context(CONTEXT)))
+        device.simulator.set_pause(Pause(packet=1, beat=1, cycles=cycles))
+        answers = device.exchange(messages).answers
+        device.simulator.set_pause(NO_PAUSE)
+        assert [answer.status for answer in answers] == [EdgeStatus.OK, status, EdgeStatus.OK, EdgeStatus.OK]
+        histories, acted = known(), [clicks[0], *(clicks[1:2] if not status else []), clicks[2]]
+        histories[HISTORY] = (histories[HISTORY] + acted)[-SMALL.config.histories[HISTORY].slots :]
+        assert answers[3].payload.tolist() == golden(histories)
+
+
+def test_a_click_that_did_not_end_is_refused_by_name() -> None:
+    with md.open(SMALL) as device:
+        device.simulator.set_pause(Pause(packet=0, beat=1, cycles=2 * SMALL.config.watchdog))
+        with pytest.raises(DeviceError, match="click refused: timeout; the unit is as it was"):
+            device.click(entries(SMALL, 1, seed=3)[0])
 
 
 def test_no_messages_have_no_answers(device: EdgeDevice) -> None:
