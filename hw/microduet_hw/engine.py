@@ -13,6 +13,7 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
 from microduet_hw.lookup.geometry import ITEM_BITS
+from microduet_hw.lookup.layouts import bank_word_bits
 from microduet_hw.lookup.unit import LookupUnit, port_name
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
 from microduet_hw.pe import PAIR_BITS
@@ -117,7 +118,11 @@ class EngineCore(Component):
 
     def _word_bits(self) -> int:
         output = self._output
-        words = [256, output.pe.weight_bits, output.requantiser.parameters.size]
+        words = [
+            bank_word_bits(checked=self._config.row_check),
+            output.pe.weight_bits,
+            output.requantiser.parameters.size,
+        ]
         if self._config.user:
             words.append(self._config.user.lanes * WEIGHT_BITS)
         for shape in self._arrays:

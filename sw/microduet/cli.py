@@ -124,8 +124,8 @@ def run(
     plan
         a file from `microduet plan` that says where the tables lie; by default the best plan
     row_check
-        end every row in a memory channel in a check word, so that an item whose row has changed, or is another's, comes
-        back with ROW_CHECK and not with a wrong score: microduet run microrec-small --row-check
+        give every row a check word, so that an item whose row has changed, or is another's, comes back with ROW_CHECK
+        and not with a wrong score: microduet run microrec-small --row-check
     seed
         of the model, the ids and the arrivals
     dim
