@@ -26,6 +26,9 @@ class BestInsertion(wiring.Component):
     Higher logits are better, of equal ones lower tags. What there is no place for falls out at the end.
 
     Latency: none, it is combinational.
+    Throughput: an item per cycle.
+    Back-pressure: none.
+    Reset: none, it keeps nothing.
 
     Parameters
     ----------

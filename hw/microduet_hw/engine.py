@@ -14,6 +14,7 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
 from microduet_hw.lookup.geometry import ITEM_BITS
+from microduet_hw.lookup.layouts import bank_word_bits
 from microduet_hw.lookup.unit import LookupUnit, port_name
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
 from microduet_hw.pe import PAIR_BITS
@@ -47,6 +48,14 @@ class EngineCore(Component):
     """The whole engine but its processing elements.
 
     Domains: `sync` for control, loads, arrays and results; `mem` for item packets and memory channels.
+
+    Latency: of an item in an idle engine, `LookupUnit`'s to its first word, then the steps of every layer, what
+    `PeArray` takes between them, and the score's.
+    Throughput: an item per cycles of the array that has most steps for one, while rows come and results go as fast.
+    Back-pressure: results that are not taken hold up items, and those their packets; load beats wait until no run is
+    on and no user packet at work.
+    Reset: both domains together, while no read is in flight. No item, no user and no run; what was loaded stays, but
+    for the constants of users.
 
     Parameters
     ----------
@@ -127,7 +136,11 @@ class EngineCore(Component):
 
     def _word_bits(self) -> int:
         output = self._output
-        words = [256, output.pe.weight_bits, output.requantiser.parameters.size]
+        words = [
+            bank_word_bits(checked=self._config.row_check),
+            output.pe.weight_bits,
+            output.requantiser.parameters.size,
+        ]
         if self._config.weight_check:  # operands, which in fixed32 are wider than weights
             words += [pe.lanes * pe.operand_bits for pe in (output.pe, *(shape.pe for shape in self._arrays))]
         if self._config.user:
@@ -216,6 +229,8 @@ def pair_module(number: int) -> str:
 
 class Engine(Component):
     """An `EngineCore` and its pairs, both as instances of modules emitted once.
+
+    Latency, Throughput, Back-pressure, Reset: as `EngineCore`.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from microduet_hw.config import Array, EngineConfig, Layer, Part, SourceKind
 from microduet_hw.layout import HOLE, Layers, drain_order, input_order
 from microduet_hw.loader import DATA_BITS, Target
+from microduet_hw.lookup.row_check import word_check
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.pe_array import pe_array_shape
@@ -257,7 +258,7 @@ def row_bytes(config: EngineConfig, rows: npt.NDArray[np.int64], part: Part) -> 
 
 
 def onchip_beats(config: EngineConfig, rows_of: TableRows) -> Beats:
-    """Contents of all on-chip banks, a word of 32 bytes per beat."""
+    """Contents of all on-chip banks, a word of 32 bytes per beat; where rows are checked, behind its check word."""
     result = [np.zeros((0, 16), np.uint32)]
     for number, source in enumerate(config.sources):
         if source.kind is not SourceKind.ONCHIP:
@@ -267,6 +268,9 @@ def onchip_beats(config: EngineConfig, rows_of: TableRows) -> Beats:
             rows = rows_of(part.feature, part.row_first, numbers[-1] - part.row_first + 1)[:: numbers.step]
             words = row_bytes(config, rows, part).reshape(-1, 32)
             row = (part.base >> 5) + np.arange(len(words))
+            if config.row_check:
+                sums = [word_check(w.tobytes(), row=r, source=number) for w, r in zip(words, row.tolist(), strict=True)]
+                words = np.concatenate([_bytes(np.array(sums), "<u2"), words], axis=1)
             result.append(pack_words(words, target=Target.ONCHIP, unit=number, row=row))
     return np.concatenate(result)
 

@@ -80,7 +80,10 @@ class SectionSplit(Component):
 class JoinedBuffer(Component):
     """Holds the input vectors of a layer that come from two producers: words of the one, then words of the other.
 
-    Latency, throughput, back-pressure and reset: as `ActivationBuffer`, of each producer on its own.
+    Latency: as `ActivationBuffer`; words of the layer before can be read once all from outside have come.
+    Throughput: a word in from each producer and one out per cycle.
+    Back-pressure: as `ActivationBuffer`, of each producer on its own.
+    Reset: empty.
 
     Parameters
     ----------

@@ -43,7 +43,10 @@ def kernel_ports(config: EngineConfig) -> dict[str, Member]:
 class Kernel(Component):
     """An engine with the clock and reset ports of a Vitis RTL kernel; resets end in step with their clocks.
 
+    Latency: none, but `BaseRegisters`'s on the control port.
+    Throughput: the engine's.
     Back-pressure: nothing is taken until the reset has ended inside too, a few cycles after it has outside.
+    Reset: the engine's, and every base is 0.
     The engine's addresses count from its channels' bases (`BaseRegisters`), 0 unless they are written.
 
     Parameters

@@ -94,7 +94,9 @@ class RequantiserShape(Frozen, frozen=True, kw_only=True):
 class Requantiser(wiring.Component):
     """Turns a step of `lanes` sums into a step of `lanes` outputs.
 
-    Latency: `shape.latency` cycles. Throughput: a step per cycle. Back-pressure: none, `o` is always taken.
+    Latency: `shape.latency` cycles.
+    Throughput: a step per cycle.
+    Back-pressure: none, `o` is always taken.
     Reset: nothing is in flight.
 
     Parameters

@@ -42,7 +42,8 @@ OWN_RESULT = 255
 class ResultStage(wiring.Component):
     """Joins each result with the header of its item.
 
-    Latency: one cycle. Throughput: a result per cycle.
+    Latency: one cycle.
+    Throughput: a result per cycle.
     Back-pressure: results wait in a queue whose places the output layer counts; headers are held up when too many wait.
     Reset: empty.
 

@@ -14,6 +14,7 @@ from microduet_hw.config import EngineConfig, Layer
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
 from microduet_hw.lookup.geometry import ITEM_BITS
+from microduet_hw.lookup.layouts import bank_word_bits
 from microduet_hw.lookup.unit import LookupUnit, port_name
 from microduet_hw.registers import ADDRESS_BITS, ControlRegisters
 from microduet_hw.status import HEADER
@@ -53,7 +54,8 @@ def share_output(elements: int) -> Layer:
 class ShareStage(Component):
     """Makes packets of vectors: a beat with the header, then the words.
 
-    Latency: one cycle. Throughput: a beat per cycle.
+    Latency: one cycle.
+    Throughput: a beat per cycle.
     Back-pressure: a vector starts when a place for all of it is free.
     Reset: empty.
 
@@ -140,6 +142,11 @@ class ShardUnit(Component):
 
     Domains: `sync` for control, loads and packets; `mem` for item packets and memory channels.
 
+    Latency: `LookupUnit`'s and `ShareStage`'s.
+    Throughput: `LookupUnit`'s, at most a packet per `config.words` + 1 cycles.
+    Back-pressure: packets that are not taken hold up items; load beats wait until no run is on.
+    Reset: both domains together, while no read is in flight. No item and no run; on-chip tables stay.
+
     Parameters
     ----------
     config : the card's tables
@@ -165,7 +172,7 @@ class ShardUnit(Component):
         m.submodules.lookup = lookup = LookupUnit(config=self._config)
         m.submodules.share = share = ShareStage(words=self._config.words)
         m.submodules.registers = registers = ControlRegisters(config=self._config)
-        m.submodules.loader = loader = Loader(word_bits=256)
+        m.submodules.loader = loader = Loader(word_bits=bank_word_bits(checked=self._config.row_check))
         m.submodules.run_sync = FFSynchronizer(registers.o_run, lookup.i_run, o_domain="mem")
         flipped, connect = wiring.flipped, wiring.connect
         connect(m, flipped(self.s_axis_items), lookup.s_axis_items)

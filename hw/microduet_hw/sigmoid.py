@@ -49,7 +49,10 @@ def sigmoid_reference(logit: int, fraction: int) -> int:
 class Sigmoid(wiring.Component):
     """Scores logits by table and linear interpolation.
 
-    Latency: `LATENCY` cycles. Throughput: one per cycle. Back-pressure: none. Reset: nothing in flight.
+    Latency: `LATENCY` cycles.
+    Throughput: one per cycle.
+    Back-pressure: none.
+    Reset: nothing in flight; the table stays.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ class Store(wiring.Component):
     Latency: `o_data` follows `i_read` and `i_read_row` by `LATENCY` cycle, and stays until the next read.
     Throughput: one row written and one read per cycle. A row that is written in the cycle in which it is read is read
     with its old contents.
+    Back-pressure: none.
     Reset: contents stay; they are not defined before they are written.
 
     Parameters

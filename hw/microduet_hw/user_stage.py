@@ -37,7 +37,7 @@ def room_shape(config: EngineConfig) -> WaitingRoomShape:
 class UserStage(wiring.Component):
     """Holds items up until their query's user is known, and gives the layer his part of its sums in place of biases.
 
-    Latency, throughput, back-pressure: those of `WaitingRoom` for items, of `UserBank` for users.
+    Latency, Throughput, Back-pressure: those of `WaitingRoom` for items, of `UserBank` for users.
     Reset: no item, no user, no model.
 
     Parameters

@@ -52,7 +52,6 @@ class Sent:
     beats : of each packet, if not all of them
     slots, turns : of an engine with users: the slot of each packet's query, 0 to 63, and how many answers from that
         slot each waits for
-    pause : where the host stands still
 
     Members
     -------
@@ -73,7 +72,6 @@ class Sent:
         beats: npt.ArrayLike | None = None,
         slots: npt.ArrayLike | None = None,
         turns: npt.ArrayLike | None = None,
-        pause: Pause = NO_PAUSE,
         name: str = "packets",
     ) -> None:
         self._words, count = checked_words(packets, name), len(packets)
@@ -88,7 +86,6 @@ class Sent:
         self._turns = None if turns is None else checked_times(turns, "turns", count).astype(np.uint32)
         if self._slots is not None and int(self._slots.max(initial=0)) >= SLOTS:
             raise ValueError(f"slots must be 0 to {SLOTS - 1}, not {self._slots.max()}")
-        self._pause = pause
         self.accepted_ps = np.zeros(count, np.uint64)
         self.gap = 0
         if self._arrivals is not None and count:
@@ -97,8 +94,8 @@ class Sent:
     def __len__(self) -> int:
         return len(self._words)
 
-    def arguments(self) -> MdPackets:
-        """For the runtime; refers to this object's arrays."""
+    def arguments(self, pause: Pause = NO_PAUSE) -> MdPackets:
+        """For the runtime, with the place where the host stands still; refers to this object's arrays."""
         return MdPackets(
             packets=address(self._words),
             beats=address(self._beats),
@@ -109,9 +106,9 @@ class Sent:
             accepted_ps=address(self.accepted_ps),
             slots=address(self._slots),
             turns=address(self._turns),
-            pause_packet=self._pause.packet,
-            pause_beat=self._pause.beat,
-            pause_cycles=self._pause.cycles,
+            pause_packet=pause.packet,
+            pause_beat=pause.beat,
+            pause_cycles=pause.cycles,
         )
 
 

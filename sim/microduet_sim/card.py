@@ -29,7 +29,7 @@ from microduet_sim.abi import (
     load_library,
 )
 from microduet_sim.activity import Activity, read_activity
-from microduet_sim.batch import Counters, Fault, Sent, Stalls, Words, checked_words
+from microduet_sim.batch import NO_PAUSE, Counters, Fault, Pause, Sent, Stalls, Words, checked_words
 from microduet_sim.build import Library
 from microduet_sim.closing import Closing
 from microduet_sim.dram import Memory
@@ -90,6 +90,7 @@ class Card(Closing, Generic[Config]):
             raise ValueError(f"memory must be 'dram' or 'simple', not {memory!r}")
         check_images(config, tables)
         self._handle: ctypes.c_void_p | None = None
+        self._pause = NO_PAUSE
         self._config, self._tables = config, tuple(tables)  # the images, because the runtime refers to their rows
         self._library = load_library(library.path if isinstance(library, Library) else library)
         parts = part_arguments(config)
@@ -172,6 +173,10 @@ class Card(Closing, Generic[Config]):
         arguments = MdStalls(**asdict(stalls))
         self._library.md_set_stalls(self._open(), ctypes.byref(arguments))
 
+    def set_pause(self, pause: Pause) -> None:
+        """Make the host stand still in the packets of every batch from now on."""
+        self._pause = pause
+
     def set_faults(self, faults: Mapping[int, Fault], *, seed: int = 0) -> None:
         """Faults by source number from now on; channels that are not named have none."""
         unknown = sorted(set(faults) - set(self._config.channels))
@@ -200,7 +205,7 @@ class Card(Closing, Generic[Config]):
         """Send packets and fill `arrays` with what comes back, a result per item if `results` does not say more."""
         handle = self._open()
         arguments = MdRun(
-            items=items.arguments(),
+            items=items.arguments(self._pause),
             users=MdPackets() if users is None else users.arguments(),
             results=len(items) if results is None else results,
             patience=patience + items.gap + (users.gap if users else 0),

@@ -9,19 +9,13 @@ import numpy.typing as npt
 
 from microduet_hw.config import EngineConfig
 from microduet_sim.abi import MdRun, address
-from microduet_sim.batch import NO_PAUSE, Mode, Pause, Results, Sent, Words, empty_results
+from microduet_sim.batch import Mode, Results, Sent, Words, empty_results
 from microduet_sim.card import PATIENCE, Card, Progress
 from microduet_sim.record import OperandRecord, row_words, split_rows
 
 
 class Simulator(Card[EngineConfig]):
     """One simulated engine with its memory; parameters as `Card`."""
-
-    _pause = NO_PAUSE
-
-    def set_pause(self, pause: Pause) -> None:
-        """Make the host stand still in the item packets of every batch from now on."""
-        self._pause = pause
 
     def ask(self, beats: Words) -> None:
         """Send check beats, uint32 (n, 16), and wait until the last one is taken."""
@@ -60,7 +54,7 @@ class Simulator(Card[EngineConfig]):
         KeyboardInterrupt
             On Ctrl-C. The simulator is then closed.
         """
-        sent = Sent(packets, mode=mode, beats=beats, pause=self._pause)
+        sent = Sent(packets, mode=mode, beats=beats)
         results, arrays = empty_results(sent, hashes)
         arguments = self._send(
             sent,

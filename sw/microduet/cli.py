@@ -91,6 +91,7 @@ def run(
     config: str | None = None,
     board: str = "u280",
     plan: Path | None = None,
+    row_check: bool = False,
     seed: Natural = 0,
     dim: int = 32,
     json: bool = False,
@@ -122,6 +123,9 @@ def run(
         u280, u55c, or a .toml file that describes a board
     plan
         a file from `microduet plan` that says where the tables lie; by default the best plan
+    row_check
+        give every row a check word, so that an item whose row has changed, or is another's, comes back with ROW_CHECK
+        and not with a wrong score: microduet run microrec-small --row-check
     seed
         of the model, the ids and the arrivals
     dim
@@ -150,6 +154,7 @@ def run(
         config=config,
         board=board,
         plan=plan,
+        row_check=row_check,
         seed=seed,
         dim=dim,
         json=json,
@@ -170,6 +175,7 @@ def verilog(
     precision: str | None = None,
     config: str | None = None,
     board: str | None = None,
+    row_check: bool = False,
     seed: Natural = 0,
     dim: int = 32,
     kernel: bool = False,
@@ -193,6 +199,8 @@ def verilog(
         microrec-paper, the paper's arrangement of arrays; by default the search's choice
     board
         u280, u55c, or a .toml file that describes a board; u280 if not given, with --kernel u55c
+    row_check
+        as for run; a configuration says it itself
     seed
         of the model and the vectors
     dim
@@ -213,6 +221,7 @@ def verilog(
         precision=precision,
         config=config,
         board=board,
+        row_check=row_check,
         seed=seed,
         dim=dim,
         kernel=kernel,

@@ -20,6 +20,7 @@ def bench_engine(
     seed: Natural = 0,
     traffic: str = "uniform",
     memory: Memory = "dram",
+    row_check: bool = False,
     dim: int = 32,
     json: bool = False,
 ) -> int:
@@ -46,6 +47,8 @@ def bench_engine(
         as for run
     memory
         as for run
+    row_check
+        as for run
     dim
         elements of a row of rmc2
     json
@@ -60,6 +63,7 @@ def bench_engine(
         traffic=traffic,
         memory=memory,
         config=config,
+        row_check=row_check,
         seed=seed,
         dim=dim,
         json=json,
@@ -79,6 +83,7 @@ def bench_lookup(
     traffic: tuple[str, ...] = (),
     items: int = 1000,
     lookups: tuple[int, ...] = (1,),
+    row_check: bool = False,
     seed: Natural = 0,
     json: bool = False,
 ) -> int:
@@ -113,6 +118,8 @@ def bench_lookup(
         one at a time, 2 us apart
     lookups
         make every lookup in DRAM so many times and sum the rows (the paper's Figure 7); may be given several times
+    row_check
+        as for run: what checking takes is the difference, of rows that fill their beats a beat
     seed
         of the model and the ids
     json
@@ -130,6 +137,7 @@ def bench_lookup(
         traffic=traffic or implementation.TRAFFIC,
         items=items,
         lookups=lookups,
+        row_check=row_check,
         seed=seed,
         json=json,
     )
@@ -216,79 +224,3 @@ def bench_edge(
         json=json,
     )
     return implementation.main(options)
-
-
-@bench.command(name="train")
-def bench_train(
-    *,
-    model: str = "rm1",
-    batch: int = 8192,
-    batches: int = 8,
-    rounds: int = 5,
-    table_rows: int = 100_000,
-    precision: str = "auto",
-    seed: int = 0,
-    json: bool = False,
-) -> int:
-    """Rows per second of the training on rows of Criteo's form, against a plain PyTorch loop of the same model.
-
-    The plain loop has an EmbeddingBag with sparse gradients per table and one Adagrad. Both take turns.
-
-    Example: microduet bench train --json
-
-    Parameters
-    ----------
-    model
-        whose layers are trained: rm1, rm2, rm3, rm4, rm5
-    batch
-        rows of a batch, of both loops
-    batches
-        of one round
-    rounds
-        of both loops in turns, after one that warms up; medians are shown
-    table_rows
-        of each of the 26 tables
-    precision
-        of the training's products: bfloat16, float32, or auto for bfloat16 where the processor multiplies it
-    seed
-        of the rows and the first weights
-    json
-        print one JSON object instead of a table
-    """
-    from microduet.train import bench as implementation
-
-    options = implementation.TrainBenchOptions(
-        model=model,
-        batch=batch,
-        batches=batches,
-        rounds=rounds,
-        table_rows=table_rows,
-        precision=precision,
-        seed=seed,
-        json=json,
-    )
-    return implementation.main(options)
-
-
-@bench.command(name="data")
-def bench_data(*, rows: int = 500_000, model: str = "rm1", seed: int = 0, json: bool = False) -> int:
-    """Rows per second of the loader of Criteo's text, beside pandas.read_csv on the same file, and of the generator.
-
-    first: hash of the content, parsing and Parquet, once per file. chunks: every time after that.
-
-    Example: microduet bench data --rows 2000000 --json
-
-    Parameters
-    ----------
-    rows
-        of the file, which is written for the bench
-    model
-        whose widths the generator is measured with
-    seed
-        of the rows
-    json
-        print one JSON object instead of a table
-    """
-    from microduet.data import bench as implementation
-
-    return implementation.main(rows=rows, model=model, seed=seed, json=json)

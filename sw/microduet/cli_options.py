@@ -28,4 +28,4 @@ def refuse_options(
     for option in options:
         if option.name not in takes and given[option.name] != option.default:
             names = ", ".join(f"--{name}" for name in takes)
-            raise InputError(f"{target} takes {names} only, not --{option.name}")
+            raise InputError(f"{target} takes {names} only, not --{option.name.replace('_', '-')}")

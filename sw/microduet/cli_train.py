@@ -1,10 +1,12 @@
-"""The command `microduet train`."""
+"""The command `microduet train`, and those under `microduet bench` about training and its data."""
 
 import dataclasses
 from pathlib import Path
 from typing import Literal
 
 import cyclopts
+
+from microduet.cli_bench import bench
 
 
 @cyclopts.Parameter(name="*")
@@ -127,3 +129,79 @@ def train(
         json=json,
     )
     return command.main(model, options)
+
+
+@bench.command(name="train")
+def bench_train(
+    *,
+    model: str = "rm1",
+    batch: int = 8192,
+    batches: int = 8,
+    rounds: int = 5,
+    table_rows: int = 100_000,
+    precision: str = "auto",
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Rows per second of the training on rows of Criteo's form, against a plain PyTorch loop of the same model.
+
+    The plain loop has an EmbeddingBag with sparse gradients per table and one Adagrad. Both take turns.
+
+    Example: microduet bench train --json
+
+    Parameters
+    ----------
+    model
+        whose layers are trained: rm1, rm2, rm3, rm4, rm5
+    batch
+        rows of a batch, of both loops
+    batches
+        of one round
+    rounds
+        of both loops in turns, after one that warms up; medians are shown
+    table_rows
+        of each of the 26 tables
+    precision
+        of the training's products: bfloat16, float32, or auto for bfloat16 where the processor multiplies it
+    seed
+        of the rows and the first weights
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.train import bench as implementation
+
+    options = implementation.TrainBenchOptions(
+        model=model,
+        batch=batch,
+        batches=batches,
+        rounds=rounds,
+        table_rows=table_rows,
+        precision=precision,
+        seed=seed,
+        json=json,
+    )
+    return implementation.main(options)
+
+
+@bench.command(name="data")
+def bench_data(*, rows: int = 500_000, model: str = "rm1", seed: int = 0, json: bool = False) -> int:
+    """Rows per second of the loader of Criteo's text, beside pandas.read_csv on the same file, and of the generator.
+
+    first: hash of the content, parsing and Parquet, once per file. chunks: every time after that.
+
+    Example: microduet bench data --rows 2000000 --json
+
+    Parameters
+    ----------
+    rows
+        of the file, which is written for the bench
+    model
+        whose widths the generator is measured with
+    seed
+        of the rows
+    json
+        print one JSON object instead of a table
+    """
+    from microduet.data import bench as implementation
+
+    return implementation.main(rows=rows, model=model, seed=seed, json=json)

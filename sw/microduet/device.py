@@ -15,7 +15,7 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
-from microduet.loads import changed_parts, load
+from microduet.loading import changed_parts, load_engine
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.registers import Register
@@ -133,7 +133,7 @@ class Device(Closing):
         self._load()
 
     def _load(self) -> None:
-        load(self.bundle, self.backend, self.registers)
+        load_engine(self.bundle, self.backend, self.registers)
 
     def reload(self) -> None:
         """Load the bundle's weights and on-chip tables again, where they are, and compare what the engine took.

@@ -18,6 +18,7 @@ from microduet.folders import write_file
 from microduet.measure import Job, Measured, measure, search_result
 from microduet.perfetto import check_writable
 from microduet.placement import Plan
+from microduet.presets import Tuning
 from microduet.progress import Steps, steps
 from microduet_sim.dram import Memory
 
@@ -35,6 +36,7 @@ class RunOptions:
     config: str | None = None
     board: str = "u280"
     plan: Path | None = None
+    row_check: bool = False
     seed: int = 0
     dim: int = 32
     json: bool = False
@@ -84,7 +86,10 @@ def compile_named(model: str, options: RunOptions) -> Bundle:
     given = ".py" in model or model.endswith(model_names.CHECKPOINT)
     named = model if given else model_names.find(model, seed=options.seed, dim=options.dim)
     plan = None if options.plan is None else Plan.read(options.plan)
-    return compiler.compile(named, board=options.board, precision=options.precision, config=options.config, plan=plan)
+    tuning = Tuning(row_check=options.row_check)
+    return compiler.compile(
+        named, board=options.board, precision=options.precision, config=options.config, tuning=tuning, plan=plan
+    )
 
 
 def open_device(

@@ -17,6 +17,7 @@ from microduet.errors import InputError
 from microduet.measure import compare
 from microduet.memory_settings import CARD_REFRESH, Settings, dram_settings, usual_refresh
 from microduet.planner.make import make
+from microduet.presets import Tuning
 from microduet.progress import Steps, steps
 from microduet.shape import ModelShape, concatenated, perceptron
 from microduet.traffic import make_ids
@@ -68,6 +69,7 @@ class LookupOptions:
     traffic: tuple[str, ...] = TRAFFIC
     items: int = 1000
     lookups: tuple[int, ...] = (1,)
+    row_check: bool = False
     seed: int = 0
     json: bool = False
 
@@ -212,7 +214,8 @@ def _compile(case: Case, options: LookupOptions) -> Bundle:
     usual = "rule" if shape.name in DEEP else "spread" if shape.name in ITEMS else usual
     mode = options.plan or usual
     plan = make(shape, precision=case.precision, board=boards.find(board), mode=mode).plan
-    return compiler.compile(case.model, board=board, precision=case.precision, plan=plan)
+    tuning = Tuning(row_check=options.row_check)
+    return compiler.compile(case.model, board=board, precision=case.precision, tuning=tuning, plan=plan)
 
 
 def _stated(options: LookupOptions) -> dict[str, object]:
@@ -221,6 +224,7 @@ def _stated(options: LookupOptions) -> dict[str, object]:
         "interval_us": INTERVAL_US,
         "switch": "off",
         "items": options.items,
+        "row_check": options.row_check,
         "seed": options.seed,
     }
 

@@ -128,6 +128,7 @@ def described(job: Job) -> dict[str, object]:
         "model": job.bundle.manifest.model,
         "precision": str(config.precision),
         "config": config.name,
+        "row_check": config.row_check,
         "memory": job.memory,
         "traffic": job.traffic,
         "seed": job.seed,

@@ -38,8 +38,9 @@ class Tuning(Frozen, frozen=True, kw_only=True):
     arrays : in the place of the search's
     multipliers : the search's budget
     engine_mhz, memory_mhz : clocks
-    row_check : whether every row in a memory channel ends in a check word, so that a changed bit or a row of another
-        address is found: a beat more per read, and twice the room, where a row fills its beats
+    row_check : whether every row in a memory channel ends in a check word, and every word of an on-chip bank has one,
+        so that a changed bit or a row of another address is found: a beat more per read, and twice the room in memory,
+        where a row fills its beats
     weight_check : whether `Device.check_weights` can find bits that have changed in weights since they were loaded
     """
 

@@ -34,6 +34,7 @@ class VerilogOptions:
     precision: str | None = None
     config: str | None = None
     board: str | None = None
+    row_check: bool = False
     seed: int = 0
     dim: int = 32
     kernel: bool = False
@@ -57,6 +58,7 @@ def main(target: str, options: VerilogOptions) -> int:
                 precision=options.precision or "fixed16",
                 config=options.config,
                 board=options.card,
+                row_check=options.row_check,
                 seed=options.seed,
                 dim=options.dim,
             ),
@@ -108,6 +110,8 @@ def _of_configuration(path: Path, options: VerilogOptions) -> tuple[EngineConfig
     """The configuration at `path`, and a model for it with random weights if there are vectors to compute."""
     if options.config is not None:
         raise InputError(f"{path} is a configuration already: config must not be given, not {options.config!r}")
+    if options.row_check:
+        raise InputError(f"{path} is a configuration already: it says whether rows are checked, by check_bits")
     config = read_configuration(path)
     if options.precision not in (None, config.precision):
         raise InputError(f"{path} is for precision {config.precision}, not {options.precision!r}")

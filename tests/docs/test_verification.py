@@ -47,6 +47,26 @@ def test_figures_of_a_changed_source_are_stale(monkeypatch):
         assert (line.startswith("100.0 %"), branch, toggle) == (True, "100.0 %", "100.0 %")
 
 
+def test_every_component_has_a_whole_contract():
+    missing = {one.name: set(ledger_sources.SECTIONS) - set(one.contract) for one in ledger_sources.components()}
+    assert {name: parts for name, parts in missing.items() if parts} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Adds.\n\n    Latency: a cycle.\n    Reset: none.\n", ("Latency", "Reset")),
+        ("Adds.\n\n    Latency, Throughput, Back-pressure, Reset: as `Other`.\n", ledger_sources.SECTIONS),
+        ("Adds.\n\n    Latency: a cycle. Throughput: one.\n", ("Latency",)),  # what does not begin a line is not seen
+        ("Adds.\n\n    Latency, Area: as `Other`.\n", ()),
+        ("Adds: without Latency.\n\n    Latency\n    latency: none.\n", ()),
+        ("", ()),
+    ],
+)
+def test_a_contract_is_read_from_what_begins_a_line(text: str, said: tuple[str, ...]):
+    assert ledger_sources.contract_of(text) == said
+
+
 @pytest.mark.parametrize("path", ledger_sources.tests(), ids=lambda path: str(path.relative_to(REPOSITORY / "tests")))
 def test_every_test_can_fail(path: Path):
     assert cannot_fail(path, support=HELPERS) == []

@@ -77,7 +77,10 @@ class MessageStands(Contract):
 
 
 class MessageCounts(Contract):
-    """`MessageBuffer`: every packet becomes one message, which may act only if its length is the one of its kind."""
+    """`MessageBuffer`: every packet becomes one message, which may act only if its length is the one of its kind.
+
+    One whose host stops for as long as the watchdog waits becomes one there and then, and the rest of it becomes none.
+    """
 
     def __init__(self, *, config: EdgeConfig, fault: bool = False) -> None:
         self._config = config
@@ -86,16 +89,23 @@ class MessageCounts(Contract):
     def rules(self, m: Module, ports: dict[str, Any]) -> None:
         bus = {name.removeprefix("s_axis_items__"): value for name, value in ports.items()}
         inside, done, beats, current = Signal(), Signal(), Signal(8), Signal()
-        header = Signal(HEADER)
-        with m.If(bus["tvalid"] & bus["tready"]):
+        header, late, silent, gone = Signal(HEADER), Signal(), Signal(8), Signal()
+        waits = inside & ~bus["tvalid"]
+        m.d.sync += [silent.eq(Mux(waits, silent + 1, 0)), gone.eq(gone | late)]
+        with m.If(bus["tvalid"] & late & ~done):
+            m.d.sync += late.eq(~bus["tlast"])
+        with m.Elif(bus["tvalid"] & bus["tready"]):
             m.d.sync += [inside.eq(~bus["tlast"]), done.eq(bus["tlast"]), beats.eq(beats + 1)]
             with m.If(~inside):
                 came = data.View(HEADER, bus["tdata"][: HEADER.size])
                 m.d.sync += [beats.eq(self.fault), header.eq(came), current.eq(came.version == ports["i_version"])]
+        with m.Elif(waits & (silent == self._config.watchdog - 1)):
+            m.d.sync += [inside.eq(0), late.eq(1), done.eq(1)]
         with m.If(ports["i_release"]):
             m.d.sync += done.eq(0)
         acts = (
             current
+            & ~late
             & Cat(
                 Cat(header.kind == kind, header.elements == message_elements(self._config, kind, group)).all()
                 & (beats == message_beats(self._config, kind, group))
@@ -107,10 +117,12 @@ class MessageCounts(Contract):
         )
         m.d.comb += [
             Assume(~ports["i_release"] | ports["o_valid"]),
-            Assert(bus["tready"] == (~ports["o_valid"] & (inside | ports["i_run"]))),
+            Assert(bus["tready"] == (~ports["o_valid"] & (inside | late | ports["i_run"]))),
             Assert(ports["o_valid"] == done),
             Assert(~done | (ports["o_header"] == Value.cast(header))),
             Assert(~done | ((ports["o_status"] == 0) == acts)),
+            Assert(~done | ((ports["o_status"] & EdgeStatus.TIMEOUT != 0) == late)),
+            Cover(ports["i_release"] & acts & gone),
             *(Cover(ports["i_release"] & acts & (header.kind == kind)) for kind in Kind),
             *(Cover(ports["i_release"] & (ports["o_status"] == status)) for status in (8, 16, 32, 1 | 2 | 16 | 32)),
         ]

@@ -48,6 +48,13 @@ def modules() -> list[str]:
     return [one.name for one in pkgutil.walk_packages(microduet_hw.__path__, "microduet_hw.") if not one.ispkg]
 
 
+def contract_of(text: str) -> tuple[str, ...]:
+    """Those of `SECTIONS` that begin a line of a docstring, alone or several at once: ``Latency, Reset: as `X`.``"""
+    heads = [line.strip().partition(":")[0].split(", ") for line in text.splitlines() if ":" in line]
+    said = {name for head in heads if set(head) <= set(SECTIONS) for name in head}
+    return tuple(part for part in SECTIONS if part in said)
+
+
 @functools.cache
 def components() -> tuple[Component, ...]:
     """Every class of the gateware that becomes hardware, by name."""
@@ -56,8 +63,7 @@ def components() -> tuple[Component, ...]:
         module = importlib.import_module(name)
         for kind in vars(module).values():
             if inspect.isclass(kind) and issubclass(kind, Elaboratable) and kind.__module__ == name:
-                lines = [line.strip() for line in (kind.__doc__ or "").splitlines()]
-                contract = tuple(part for part in SECTIONS if any(line.startswith(f"{part}:") for line in lines))
+                contract = contract_of(kind.__doc__ or "")
                 path = Path(inspect.getfile(module)).relative_to(REPOSITORY)
                 short = f"{name.removeprefix('microduet_hw.')}.{kind.__qualname__}"
                 found.append(Component(name=short, path=str(path), contract=contract))

@@ -18,8 +18,8 @@ from microduet_hw.status import HEADER, Status
 from tests.support.axi_memory import Memory
 from tests.support.cover_plan import hit
 from tests.support.dram_memory import DramMemory
-from tests.support.lookup_items import expected_query, random_fates, random_packet, rows_at, stopped
-from tests.support.lookups import memory_image, random_tables
+from tests.support.lookup_items import banked, damaged, expected_query, random_fates, random_packet, rows_at, stopped
+from tests.support.lookups import bank_words, memory_image, random_tables
 from tests.support.streams import StreamSink, start_clocks
 
 
@@ -39,6 +39,7 @@ class LookupBench:
     stray : probability, in a cycle, that a channel sends a beat that answers nothing
     gone : probability that the host stops in a packet, and sends some more beats once its item has been given up
     exchanged : whether reads that are in flight together are answered with each other's rows
+    changed : probability that every word of a row in a bank has a changed bit
     in_order : whether item n looks up row n of every table, modulo its rows, instead of random ones
     """
 
@@ -56,6 +57,7 @@ class LookupBench:
         stray=0,
         gone=0.0,
         exchanged=False,
+        changed=0.0,
     ):
         self.dut, self.config, self.waits, self.dram, self.stray = dut, config, waits, dram, stray
         rng = np.random.default_rng(random.getrandbits(32))
@@ -77,6 +79,7 @@ class LookupBench:
         for drawn in fates.values() if exchanged else ():
             for fate, _ in drawn:
                 fate.exchanged = True
+        self.damage = damaged(config, rng, changed)
         self.statuses = {source: [status for _, status in drawn] for source, drawn in fates.items()}
         self.memories = {
             source: self.memory(source, fates[source]) if dram is None else self.dram_memory(source)
@@ -126,13 +129,12 @@ class LookupBench:
 
     async def load_banks(self):
         dut = self.dut
-        for source in set(range(len(self.config.sources))) - set(self.config.channels):
-            for address, value in memory_image(self.config, source, self.tables).items():
-                await RisingEdge(dut.clk)
-                dut.write_valid.value = 1
-                dut.write_source.value = source
-                dut.write_row.value = address // 32
-                dut.write_data.value = value
+        for source, address, word in bank_words(self.config, self.tables):
+            await RisingEdge(dut.clk)
+            dut.write_valid.value = 1
+            dut.write_source.value = source
+            dut.write_row.value = address // 32
+            dut.write_data.value = word ^ self.damage[source, address]
         await RisingEdge(dut.clk)
         dut.write_valid.value = 0
         for _ in range(4):
@@ -221,6 +223,7 @@ class LookupBench:
     def expected(self):
         """Vector and status of every item, by what became of the reads as the channels were asked for them."""
         told = {source: list(self.told(source)) for source in self.memories}
+        told |= banked(self.config, self.packets, self.damage)
         for number, packet in enumerate(self.packets):
             yield assemble(self.config, self.tables, packet, {source: items[number] for source, items in told.items()})
 

@@ -1,12 +1,15 @@
 """Random items for a lookup unit, right and wrong ones, and what becomes of the reads that they make."""
 
+from collections import Counter
 from dataclasses import replace
 
-from microduet_hw.lookup.geometry import dense_beats, index_beats
-from microduet_hw.lookup.reference import Packet
+from microduet_hw.config import AXI_BYTES, CHECK_BITS
+from microduet_hw.lookup.geometry import dense_beats, index_beats, source_plan
+from microduet_hw.lookup.reference import Packet, reads
 from microduet_hw.status import QUERY, Status
 from tests.support.axi_memory import Fate
 from tests.support.axi_port import DECERR, SLVERR
+from tests.support.lookups import banks
 
 
 def rows_at(config, number):
@@ -64,3 +67,26 @@ def random_fates(config, rng, asked, *, faulty, latency):
             fate, status = Fate(latency=fate.latency, flips=tuple(flips.tolist())), Status.ROW_CHECK
         fates.append((fate, status))
     return fates
+
+
+def damaged(config, rng, share):
+    """By bank and address, what is changed of a word as it is loaded: a bit in all words of this share of the rows."""
+    damage = Counter()
+    for source in banks(config):
+        plan = source_plan(config, source)
+        rows = [(part, row) for part in plan.parts for row in part.part.row_numbers if rng.random() < share]
+        for part, row in rows:
+            for beat in range(part.beats):
+                damage[source, part.address(row) + AXI_BYTES * beat] = 1 << int(rng.integers(CHECK_BITS + plan.width))
+    return damage
+
+
+def banked(config, packets, damage):
+    """By bank and item, the status of each row that is looked up there."""
+    return {
+        source: [
+            [Status.ROW_CHECK if damage[source, place] else Status.OK for place, _ in reads(plan, config, packet)]
+            for packet in packets
+        ]
+        for source, plan in ((source, source_plan(config, source)) for source in banks(config))
+    }

@@ -1,6 +1,6 @@
 """Small configurations of the memory side, their tables, and what lies at which address."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from microduet_hw.config import (
     SourceKind,
 )
 from microduet_hw.lookup.geometry import source_plan
-from microduet_hw.lookup.row_check import checked_row
+from microduet_hw.lookup.row_check import checked_row, word_check
 
 HBM, ONCHIP = SourceKind.HBM, SourceKind.ONCHIP
 
@@ -164,6 +164,23 @@ def memory_image(config: EngineConfig, source: int, tables: list[npt.NDArray[np.
             for place in range(0, size, AXI_BYTES):
                 image[address + place] = int.from_bytes(stored[place : place + AXI_BYTES], "little")
     return image
+
+
+def banks(config: EngineConfig) -> list[int]:
+    """Sources on the chip that hold anything."""
+    return [k for k, source in enumerate(config.sources) if k not in config.channels and source.parts]
+
+
+def bank_words(config: EngineConfig, tables: list[npt.NDArray[np.int64]]) -> Iterator[tuple[int, int, int]]:
+    """Bank, byte address and word, as banks are loaded: where rows are checked, behind its check word."""
+    for source in banks(config):
+        kept = (1 << source_plan(config, source).width) - 1
+        for address, word in memory_image(config, source, tables).items():
+            if config.row_check:
+                stored = (word & kept).to_bytes(AXI_BYTES, "little")
+                yield source, address, word << CHECK_BITS | word_check(stored, row=address // AXI_BYTES, source=source)
+            else:
+                yield source, address, word
 
 
 def reader_of(image: dict[int, int]) -> Callable[[int], int]:

@@ -95,6 +95,8 @@ BAD = [
     ("run {1}:Tiny --config microrec-paper", "microrec-paper has 3 hidden layers, Tiny has 1"),
     ("run {1}:Tiny --board vu9p", "board must be u280, u55c or a .toml file, not 'vu9p'"),
     ("run {1}:Tiny --memory ideal", "ideal"),
+    ("run rm5-edge --row-check", "rm5-edge takes --items, --seed, --json only, not --row-check"),
+    ("verilog rm5-edge -o {0}/k --row-check", "rm5-edge takes --output only, not --row-check"),
     ("run {1}:Tiny --items 0", "items must be at least 1, not 0"),
     ("run {1}:Tiny --items many", "many"),
     ("run {1}:Tiny --traffic {0}/none.txt", "there is no file"),

@@ -9,7 +9,7 @@ from tests.sw.command_line import TINY, run
 
 COSTS = ("multipliers", "dsp", "bram36", "uram")
 TIMES = ("cycles_per_item", "idle_latency_cycles", "p50_latency_cycles", "p99_latency_cycles", "lookup_latency_ns")
-RUN = ("model", "precision", "config", "memory", "seed", "items", "mismatches")
+RUN = ("model", "precision", "config", "row_check", "memory", "seed", "items", "mismatches")
 FIGURES = (*RUN, *COSTS, *TIMES, "multiplier_use", "clock_mhz", "memory_clock_mhz")
 RATIOS = ("floor_ratio", "driver_ratio", "warm_start_s", "peak_rss_mb")
 SPEEDS = ("model", "precision", "cycles_per_second", "simd_floor_cycles_per_second", *RATIOS)
@@ -33,6 +33,18 @@ def test_figures_have_the_promised_names(capsys, command, precision):
     assert (figures["items"], figures["seed"], figures["mismatches"]) == (50, 7, 0)
     assert figures["p99_latency_cycles"] >= figures["p50_latency_cycles"] > figures["cycles_per_item"] > 0
     assert (figures["clock_mhz"], figures["memory_clock_mhz"]) == (120, 450)
+
+
+@pytest.mark.parametrize("command", [["run", TINY], ["bench", "engine", "--model", TINY]], ids=["run", "bench engine"])
+def test_rows_are_checked_if_wanted(capsys, command):
+    """Another engine, whose scores are the golden model's too."""
+    digests = {}
+    for options, checked in ((["--row-check"], True), ([], False)):
+        assert run(*command, "--items", "40", "--json", *options) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert (figures["row_check"], figures["mismatches"]) == (checked, 0)
+        digests[checked] = figures["config_digest"]
+    assert digests[True] != digests[False]
 
 
 def test_figures_repeat_with_their_seed(capsys):

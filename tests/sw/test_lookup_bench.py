@@ -5,14 +5,18 @@ import json
 import numpy as np
 import pytest
 
+from microduet import compiler
 from microduet.channel_load import channel_loads, channel_trace
 from microduet.cli import main
+from microduet.errors import ModelError
 from microduet.memory_settings import CARD_REFRESH, dram_settings
+from microduet.presets import Tuning
 from microduet.traffic import make_ids
 from microduet_hw.config import Precision, SourceKind
 from microduet_hw.lookup.geometry import source_plan
 from microduet_hw.lookup.reference import Packet, reads
 from tests.sim.engines import lookup_config
+from tests.sw.command_line import run
 
 KEYS = {"model", "tables", "dim", "profile", "refresh", "traffic", "mean_ns", "p50_ns", "p99_ns", "items_per_s"}
 SMALL = ("bench", "lookup", "--model", "microrec-small", "--items", "100", "--json")
@@ -51,6 +55,18 @@ def test_every_refresh_mode_says_whether_the_card_could_do_it() -> None:
         settings = dram_settings(refresh=mode)
         assert set(settings) == {SourceKind.HBM, SourceKind.DDR}
         assert said
+
+
+@pytest.mark.parametrize("options", [[], ["--row-check"]])
+def test_rows_are_checked_if_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    def refuse(_model: object, *, tuning: Tuning, **_others: object) -> None:
+        raise ModelError(f"row_check is {tuning.row_check}")
+
+    monkeypatch.setattr(compiler, "compile", refuse)
+    assert run(*SMALL, "--traffic", "uniform", *options) == 2
+    assert f"row_check is {bool(options)}" in capsys.readouterr().err
 
 
 def test_the_papers_reader_is_a_setting_of_the_front_end_only() -> None:

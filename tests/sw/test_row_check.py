@@ -26,6 +26,7 @@ from microduet.presets import Tuning
 from microduet.trace import trace
 from microduet.traffic import make_ids
 from microduet_hw.config import Array, Part, Precision, SourceKind
+from microduet_hw.image import onchip_beats
 from microduet_hw.lookup.geometry import read_beats
 from microduet_hw.status import Status
 from microduet_sim.tables import channel_beats
@@ -49,9 +50,24 @@ class Two(torch.nn.Module):
         return torch.sigmoid(self.mlp(torch.cat([self.long(sparse[:, 0]), self.short(sparse[:, 1])], dim=1)))
 
 
+class Banked(torch.nn.Module):
+    """A table in a bank: in 16 bits its rows are two words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.small, self.large = torch.nn.Embedding(60, 20), GeneratedEmbedding(ROWS, 6, 3, 2)
+        self.mlp = torch.nn.Sequential(
+            torch.nn.Linear(26, 24), torch.nn.ReLU(), torch.nn.Linear(24, 12), torch.nn.ReLU(), torch.nn.Linear(12, 1)
+        )
+
+    def forward(self, sparse: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.mlp(torch.cat([self.small(sparse[:, 0]), self.large(sparse[:, 1])], dim=1)))
+
+
 @functools.cache
-def compiled(precision: str, *, row_check: bool = True) -> Bundle:
-    traced, board = trace(Two()), find("u280")
+def compiled(precision: str, *, row_check: bool = True, model: type[torch.nn.Module] = Two) -> Bundle:
+    traced, board = trace(model()), find("u280")
     plan = place(traced.shape, precision=Precision(precision), board=board)
     tuning = Tuning(arrays=ARRAYS, row_check=row_check)
     folder = Path(tempfile.mkdtemp(prefix="microduet-test-"))
@@ -113,6 +129,28 @@ def test_a_changed_bit_marks_the_items_that_read_its_row(precision: str) -> None
                 device.simulator.write_memory(source, address, changed)
                 expect(device, sparse, {9: Status.ROW_CHECK, 21: Status.ROW_CHECK})
             device.simulator.write_memory(source, address, row)
+        expect(device, sparse, {})
+
+
+@pytest.mark.parametrize("precision", ["fixed16", "int8"])
+def test_a_changed_bit_in_a_bank_marks_the_items_that_read_its_row(precision: str) -> None:
+    """Of the check word, the lowest 16 bits, and of elements; loading again repairs it."""
+    bundle = compiled(precision, model=Banked)
+    source, part = part_of(bundle, 0)
+    assert bundle.config.sources[source].kind is SourceKind.ONCHIP
+    sparse = make_ids(bundle.config, items=30, traffic="uniform", seed=7)
+    sparse[:, 0] = np.arange(30)
+    sparse[21, 0] = 9
+    words = onchip_beats(bundle.config, bundle.rows)
+    (place,) = np.flatnonzero((words[:, 14] & 0xFFFFFF) == part.offset(9) // 32)
+    with md.open(bundle) as device:
+        expect(device, sparse, {})
+        for bit in (0, 15, 16, 100, 16 + 8 * 20 - 1):
+            changed = words[[place]]
+            changed[0, bit // 32] ^= np.uint32(1 << bit % 32)
+            device.simulator.load(changed)
+            expect(device, sparse, {9: Status.ROW_CHECK, 21: Status.ROW_CHECK})
+        device.reload()
         expect(device, sparse, {})
 
 

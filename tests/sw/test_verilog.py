@@ -19,7 +19,7 @@ from microduet.shape import ModelShape, concatenated, perceptron
 from microduet_hw.config import EngineConfig, Part, Precision, Source, SourceKind
 from microduet_sim.tools import verilator_environment
 from tests.support.environment import REPOSITORY, require_tool
-from tests.sw.command_line import run
+from tests.sw.command_line import TINY, run
 from tests.sw.plans import BOARD
 
 MIXED = f"{REPOSITORY}/tests/sw/cases.py:Mixed"
@@ -171,6 +171,16 @@ def test_reads_of_spread_tables_come_in_any_order(tmp_path: Path) -> None:
     lint(tmp_path / "k", "microduet_tiny_fixed16")
 
 
+def test_rows_are_checked_if_wanted(tmp_path: Path) -> None:
+    digests = {}
+    for options in ([], ["--row-check"]):
+        assert run("verilog", TINY, "-o", tmp_path / "k", "--vectors", 3, *options) == 0
+        digests[bool(options)] = json.loads((tmp_path / "k" / "map.json").read_text())["digest"]
+    assert digests[False] != digests[True]
+    # One table lies in a bank: its words come with their check words, through the backdoor too.
+    assert "PASSED: 3 results" in simulate(tmp_path / "k", "+fast")
+
+
 def test_testbench_is_left_out_without_vectors(tmp_path: Path) -> None:
     config = tiny_config(rows=300_000)  # nothing lies on chip, so there is no large memory either
     (tmp_path / "c.json").write_bytes(config.to_json())
@@ -245,6 +255,7 @@ REFUSED = [
     (tiny_config().to_json().replace(b'"outputs": 8', b'"outputs": 9'), [], "c.json: is not a configuration"),
     (tiny_config().to_json(), ["--precision", "int8"], "c.json is for precision fixed16, not 'int8'"),
     (tiny_config().to_json(), ["--config", "microrec-paper"], "config must not be given"),
+    (tiny_config().to_json(), ["--row-check"], "it says whether rows are checked, by check_bits"),
     (tiny_config().to_json(), ["--vectors", "-1"], "vectors must be at least 0, not -1"),
     (with_dense().to_json(), ["--vectors", "1"], "c.json has dense features: for vectors give its model"),
     (None, [], "c.json: cannot be read: No such file"),

@@ -49,13 +49,13 @@ class EdgeConfig(Identified, frozen=True, kw_only=True):
     static, dynamic : bottom MLPs in fixed16, None for a model without
     top : user top MLP in int8
     clock_mhz : clock at which times are quoted
-    watchdog : cycles after which streamed weights that do not come are given up
+    watchdog : cycles after which streamed weights that do not come, and a message that does not go on, are given up
 
     Raises
     ------
     ValueError
         If the vector is not what the top MLP reads, a history is not of whole rows, a message or an answer would have
-        more elements than its header can say, or an array does not suit its place.
+        more elements than its header can say, an array does not suit its place, or the watchdog does not wait.
     """
 
     name: str
@@ -74,6 +74,8 @@ class EdgeConfig(Identified, frozen=True, kw_only=True):
             raise ValueError(
                 f"top: lanes must be at most {AXI_BYTES}, the bytes of an answer's beat, not {self.top.lanes}"
             )
+        if self.watchdog < 1:
+            raise ValueError(f"watchdog must be at least 1, not {self.watchdog!r}")
         if not 1 <= len(self.histories) <= 256:
             raise ValueError(f"histories must be 1 to 256, not {len(self.histories)}")
         for number, history in enumerate(self.histories):

@@ -97,7 +97,8 @@ class EdgeStatus(enum.IntFlag):
     SUM_MISMATCH = 128
     """A running sum is not the sum of its history."""
     TIMEOUT = 256
-    """Streamed weights did not come in time: the payload means nothing."""
+    """Streamed weights did not come in time: the payload means nothing. Or the message did not go on in time: it has
+    not acted, and its answer has no payload."""
 
 
 def is_known(config: EdgeConfig, kind: int, group: int = 0) -> bool:

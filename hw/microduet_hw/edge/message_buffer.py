@@ -30,14 +30,18 @@ def buffer_rows(config: EdgeConfig) -> int:
 class MessageBuffer(wiring.Component):
     """Stores a message until its end has come and it was found valid or not: none acts by halves.
 
-    Latency: one cycle from TLAST to `o_valid`; `o_row` follows `i_row` by `LATENCY` cycle.
+    Latency: one cycle from TLAST, or from the last cycle of a wait that is too long, to `o_valid`; `o_row` follows
+    `i_row` by `LATENCY` cycle.
     Throughput: a beat per cycle.
-    Back-pressure: no beat is taken from TLAST to the release of its message, nor a header without `i_run`.
+    Back-pressure: no beat is taken from a message's end to its release, nor a header without `i_run`.
     Reset: empty.
 
     A message is a header and as many beats of data as its kind and group ask for. All statuses that apply are set
     together. One of an unknown kind, or for a history or static inputs that the unit does not have, should have no
     elements. Beats behind the last are dropped, up to TLAST. A message's group counts only where it names a history.
+
+    A message that has begun and brings no beat for `config.watchdog` cycles ends with TIMEOUT. What of it comes after
+    all, up to its TLAST, is dropped before another one begins, whatever `i_run` says.
 
     Parameters
     ----------
@@ -88,24 +92,38 @@ class MessageBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.s_axis_items
-        begun = Signal()
+        # `late`: the message was given up, and its TLAST is still to come.
+        begun, late = Signal(), Signal()
         # A beat more than the longest message's: how many too many came does not matter.
         beats = Signal(range(self._capacity + 2))
         taken = bus.tvalid & bus.tready
-        m.d.comb += bus.tready.eq(~self.o_valid & (begun | self.i_run))
-        with m.If(taken):
+        m.d.comb += bus.tready.eq(~self.o_valid & (begun | late | self.i_run))
+        expired = self._expired(m, begun & bus.tready & ~bus.tvalid)
+        with m.If(taken & late):
+            m.d.sync += late.eq(~bus.tlast)
+        with m.Elif(taken):
             m.d.sync += [begun.eq(~bus.tlast), self.o_valid.eq(bus.tlast)]
             with m.If(~begun):
                 m.d.sync += beats.eq(0)
             with m.Elif(beats <= self._capacity):
                 m.d.sync += beats.eq(beats + 1)
+        with m.Elif(expired):
+            m.d.sync += [begun.eq(0), late.eq(1), self.o_valid.eq(1)]
         with m.If(self.i_release):
             m.d.sync += self.o_valid.eq(0)
-        self._judge(m, header=taken & ~begun, beats=beats)
-        self._store(m, begin=taken & ~begun, write=taken & begun)
+        header = taken & ~begun & ~late
+        self._judge(m, header=header, beats=beats, late=late)
+        self._store(m, begin=header, write=taken & begun)
         return m
 
-    def _judge(self, m: Module, *, header: Value, beats: Signal) -> None:
+    def _expired(self, m: Module, waiting: Value) -> Value:
+        """Whether this is the last of as many cycles of waiting as there may be."""
+        last = self._config.watchdog - 1
+        waited = Signal(range(max(2, last + 1)))
+        m.d.sync += waited.eq(Mux(waiting, waited + 1, 0))
+        return waiting & (waited == last)
+
+    def _judge(self, m: Module, *, header: Value, beats: Signal, late: Signal) -> None:
         """The header's part of the status when it comes, that of the length from then on."""
         config = self._config
         came = data.View(HEADER, self.s_axis_items.tdata[: HEADER.size])
@@ -131,8 +149,9 @@ class MessageBuffer(wiring.Component):
                     | Mux(known, 0, EdgeStatus.UNKNOWN)
                 ),
             ]
-        short = Mux(beats < length, EdgeStatus.SHORT_PACKET, 0)
-        m.d.comb += self.o_status.eq(refused | short | Mux(beats > length, EdgeStatus.LONG_PACKET, 0))
+        # One that was given up is late and not short: its beats may all be coming.
+        ending = Mux(late, EdgeStatus.TIMEOUT, Mux(beats < length, EdgeStatus.SHORT_PACKET, 0))
+        m.d.comb += self.o_status.eq(refused | ending | Mux(beats > length, EdgeStatus.LONG_PACKET, 0))
 
     def _store(self, m: Module, *, begin: Value, write: Value) -> None:
         """Beats side by side in rows."""

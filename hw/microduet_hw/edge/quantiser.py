@@ -64,7 +64,9 @@ class QuantiserShape(Frozen, frozen=True, kw_only=True):
 class Quantiser(wiring.Component):
     """Turns a step of `lanes` signed values into a step of `lanes` bytes.
 
-    Latency: `LATENCY` cycles. Throughput: a step per cycle. Back-pressure: none, `o` is always taken.
+    Latency: `LATENCY` cycles.
+    Throughput: a step per cycle.
+    Back-pressure: none, `o` is always taken.
     Reset: nothing is in flight.
 
     Parameters

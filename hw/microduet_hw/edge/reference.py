@@ -61,7 +61,15 @@ class HistoryReference:
 
 
 def message_status(
-    config: EdgeConfig, *, version: int, kind: int, group: int, elements: int, beats: int, own_version: int
+    config: EdgeConfig,
+    *,
+    version: int,
+    kind: int,
+    group: int,
+    elements: int,
+    beats: int,
+    own_version: int,
+    gone: bool = False,
 ) -> EdgeStatus:
     """Why a message is refused, or OK.
 
@@ -71,6 +79,7 @@ def message_status(
     version, kind, group, elements : of its header
     beats : of data that came behind the header
     own_version : the unit's model version
+    gone : the host stopped after so many beats, without TLAST
     """
     known = is_known(config, kind, group)
     wanted = (
@@ -79,8 +88,9 @@ def message_status(
     reasons = {
         EdgeStatus.STALE_VERSION: version != own_version,
         EdgeStatus.WRONG_COUNT: elements != wanted[0],
-        EdgeStatus.SHORT_PACKET: beats < wanted[1],
+        EdgeStatus.SHORT_PACKET: beats < wanted[1] and not gone,
         EdgeStatus.LONG_PACKET: beats > wanted[1],
         EdgeStatus.UNKNOWN: not known,
+        EdgeStatus.TIMEOUT: gone,
     }
     return EdgeStatus(sum(status for status, applies in reasons.items() if applies))

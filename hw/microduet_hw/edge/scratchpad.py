@@ -30,7 +30,7 @@ class UserScratchpad(wiring.Component):
     A click writes its entry over the oldest one, and adds their difference to the sums, in one pass. All of a history's
     tables change together, and nothing is read meanwhile: a history is seen before a click or after it.
 
-    Latency, in cycles from a start to the first in which the next may begin: an entry's rows + `UPDATE_CYCLES` for a
+    Latency: in cycles from a start to the first in which the next may begin, an entry's rows + `UPDATE_CYCLES` for a
     click or preload; 1 for a clear; rows of all entries + `CHECK_CYCLES` for a check, 1 of an empty history; rows of
     all sums + `READ_CYCLES` for a read, whose first row comes after `READ_LATENCY` cycles.
     Throughput: a row per cycle.

@@ -13,7 +13,8 @@ class LocationTracker(wiring.Component):
     Entries lie in slots 0, 1, 2, ... from an empty history on, and then round and round, for any number of slots. The
     pointer counts in strides, so that an address takes no multiplier.
 
-    Latency: one cycle from `i_update` or `i_clear` to the outputs. Throughput: an update per cycle.
+    Latency: one cycle from `i_update` or `i_clear` to the outputs.
+    Throughput: an update per cycle.
     Back-pressure: none.
     Reset: an empty history.
 

@@ -46,7 +46,8 @@ def place_layout(config: EdgeConfig) -> data.StructLayout:
 class Walk(wiring.Component):
     """Visits the rows of a history: of one entry row by row, of several all their first rows, then their second.
 
-    Latency: one cycle from `i_start` to the first row. Throughput: a row per cycle.
+    Latency: one cycle from `i_start` to the first row.
+    Throughput: a row per cycle.
     Back-pressure: none; rows are always taken.
     Reset: no walk is on.
 

@@ -4,7 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data
 
 from microduet_hw.axi import ADDRESS_BITS
-from microduet_hw.config import AXI_BYTES, EngineConfig
+from microduet_hw.config import AXI_BYTES, CHECK_BITS, EngineConfig
 from microduet_hw.lookup.geometry import ITEM_BITS, WORD_BITS, SourcePlan, dense_beats
 from microduet_hw.status import QUERY
 
@@ -60,14 +60,19 @@ def id_layout(ids: int) -> data.StructLayout:
     return data.StructLayout({"id": range(max(2, ids))})
 
 
-def bank_write_layout() -> data.StructLayout:
-    """One word to write into an on-chip bank; rows count words of 32 bytes."""
-    return data.StructLayout({"row": 24, "data": 8 * AXI_BYTES})
+def bank_word_bits(*, checked: bool) -> int:
+    """Bits of a word of an on-chip bank as it is loaded: where rows are checked, its check word in the lowest."""
+    return 8 * AXI_BYTES + checked * CHECK_BITS
 
 
-def sourced_write_layout() -> data.StructLayout:
+def bank_write_layout(*, checked: bool = False) -> data.StructLayout:
+    """One word to write into an on-chip bank, of `bank_word_bits`; rows count words of 32 bytes."""
+    return data.StructLayout({"row": 24, "data": bank_word_bits(checked=checked)})
+
+
+def sourced_write_layout(*, checked: bool = False) -> data.StructLayout:
     """A word to write, and the source whose bank it is for."""
-    return data.StructLayout({"source": 8, "word": bank_write_layout()})
+    return data.StructLayout({"source": 8, "word": bank_write_layout(checked=checked)})
 
 
 def row_layout(plan: SourcePlan, *, bits: int | None = None) -> data.StructLayout:
@@ -77,7 +82,7 @@ def row_layout(plan: SourcePlan, *, bits: int | None = None) -> data.StructLayou
     part, beat : which part of the source (in the order of service), which beat of the row
     first, last : the beat belongs to the first, to the last row of a sum
     end : the item's last beat of this source
-    flags : what went wrong; with the last beat of a row
+    flags : what went wrong; with the last beat of a row, but ROW_CHECK of a bank with any
     absent : only if the source has partners: it holds none of the rows, they are zeros that add nothing
     """
     return data.StructLayout(

@@ -1,17 +1,18 @@
 """A bank of tables on the chip: the same face as the reader of a memory channel."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from microduet_hw.config import AXI_BYTES, EngineConfig
+from microduet_hw.config import AXI_BYTES, CHECK_BITS, EngineConfig
 from microduet_hw.lookup.collector import zero_row
 from microduet_hw.lookup.geometry import QUEUE_DEPTH, source_plan
 from microduet_hw.lookup.issuer import Placed
-from microduet_hw.lookup.layouts import bank_write_layout, lookup_layout, row_layout
+from microduet_hw.lookup.layouts import CHECK_FLAG, bank_write_layout, lookup_layout, row_layout
 from microduet_hw.lookup.progress import constant, count_lookups
 from microduet_hw.lookup.queue import Queue
 from microduet_hw.lookup.ram import ram
+from microduet_hw.lookup.row_check import word_seed, word_sum
 from microduet_hw.status import Status
 
 BEAT_LOG2 = AXI_BYTES.bit_length() - 1
@@ -20,7 +21,7 @@ BEAT_LOG2 = AXI_BYTES.bit_length() - 1
 class OnChipBank(wiring.Component):
     """Looks rows up in a memory of its own.
 
-    Latency: `LATENCY` cycles from a lookup to the first beat of its row.
+    Latency: `LATENCY` cycles from a lookup to the first beat of its row; a cycle more where rows are checked.
     Throughput: one beat per cycle.
     Back-pressure: none but that of the queue.
     Reset: nothing in flight; contents stay.
@@ -28,6 +29,9 @@ class OnChipBank(wiring.Component):
     An index that the bank does not hold delivers zeros, as in `ChannelReader`. Words are as wide as the widest beat;
     word k stands for bytes 32 k .. 32 k + 31 of the address space. Reading a word while it is written gives its old
     contents.
+
+    Where rows are checked (`config.row_check`), every word is kept with its check word, and a beat whose word is not
+    that of its place is zeros with ROW_CHECK.
 
     Parameters
     ----------
@@ -57,12 +61,13 @@ class OnChipBank(wiring.Component):
     def __init__(self, *, config: EngineConfig, source: int) -> None:
         self._plan = source_plan(config, source)
         self._zero = zero_row(config, self._plan)
+        self._checked = config.row_check
         super().__init__(
             {
                 "lookups": In(stream.Signature(lookup_layout())),
                 "o_room": Out(1),
                 "rows": Out(stream.Signature(row_layout(self._plan), always_ready=True)),
-                "i_write": In(stream.Signature(bank_write_layout(), always_ready=True)),
+                "i_write": In(stream.Signature(bank_write_layout(checked=config.row_check), always_ready=True)),
             }
         )
 
@@ -98,8 +103,9 @@ class OnChipBank(wiring.Component):
                 absent[0].eq(~here & ~lookup.bad & placed.in_table),
             ]
         m.d.mem += [zero[1:].eq(zero), absent[1:].eq(absent)]
-        word = Signal(plan.width)
-        self._memory(m, read=valid[0], address=address, word=word)
+        kept = Signal(plan.width + self._checked * CHECK_BITS, name="word")
+        word = kept[CHECK_BITS:] if self._checked else kept
+        self._memory(m, read=valid[0], address=address, word=kept)
         for k in (1, 2):
             with m.If(valid[k - 1]):
                 m.d.mem += stages[k].eq(stages[k - 1])
@@ -110,8 +116,26 @@ class OnChipBank(wiring.Component):
             else:
                 zeros = Mux(absent[1], 0, zeros)
             m.d.mem += stages[2].data.eq(Mux(zero[1], zeros, word))
-        m.d.comb += [self.rows.valid.eq(valid[2]), self.rows.payload.eq(stages[2])]
+        if self._checked:
+            self._check(m, valid, address=address, kept=kept, row=stages[2], unread=zero[2])
+        else:
+            m.d.comb += [self.rows.valid.eq(valid[2]), self.rows.payload.eq(stages[2])]
         return m
+
+    def _check(self, m: Module, valid: Signal, *, address: Signal, kept: Signal, row: data.View, unread: Value) -> None:
+        """A cycle more, behind the sum of a word's bits: what is not the word of its place becomes zeros."""
+        seed, differs = Signal(CHECK_BITS, reset_less=True), Signal(CHECK_BITS, reset_less=True)
+        there, passed = Signal(), Signal(row_layout(self._plan), reset_less=True)
+        m.d.mem += there.eq(valid[2])
+        with m.If(valid[0]):
+            m.d.mem += seed.eq(word_seed(address, self._plan.source))
+        with m.If(valid[1]):
+            m.d.mem += differs.eq(word_sum(kept[CHECK_BITS:]) ^ kept[:CHECK_BITS] ^ seed)
+        with m.If(valid[2]):
+            m.d.mem += passed.eq(row)
+            with m.If((differs != 0) & ~unread):
+                m.d.mem += [passed.data.eq(self._zero), passed.flags.eq(row.flags | CHECK_FLAG)]
+        m.d.comb += [self.rows.valid.eq(there), self.rows.payload.eq(passed)]
 
     def _memory(self, m: Module, *, read: Value, address: Signal, word: Signal) -> None:
         write, row = Signal(), Signal.like(address)
@@ -121,7 +145,7 @@ class OnChipBank(wiring.Component):
             domain="mem",
             write=write,
             write_address=row,
-            write_data=self.i_write.p.data[: self._plan.width],
+            write_data=self.i_write.p.data[: len(word)],
             read=read,
             read_address=address,
             read_data=word,

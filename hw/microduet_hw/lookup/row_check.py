@@ -1,9 +1,9 @@
-"""The check word of a row: what software writes behind it, and what a channel's reader makes of what comes."""
+"""The check word of a row: what software writes with it, and what a channel's reader and a bank make of what comes."""
 
 import binascii
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,6 +32,21 @@ def checked_row(row: bytes, *, address: int, channel: int) -> bytes:
 def is_row(row: bytes, *, address: int, channel: int) -> bool:
     """Whether these bytes are a row of that place."""
     return binascii.crc_hqx(row, row_seed(address, channel=channel)) == 0
+
+
+def word_check(word: bytes, *, row: int, source: int) -> int:
+    """The check word of a word of 32 bytes in row `row` of the on-chip bank of `source`."""
+    return binascii.crc_hqx(word, row_seed(AXI_BYTES * row, channel=source))
+
+
+def word_seed(row: Value, source: int) -> Value:
+    """The hardware of `word_check`, of the place alone: what the sum of a right word and its check word is."""
+    return _moved(_seed(Cat(Const(0, AXI_BYTES.bit_length() - 1), row), source))
+
+
+def word_sum(word: Value) -> Value:
+    """The hardware of `word_check`, of the word alone; bits that there are not are zeros."""
+    return _beat(word)
 
 
 def _seed(address: Value, channel: int) -> Value:

@@ -8,11 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.activation import word_layout
 from microduet_hw.axi import ReadMaster, StreamMaster
-from microduet_hw.config import AXI_BYTES, EngineConfig
+from microduet_hw.config import EngineConfig
 from microduet_hw.lookup.assembler import Assembler
 from microduet_hw.lookup.geometry import ITEM_BITS, SourcePlan, dense_beats, index_beats, source_plan
 from microduet_hw.lookup.intake import PacketIntake
 from microduet_hw.lookup.joiner import Joiner, joined
+from microduet_hw.lookup.layouts import bank_word_bits
 from microduet_hw.lookup.onchip import OnChipBank
 from microduet_hw.lookup.pooling import PoolingAdder
 from microduet_hw.lookup.reader import ChannelReader
@@ -30,6 +31,8 @@ def port_name(source: int) -> str:
 class LookupUnit(wiring.Component):
     """Looks up the rows of every item, sums the pooled ones and sends the vectors to the engine in the items' order.
 
+    Latency: the router's, the source's and its memory's to an item's last row; from there to the vector's first word
+    `Assembler`'s, after `PoolingAdder`'s and `Joiner`'s where rows are summed.
     Throughput: an item per `config.vector_slots` slots in flight; a word of a vector per engine cycle.
     Back-pressure: an item is taken when a slot is free; `o_words` cannot be stopped, so a vector starts only when
     `i_space` says that all of it has room.
@@ -45,7 +48,7 @@ class LookupUnit(wiring.Component):
     m_axi_NN : read port of memory channel NN, the number of its source (mem)
     i_run, i_limit : items are taken while `i_run`; at most `i_limit` since its rising edge, 0 for no limit (mem)
     write_valid, write_source, write_row, write_data : write a word of the on-chip bank of source `write_source`;
-        `write_row` counts words of 32 bytes of its address space (sync)
+        `write_row` counts words of 32 bytes of its address space; `write_data` is of `bank_word_bits` (sync)
     o_words : words of a vector, one per cycle, in order (sync)
     o_header : the header of the vector that starts (sync)
     i_space : a whole vector has room behind `o_words` (sync)
@@ -84,7 +87,7 @@ class LookupUnit(wiring.Component):
                 "write_valid": In(1),
                 "write_source": In(8),
                 "write_row": In(24),
-                "write_data": In(8 * AXI_BYTES),
+                "write_data": In(bank_word_bits(checked=config.row_check)),
                 "o_words": Out(
                     stream.Signature(word_layout(config.input_lanes * config.precision.width), always_ready=True)
                 ),
@@ -189,7 +192,7 @@ class LookupUnit(wiring.Component):
         """The writes to the on-chip banks in their clock, if there are any banks."""
         if len(self._config.channels) == len(self._config.sources):
             return None
-        m.submodules.writes = crossing = WriteCrossing()
+        m.submodules.writes = crossing = WriteCrossing(checked=self._config.row_check)
         m.d.comb += [
             crossing.i.valid.eq(self.write_valid),
             crossing.i.p.source.eq(self.write_source),

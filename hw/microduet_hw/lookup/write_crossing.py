@@ -17,6 +17,10 @@ class WriteCrossing(wiring.Component):
     Back-pressure: none: the clock of mem must be at least as fast as that of sync.
     Reset: both domains together; no write may be under way.
 
+    Parameters
+    ----------
+    checked : whether words have check words
+
     Members
     -------
     i : stream of writes, always ready (sync)
@@ -29,8 +33,8 @@ class WriteCrossing(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self) -> None:
-        writes = stream.Signature(sourced_write_layout(), always_ready=True)
+    def __init__(self, *, checked: bool = False) -> None:
+        writes = stream.Signature(sourced_write_layout(checked=checked), always_ready=True)
         super().__init__({"i": In(writes), "o": Out(writes)})
 
     def elaborate(self, platform: object) -> Module:

@@ -15,6 +15,7 @@ from microduet.device import Device
 from microduet.errors import DeviceError, MicroduetError
 from microduet.gateware import verilog
 from microduet.images import table_images
+from microduet.loading import send_checked
 from microduet.register_access import Registers
 from microduet_hw.image import onchip_beats
 from microduet_hw.shard import ShardConfig
@@ -47,7 +48,7 @@ class Card:
             config, build(config, verilog(config)), tables=table_images(tables), memory=memory
         )
         self._registers = Registers(config, self._lookups)
-        self._lookups.load(onchip_beats(config, tables.rows))
+        send_checked(self._lookups.load, self._registers, onchip_beats(config, tables.rows), name="a card")
 
     def look_up(self, packets: npt.NDArray[np.uint32], mode: Mode) -> Shares:
         """Shares of items that set out in the engine cycles `mode`; times in ps from the start of the batch."""

@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet.edge.bundle import EdgeBundle
-from microduet.edge.exchange import Exchange, Payload, exchange_of
+from microduet.edge.exchange import Exchange, Payload, exchange_of, has_acted
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
+from microduet.loading import send_checked
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.edge.image import load_beats, stream_tables
 from microduet_hw.edge.memo import TAG_BITS
-from microduet_hw.edge.message import EdgeStatus, Kind
+from microduet_hw.edge.message import Kind
 from microduet_hw.edge.packets import Beats, join_messages, pack_message
 from microduet_sim.batch import Fault, Stalls
 from microduet_sim.build import build
@@ -27,9 +28,6 @@ from microduet_sim.dram import Memory
 from microduet_sim.dram.parameters import DramParameters
 from microduet_sim.messages import MessageSimulator
 from microduet_sim.tables import StoredTable
-
-REFUSALS = ~(EdgeStatus.AXI_ERROR | EdgeStatus.TIMEOUT | EdgeStatus.SUM_MISMATCH)
-"""Statuses of messages that have not acted."""
 
 
 class EdgeDevice(Closing):
@@ -47,6 +45,8 @@ class EdgeDevice(Closing):
     ------
     BundleError
         If the bundle is damaged.
+    DeviceError
+        If the unit is of another configuration, or took other weights than were sent.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class EdgeDevice(Closing):
         digest = int(config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the unit is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        self.simulator.load(load_beats(config, model))
+        send_checked(self.simulator.load, self.registers, load_beats(config, model), name="the edge unit")
         self._tag = 0
 
     def close(self) -> None:
@@ -228,7 +228,7 @@ class EdgeDevice(Closing):
             if answer.status:
                 names = ", ".join(flag.name or "" for flag in answer.status).lower().replace("_", " ")
                 kind = answer.kind.name.lower() if isinstance(answer.kind, Kind) else answer.kind
-                ending = "refused: {}; the unit is as it was" if answer.status in REFUSALS else "failed: {}"
+                ending = "failed: {}" if has_acted(answer) else "refused: {}; the unit is as it was"
                 raise DeviceError(f"{self.bundle.config.name}: {kind} {ending.format(names)}")
         return exchange
 

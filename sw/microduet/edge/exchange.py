@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.edge.config import EdgeConfig
+from microduet_hw.edge.message import EdgeStatus, Kind
 from microduet_hw.edge.packets import Answer, unpack_answer
 from microduet_sim.messages import Answers
 
@@ -52,6 +53,15 @@ class Exchange:
     answers: tuple[Answer, ...]
     acted: npt.NDArray[np.float64]
     answered: npt.NDArray[np.float64]
+
+
+def has_acted(answer: Answer) -> bool:
+    """Whether a message whose answer has a status has acted, and what came of it is wrong.
+
+    TIMEOUT of a payload or a fence is of streamed weights; of anything else, that the message itself did not go on.
+    """
+    streamed = EdgeStatus.TIMEOUT if len(answer.payload) or answer.kind is Kind.FENCE else EdgeStatus.OK
+    return bool(answer.status & (EdgeStatus.AXI_ERROR | EdgeStatus.SUM_MISMATCH | streamed))
 
 
 def exchange_of(config: EdgeConfig, result: Answers) -> Exchange:

@@ -18,6 +18,7 @@ def stack(precision, *, inputs=4, lanes=4, streamed=False):
 
 REFUSED = [
     ({"element_bits": 24}, "element_bits must be 16 or 32, not 24"),
+    ({"watchdog": 0}, "watchdog must be at least 1, not 0"),
     ({"histories": ()}, "histories must be 1 to 256, not 0"),
     ({"histories": (History(dims=(3, 2), slots=1),)}, "history 0: 5 elements are not whole rows of 4"),
     ({"static": stack(Precision.INT8)}, "static: precision must be fixed16, not int8"),

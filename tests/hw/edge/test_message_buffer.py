@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import cocotb
+import msgspec
 import pytest
 from amaranth.hdl import Value
 
@@ -36,9 +37,11 @@ class Packet:
         self.data = [random.getrandbits(BEAT_BITS) for _ in range(beats)]
         self.beats = [HEADER.const(self.fields).as_bits() | rest, *self.data]
 
-    def status(self, config, *, own_version):
+    def status(self, config, *, own_version, came=None):
+        """`came` : beats of data before the host stopped; None if it did not."""
         fields = {name: self.fields[name] for name in ("version", "kind", "group", "elements")}
-        return message_status(config, **fields, beats=len(self.data), own_version=own_version)
+        beats, gone = (len(self.data), False) if came is None else (came, True)
+        return message_status(config, **fields, beats=beats, own_version=own_version, gone=gone)
 
 
 def random_packet(config, *, right):
@@ -160,6 +163,54 @@ async def takes_a_beat_per_cycle(dut):
     assert cycles == len(packets) * (1 + beats + 1)
 
 
+async def give(dut, beats, **inputs):
+    """Offer beats, each of which is taken in its cycle: pairs of what it holds and whether it is the last."""
+    for beat, last in beats:
+        await cycle(dut, s_axis_items__tvalid=1, s_axis_items__tdata=beat, s_axis_items__tlast=int(last), **inputs)
+        assert (dut.s_axis_items__tready.value, dut.o_valid.value) == (1, 0)
+
+
+@cocotb.test()
+async def a_host_that_stops_ends_its_own_message(dut):
+    """What it sends after all is dropped up to its TLAST; one that comes back a cycle before is waited for."""
+    config = EdgeConfig.from_json(bench_parameters()["config"])
+    limit, statuses, hesitated = config.watchdog, Counter(), 0
+    packets = [random_packet(config, right=0.5) for _ in range(bench_parameters()["packets"])]
+    click = {"kind": Kind.CLICK, "group": 0, "elements": config.histories[0].elements, "version": 1}
+    packets += [Packet(**click, beats=beats) for beats in [40] * 20 + [message_beats(config, Kind.CLICK)] * 100]
+    await begin(dut, **IDLE)
+    for packet in random.sample(packets, len(packets)):
+        own = packet.fields["version"] if random.random() < 0.7 else random.choice(VERSIONS)
+        beats = [(beat, k == len(packet.data)) for k, beat in enumerate(packet.beats)]
+        came = random.randint(1, len(beats))
+        rest, pause = beats[came:], random.choice([limit - 1, limit, 3 * limit])
+        gone = bool(rest) and pause >= limit
+        await give(dut, beats[:1], i_run=1, i_version=own, i_release=0)
+        await give(dut, beats[1:came], i_run=0)
+        for _ in range(min(pause, limit) if rest else 0):
+            await cycle(dut, s_axis_items__tvalid=0, i_run=random.getrandbits(1))
+            assert (dut.s_axis_items__tready.value, dut.o_valid.value) == (1, 0)
+        if not gone:
+            await give(dut, rest, i_run=0)
+        status = packet.status(config, own_version=own, came=came - 1 if gone else None)
+        # The rest of what was given up may be offered already: it is not taken before the message is released.
+        offered, (beat, last) = gone and pause == limit, (rest or beats)[0]
+        bus = {"s_axis_items__tvalid": int(offered), "s_axis_items__tdata": beat, "s_axis_items__tlast": int(last)}
+        await cycle(dut, **bus)
+        stands(dut, packet, status)
+        await look_at(dut, config, packet, status)
+        await cycle(dut, i_release=1)
+        stands(dut, packet, status)
+        if gone:
+            await give(dut, rest, i_release=0, i_run=0)
+        statuses[status] += 1
+        hesitated += bool(rest) and not gone and not status
+    others = (EdgeStatus.OK, EdgeStatus.LONG_PACKET, EdgeStatus.STALE_VERSION)
+    assert [other for other in others if not statuses[EdgeStatus.TIMEOUT | other]] == []
+    assert not any(EdgeStatus.TIMEOUT | EdgeStatus.SHORT_PACKET in status for status in statuses)
+    assert hesitated > 10
+
+
 CONFIGS = {
     "one history, nothing else": small_edge(((4,), 3)),
     "rows of a beat and a bit": small_edge(((18,), 1), ((18, 18), 5), lanes=18, static=bottom(13, outputs=18)),
@@ -175,7 +226,20 @@ def test_packets_become_messages(name, eagerness):
     run_bench(
         MessageBuffer(config=CONFIGS[name]),
         module=__name__,
+        scenarios=["packets_become_messages", "takes_a_beat_per_cycle"],
         parameters={"config": CONFIGS[name].to_json().decode(), "eagerness": eagerness, "packets": 300},
+    )
+
+
+@pytest.mark.parametrize("watchdog", [1, 2, 9])
+@pytest.mark.parametrize("name", ["rows of two beats", "16 bits"])
+def test_a_host_that_stops_ends_its_own_message(name, watchdog):
+    config = msgspec.structs.replace(CONFIGS[name], watchdog=watchdog)
+    run_bench(
+        MessageBuffer(config=config),
+        module=__name__,
+        scenarios=["a_host_that_stops_ends_its_own_message"],
+        parameters={"config": config.to_json().decode(), "packets": 250},
     )
 
 
@@ -216,3 +280,20 @@ STATUSES = [
 def test_names_every_reason(message, flags):
     fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
     assert message_status(CONFIGS["16 bits"], **fields, own_version=1).name == flags
+
+
+GONE = [
+    # kind, group, elements, beats that came, version; the flags
+    ((Kind.CLICK, 0, 12, 0, 1), "TIMEOUT"),
+    ((Kind.CLICK, 0, 12, 3, 1), "TIMEOUT"),  # all that it should have, but no TLAST
+    ((Kind.CLICK, 0, 12, 4, 1), "LONG_PACKET|TIMEOUT"),
+    ((Kind.FENCE, 0, 0, 0, 1), "TIMEOUT"),
+    ((Kind.STATIC, 0, 69, 1, 0), "STALE_VERSION|WRONG_COUNT|TIMEOUT"),
+    ((7, 0, 0, 0, 1), "UNKNOWN|TIMEOUT"),
+]
+
+
+@pytest.mark.parametrize(("message", "flags"), GONE)
+def test_a_message_that_does_not_end_is_late_and_not_short(message, flags):
+    fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
+    assert message_status(CONFIGS["16 bits"], **fields, own_version=1, gone=True).name == flags

@@ -1,12 +1,13 @@
 """Proofs of the edge unit: rules of its parts' ports that hold for all inputs, and that break when they must."""
 
+import msgspec
 import pytest
 
 from tests.support.edge import bottom, small_edge
 from tests.support.edge_contracts import MessageCounts, MessageStands
 from tests.support.formal import prove
 
-EDGE = small_edge(((4,), 2), ((4, 4), 3), static=bottom(40))
+EDGE = msgspec.structs.replace(small_edge(((4,), 2), ((4, 4), 3), static=bottom(40)), watchdog=2)
 
 CONTRACTS = {
     # the contract, how it is proven, cycles; "prove" is for all time, "bmc" for so many cycles after reset

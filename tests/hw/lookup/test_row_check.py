@@ -8,7 +8,7 @@ import pytest
 
 from microduet_hw.config import AXI_BYTES, CHECK_BITS
 from microduet_hw.lookup.geometry import source_plan
-from microduet_hw.lookup.row_check import checked_row, is_row
+from microduet_hw.lookup.row_check import checked_row, is_row, word_check
 from tests.support.lookups import HBM, ONCHIP, Table, lookup_config
 
 ADDRESS, CHANNEL = 0x2_4680_0020, 17
@@ -66,6 +66,24 @@ def test_rows_of_near_addresses_are_found(distance):
 
 def test_rows_of_other_channels_are_found():
     assert [channel for channel in range(256) if is_row(row_of(1), address=ADDRESS, channel=channel)] == [CHANNEL]
+
+
+WORD = bytes(range(7, 39))
+CHECK = word_check(WORD, row=5, source=3)
+
+
+@pytest.mark.parametrize(
+    ("row", "source", "same"),
+    [(5, 3, True), (4, 3, False), (6, 3, False), (5 + (1 << 15), 3, False), (5, 2, False), (5, 0, False)],
+)
+def test_a_word_of_a_bank_belongs_to_its_place(row, source, same):
+    assert (word_check(WORD, row=row, source=source) == CHECK) == same
+
+
+@pytest.mark.parametrize("bit", [0, 1, 100, 255])
+def test_a_changed_bit_of_a_word_changes_its_check_word(bit):
+    changed = (int.from_bytes(WORD, "little") ^ 1 << bit).to_bytes(32, "little")
+    assert word_check(changed, row=5, source=3) != CHECK
 
 
 @pytest.mark.parametrize("beat", [bytes(32), b"\xff" * 32], ids=["zeros", "ones"])

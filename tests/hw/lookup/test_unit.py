@@ -86,6 +86,13 @@ CASES = {
         row_check=True,
     ),
     "checked_mixed": lambda: lookup_config(MIXED, [HBM, HBM, ONCHIP], dense=3, lanes=11, row_check=True),
+    "checked_banks": lambda: lookup_config(
+        [Table(dim=3), Table(dim=7, places=((1, 0, 20, 0, 7),)), Table(dim=40, lookups=3, places=((2, 0, 20, 0, 40),))],
+        [HBM, ONCHIP, ONCHIP],
+        precision=Precision.INT8,
+        lanes=16,
+        row_check=True,
+    ),
     "checked_long_rows": lambda: long_rows(pooled=8, row_check=True),
     "fixed32_long_rows": lambda: long_rows(pooled=9),
 }
@@ -129,6 +136,15 @@ async def names_rows_of_another_address(dut):
     await bench.run()
     bench.check()
     assert sum(len(memory.exchanged) for memory in bench.memories.values()) > 20
+
+
+@cocotb.test()
+async def names_words_that_changed_in_a_bank(dut):
+    """Whatever the bit: of elements, of what fills a word up, of its check word."""
+    bench = LookupBench(dut, CASES[bench_parameters()["case"]](), items=60, waits=0.2, changed=0.2)
+    await bench.run()
+    bench.check()
+    assert 5 < [header >> 32 & 0xFF for header in bench.headers.received].count(Status.ROW_CHECK) < 55
 
 
 @cocotb.test()
@@ -252,6 +268,7 @@ SCENARIOS = {
         ]
         for case in ("checked_two_beats", "checked_partners", "checked_mixed", "checked_long_rows")
     },
+    "checked_banks": ["assembles_what_the_reference_says", "names_words_that_changed_in_a_bank"],
     "of_users": [
         "assembles_what_the_reference_says",
         "names_what_failed",

@@ -11,7 +11,9 @@ from microduet.duet.golden import GoldenUser
 from microduet.edge.device import EdgeDevice
 from microduet.edge.sessions import random_sessions
 from microduet.errors import DeviceError, InputError
-from microduet_hw.edge.message import Kind
+from microduet_hw.edge.message import EdgeStatus, Kind
+from microduet_sim.batch import NO_PAUSE, Pause
+from microduet_sim.messages import MessageSimulator
 from tests.sw.edge.units import bundle, entries, longest
 
 SMALL = bundle()
@@ -201,6 +203,31 @@ def test_a_stale_version_is_refused_and_the_history_is_as_it_was(device: EdgeDev
     assert device.infer(CONTEXT).values.tolist() == golden(known())
 
 
+def test_a_host_that_stops_in_a_message_ends_its_own(device: EdgeDevice) -> None:
+    """What it sends after all is dropped; one that comes back a cycle before is waited for."""
+    watchdog, clicks = SMALL.config.watchdog, entries(SMALL, 3, seed=11)
+    integers = [SMALL.entry(HISTORY, entry) for entry in clicks]
+    late = EdgeStatus.TIMEOUT
+    for cycles, status in ((watchdog - 1, EdgeStatus.OK), (watchdog, late), (3 * watchdog, late)):
+        device.preload(known()[HISTORY], group=HISTORY)
+        messages = [device.message(Kind.CLICK, entry, group=HISTORY) for entry in integers]
+        messages.append(device.message(Kind.QUERY, SMALL.context(CONTEXT)))
+        device.simulator.set_pause(Pause(packet=1, beat=1, cycles=cycles))
+        answers = device.exchange(messages).answers
+        device.simulator.set_pause(NO_PAUSE)
+        assert [answer.status for answer in answers] == [EdgeStatus.OK, status, EdgeStatus.OK, EdgeStatus.OK]
+        histories, acted = known(), [clicks[0], *(clicks[1:2] if not status else []), clicks[2]]
+        histories[HISTORY] = (histories[HISTORY] + acted)[-SMALL.config.histories[HISTORY].slots :]
+        assert answers[3].payload.tolist() == golden(histories)
+
+
+def test_a_click_that_did_not_end_is_refused_by_name() -> None:
+    with md.open(SMALL) as device:
+        device.simulator.set_pause(Pause(packet=0, beat=1, cycles=2 * SMALL.config.watchdog))
+        with pytest.raises(DeviceError, match="click refused: timeout; the unit is as it was"):
+            device.click(entries(SMALL, 1, seed=3)[0])
+
+
 def test_no_messages_have_no_answers(device: EdgeDevice) -> None:
     assert device.exchange([]).answers == ()
     assert device.infer(CONTEXT).values.tolist() == golden(known())
@@ -209,6 +236,34 @@ def test_no_messages_have_no_answers(device: EdgeDevice) -> None:
 def test_a_query_before_static_inputs_is_refused() -> None:
     with md.open(SMALL) as device, pytest.raises(DeviceError, match="query refused: memo invalid"):
         device.infer(CONTEXT)
+
+
+DAMAGES = {
+    "a bit of a beat in the middle": lambda beats: beats ^ bit_of(beats, beat=len(beats) // 3, bit=169),
+    "the last bit of the last beat": lambda beats: beats ^ bit_of(beats, beat=len(beats) - 1, bit=511),
+    "a beat is lost": lambda beats: np.delete(beats, len(beats) // 2, axis=0),
+    "a beat comes twice": lambda beats: np.insert(beats, 1, beats[0], axis=0),
+    "two beats are exchanged": lambda beats: beats[[1, 0, *range(2, len(beats))]],
+}
+
+
+def bit_of(beats: np.ndarray, *, beat: int, bit: int) -> np.ndarray:
+    ones = np.zeros_like(beats)
+    ones[beat, bit // 32] = 1 << bit % 32
+    return ones
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_weights_that_changed_on_the_way_are_not_used(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    load = MessageSimulator.load
+
+    def damaged(simulator: MessageSimulator, beats: np.ndarray) -> None:
+        load(simulator, np.ascontiguousarray(DAMAGES[name](beats)))
+
+    monkeypatch.setattr(MessageSimulator, "load", damaged)
+    said = r"^the edge unit took other weights than were sent: their CRC is [0-9a-f]{8}, not [0-9a-f]{8}$"
+    with pytest.raises(DeviceError, match=said):
+        md.open(SMALL)
 
 
 def test_a_closed_unit_says_so() -> None:

@@ -1,4 +1,4 @@
-"""What an engine is loaded with: sent and compared, and asked for again later."""
+"""Loads a unit with weights, compares what it took with what was sent, and asks an engine for them again later."""
 
 import zlib
 from collections.abc import Callable
@@ -12,18 +12,34 @@ from microduet_hw.image import load_beats
 from microduet_sim.batch import Words
 
 
-def load(bundle: Bundle, backend: Backend, registers: Registers) -> None:
-    """Load weights, parameters and on-chip tables; DeviceError if the engine took others."""
-    beats = load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user)
-    _send(beats, backend.load, registers, "weights")
+def send_checked(
+    send: Callable[[Words], None], registers: Registers, beats: Words, *, name: str, what: str = "weights"
+) -> None:
+    """Send load beats to a unit, whose register `loaded` must then be what it was, continued over them.
 
+    Parameters
+    ----------
+    send : waits until the last one is taken
+    registers : of the unit
+    beats : uint32 (n, 16)
+    name, what : what an error calls the unit and the beats
 
-def _send(beats: Words, send: Callable[[Words], None], registers: Registers, what: str) -> None:
+    Raises
+    ------
+    DeviceError
+        If it is not.
+    """
     before = registers["loaded"]
     send(beats)
     sent, taken = zlib.crc32(beats.tobytes(), before), registers["loaded"]
     if taken != sent:
-        raise DeviceError(f"the engine took other {what} than were sent: their CRC is {taken:08x}, not {sent:08x}")
+        raise DeviceError(f"{name} took other {what} than were sent: their CRC is {taken:08x}, not {sent:08x}")
+
+
+def load_engine(bundle: Bundle, backend: Backend, registers: Registers) -> None:
+    """Load weights, parameters and on-chip tables; DeviceError if the engine took others."""
+    beats = load_beats(bundle.config, bundle.engine_model, bundle.rows, bundle.user)
+    send_checked(backend.load, registers, beats, name="the engine")
 
 
 def changed_parts(bundle: Bundle, backend: Backend, registers: Registers) -> list[str]:
@@ -43,7 +59,7 @@ def changed_parts(bundle: Bundle, backend: Backend, registers: Registers) -> lis
     found = registers["checked"]
     for check in weight_checks(config, bundle.engine_model):
         wanted = zlib.crc32(check.words.tobytes(), found)
-        _send(check.beats, backend.ask, registers, "check beats")
+        send_checked(backend.ask, registers, check.beats, name="the engine", what="check beats")
         found = registers["checked"]
         if found != wanted:
             changed.append(check.name)
