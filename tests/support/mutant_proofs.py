@@ -8,11 +8,10 @@ A mutant without a proof within the bounds is no equivalent one.
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, yosys
+from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, TooLongError, yosys
 
 DEPTH = 4
 """Cycles of the induction."""
@@ -22,7 +21,7 @@ PROOF_S = 4
 MOST_REGISTERS = 400
 """Registers and words of memory, above which nothing is tried."""
 
-BOUNDS = f"induction over at most {DEPTH} cycles, {PROOF_S} s, {MOST_REGISTERS} registers; inputs keep the stream rules"
+BOUNDS = f"induction over at most {DEPTH} cycles, {PROOF_S} s of the processor, {MOST_REGISTERS} registers; inputs keep the stream rules"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +138,8 @@ def _equal(model: Model, number: int, registers: Sequence[str]) -> bool:
     for _ in range(ROUNDS):
         script = ["read_rtlil flat.il", "design -save flat", *_chosen(0, "gold"), "design -save gold"]
         try:
-            said = yosys("\n".join([*script, *_attempt(number, registers)]), folder=model.folder, timeout_s=PROOF_S)
-        except subprocess.TimeoutExpired:
+            said = yosys("\n".join([*script, *_attempt(number, registers)]), folder=model.folder, processor_s=PROOF_S)
+        except TooLongError:
             return False
         if "SUCCESS!" in said:
             return True
