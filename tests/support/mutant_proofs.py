@@ -21,7 +21,10 @@ PROOF_S = 4
 MOST_REGISTERS = 400
 """Registers and words of memory, above which nothing is tried."""
 
-BOUNDS = f"induction over at most {DEPTH} cycles, {PROOF_S} s of the processor, {MOST_REGISTERS} registers; inputs keep the stream rules"
+BOUNDS = (
+    f"induction over at most {DEPTH} cycles, {PROOF_S} s of the processor, {MOST_REGISTERS} registers; "
+    "inputs keep the stream rules"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
