@@ -73,6 +73,8 @@ class Memory(ReadPort):
         self.ids = ids
         self.stray = 0.0
         """Probability, in a cycle, of a beat that answers no read in flight: its ID has none, or is none."""
+        self.spared: frozenset[int] = frozenset()
+        """IDs that no stray has, though no read may be in flight with them."""
         self.strays = 0
         """Beats so far that answered nothing."""
         self.exchanged: list[int] = []
@@ -120,7 +122,7 @@ class Memory(ReadPort):
 
     def _unasked(self) -> Response | None:
         """A beat of a read that nobody has asked for, or whose answer has come before."""
-        free = [id for id in range(64) if id not in self._in_flight]
+        free = [id for id in range(64) if id not in self._in_flight and id not in self.spared]
         kinds = [[id for id in free if (id < self.ids) == live] for live in (True, False)]
         kinds = [kind for kind in kinds if kind]
         if not kinds:
