@@ -22,6 +22,7 @@ from microduet.traffic import make_ids
 from microduet_hw.check_image import weight_checks
 from microduet_hw.config import Array, EngineConfig, Precision
 from microduet_hw.image import CHUNK_BYTES, parameter_beats, weight_beats
+from microduet_hw.layout import plan_layer
 from microduet_hw.loader import Target
 from microduet_hw.pe import PAIR_BITS
 from microduet_hw.registers import register_map
@@ -81,13 +82,10 @@ def rows_of(config: EngineConfig, beats: np.ndarray, part: str) -> list[np.ndarr
 
 
 def rows_of_layer(config: EngineConfig, rows: list[np.ndarray], layer: int, *, weights: bool) -> list[np.ndarray]:
-    """Of rows of all arrays those of a layer: the part's own check says how many there are, in the order of layers."""
+    """Of rows of all arrays those of a layer, whose array's layers follow each other."""
     ((unit, array),) = ((k, array) for k, array in enumerate(config.arrays) if layer in array.layers)
-    names = {check.name: len(check.beats) for check in weight_checks(config, compiled(config.precision).engine_model)}
-    chunks = 2 if weights and config.precision is Precision.FIXED32 else 1
-    counts = [
-        (names[f"{'weights' if weights else 'parameters'} of layer {number}"] - 1) // chunks for number in array.layers
-    ]
+    plans = [plan_layer(config, number) for number in array.layers]
+    counts = [plan.rounds * plan.steps if weights else sum(map(len, plan.drains)) for plan in plans]
     first = sum(counts[: array.layers.index(layer)])
     numbers = range(first, first + counts[array.layers.index(layer)])
     shift = PAIR_BITS + 1 if weights else 0

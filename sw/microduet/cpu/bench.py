@@ -42,7 +42,7 @@ VECTORS = frozenset({"avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve
 """Instructions that decide how fast layers are, as /proc/cpuinfo names them."""
 
 SHARE = 0.36
-"""Of the memory that is free, for the float32 copy of the tables; the others stay beside it, and take two thirds."""
+"""Of the memory that is free, for the float32 copy of the tables; float16 and int8 stay beside it, nearly as much."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
