@@ -248,7 +248,7 @@ def cache(*, clear: bool = False, json: bool = False) -> int:
     Parameters
     ----------
     clear
-        remove everything; it is built again when it is needed
+        remove all but trained models, whose folders may be removed by hand; it is built again when it is needed
     json
         print one JSON object instead of a table
     """

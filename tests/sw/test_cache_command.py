@@ -12,6 +12,9 @@ from microduet import cache_command
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models" / "one").mkdir(parents=True)
     (tmp_path / "models" / "one" / "model.so").write_bytes(b"12345")
+    for kind in cache_command.KEPT:
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "rm1.json").write_text("hours of work")
     (tmp_path / "mine.txt").write_text("not of the cache")
     monkeypatch.setenv("MICRODUET_CACHE", str(tmp_path))
     return tmp_path
@@ -24,9 +27,14 @@ def test_entries_and_bytes_are_counted(root: Path, capsys: pytest.CaptureFixture
     assert shown["models"] == {"entries": 1, "bytes": 5}
 
 
-def test_clearing_removes_entries_and_nothing_else(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clearing_removes_what_is_quickly_made_again_and_nothing_else(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cache_command.main(clear=True, json=True) == 0
-    assert json.loads(capsys.readouterr().out)["models"] == {"entries": 0, "bytes": 0}
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["models"] == {"entries": 0, "bytes": 0}
+    for kind in cache_command.KEPT:
+        assert shown[kind] == {"entries": 1, "bytes": 13}
     assert (root / "mine.txt").is_file()
 
 

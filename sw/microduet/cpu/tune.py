@@ -13,6 +13,7 @@ from microduet.cpu.timing import Times, timed
 from microduet.errors import MicroduetError
 from microduet.progress import Steps
 from microduet_hw.config import Frozen
+from microduet_sim.cache import cache_folder
 
 QUICK_S, THOROUGH_S = 0.6, 3.0
 """Seconds that a variant is tried for, and the best one."""
@@ -68,6 +69,9 @@ class Tuned:
 
 Make = Callable[[TableKind], torch.nn.Module]
 
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+"""Where torch.compile keeps what it made; by itself it takes a folder of /tmp, which does not survive a restart."""
+
 
 def cores() -> int:
     """Processors that this process may use."""
@@ -99,6 +103,7 @@ def tune(
     MicroduetError
         If a variant's outputs are not those of float32, or none runs.
     """
+    os.environ.setdefault(COMPILED, str(cache_folder() / "torch"))
     quick_s, thorough_s = QUICK_S if quick_s is None else quick_s, THOROUGH_S if thorough_s is None else thorough_s
     n, grid, best = len(inputs[0]), list[Tried](), None
     reference: torch.Tensor | None = None
