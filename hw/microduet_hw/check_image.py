@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from microduet_hw.check_wiring import checked_memories
 from microduet_hw.config import EngineConfig, Precision
-from microduet_hw.image import CHUNK_BYTES, Beats, pack_words, parameter_beats, weight_beats
+from microduet_hw.image import CHUNK_BYTES, Beats, pack_words, parameter_beats, user_beats, weight_beats
 from microduet_hw.layout import plan_layer
 from microduet_hw.loader import Target
 from microduet_hw.operands import check_numbers, check_operand
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS, PeShape
 from microduet_hw.pe_array import pe_array_shape
-from microduet_hw.quantised import QuantisedModel
+from microduet_hw.quantised import QuantisedModel, UserWeights
 from microduet_hw.weight_check import CheckedMemory, word_bits
 
 COMMIT, CHECK = 1, 2
@@ -39,12 +39,14 @@ class Check:
     words: npt.NDArray[np.uint8]
 
 
-def weight_checks(config: EngineConfig, model: QuantisedModel) -> list[Check]:
-    """Weights and parameters, layer by layer, and the sigmoid's table; ValueError if they do not fit.
+def weight_checks(config: EngineConfig, model: QuantisedModel, users: UserWeights | None = None) -> list[Check]:
+    """Weights and parameters, layer by layer, the sigmoid's table and what is known of users, where there are any.
 
-    What lies in the memories is read off the beats that load it.
+    What lies in the memories is read off the beats that load it. ValueError if they do not fit.
     """
-    loaded = np.concatenate([weight_beats(config, model), parameter_beats(config, model)]).view(np.uint8)
+    beats = [weight_beats(config, model), parameter_beats(config, model)]
+    beats += [] if users is None else [user_beats(config, users)]
+    loaded = np.concatenate(beats).view(np.uint8)
     memories = checked_memories(config)
     size = word_bits(memories) // 8
     checks: list[Check] = []
@@ -108,10 +110,16 @@ def _sums(pe: PeShape, rows: npt.NDArray[np.uint8], memory: CheckedMemory) -> np
 
 def _parts(config: EngineConfig, memory: CheckedMemory) -> Iterator[tuple[str, slice]]:
     """The layers that have rows of `memory`, and which."""
-    if memory.target not in (Target.WEIGHTS, Target.PARAMETERS):
-        of_output = {Target.OUTPUT_WEIGHTS: "weights", Target.OUTPUT_PARAMETERS: "parameters"}
-        kind = of_output.get(memory.target)
-        yield f"{kind} of layer {len(config.hidden)}" if kind else "the sigmoid's table", slice(None)
+    whole = {
+        Target.OUTPUT_WEIGHTS: f"weights of layer {len(config.hidden)}",
+        Target.OUTPUT_PARAMETERS: f"parameters of layer {len(config.hidden)}",
+        Target.SIGMOID: "the sigmoid's table",
+        Target.MODEL: "constants of users",
+        Target.USER_WEIGHTS: "weights of users",
+        Target.USER_BIAS: "biases of users",
+    }
+    if memory.target in whole:
+        yield whole[memory.target], slice(None)
         return
     layers = config.arrays[memory.unit].layers
     plans = [plan_layer(config, layer) for layer in layers]

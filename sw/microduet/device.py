@@ -145,14 +145,16 @@ class Device(Closing):
             self._load()
 
     def check_weights(self) -> None:
-        """Have the engine read its weights, parameters and the sigmoid's table, and compare them with the bundle's.
+        """Have the engine read what it was loaded with but on-chip tables, and compare it with the bundle's.
+
+        That is weights, parameters, the sigmoid's table and, of an engine with users, what it knows of them.
 
         Raises
         ------
         InputError
             If the engine was compiled without `Tuning(weight_check=True)`.
         DeviceError
-            If some have changed since they were loaded: names the layers. `reload` repairs them.
+            If some have changed since they were loaded: names the parts. `reload` repairs them.
         """
         self._expect_open()
         with device_errors():

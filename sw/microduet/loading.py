@@ -57,7 +57,7 @@ def changed_parts(bundle: Bundle, backend: Backend, registers: Registers) -> lis
         raise InputError(f"{config.name} must be compiled with Tuning(weight_check=True) to check its weights")
     changed: list[str] = []
     found = registers["checked"]
-    for check in weight_checks(config, bundle.engine_model):
+    for check in weight_checks(config, bundle.engine_model, bundle.user):
         wanted = zlib.crc32(check.words.tobytes(), found)
         send_checked(backend.ask, registers, check.beats, name="the engine", what="check beats")
         found = registers["checked"]
