@@ -1,6 +1,4 @@
-"""What joins a `WeightCheck` to an engine: the memories that it reads, and the pairs that it has sum their rows."""
-
-from typing import Any
+"""What joins a `WeightCheck` to an engine: the memories that it reads."""
 
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
@@ -64,18 +62,3 @@ def connect_user_check(m: Module, check: WeightCheck, users: UserStage) -> None:
         if name in users.signature.members:
             (port,) = (k for k, memory in enumerate(check.memories) if memory.target is target)
             connect(m, getattr(check, f"memory_{port}"), getattr(users, name))
-
-
-def connect_checked_pairs(m: Module, check: WeightCheck, array: PeArray, pairs: Any, *, unit: int) -> None:
-    """Tell `pairs` what `array` tells them, and what `check` does: to sum a row of weights.
-
-    The array gives them the row's number and its operands as if it were to be written, which it is kept from here.
-    """
-    told, reading = array.pairs, getattr(check, f"memory_{2 * unit}").read
-    m.d.comb += [
-        told.tail.eq(pairs.tail),
-        *[getattr(pairs, name).eq(getattr(told, name)) for name in ("x", "address", "load_pair", "load_half")],
-        *[getattr(pairs, name).eq(getattr(told, name) | check.o_take) for name in ("first", "accumulate", "capture")],
-        pairs.shift.eq(told.shift | check.o_shift),
-        pairs.load.eq(told.load & ~reading),
-    ]

@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from microduet_hw.array_wiring import connect_loader
+from microduet_hw.array_wiring import connect_checked_pairs, connect_loader
 from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
-from microduet_hw.check_wiring import checked_memories, connect_check, connect_checked_pairs, connect_user_check
+from microduet_hw.check_wiring import checked_memories, connect_check, connect_user_check
 from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
@@ -132,7 +132,9 @@ class EngineCore(Component):
         m.submodules.check = check = WeightCheck(memories=checked_memories(self._config))
         connect_check(m, check, loader, arrays, output)
         for k, array in enumerate(arrays):
-            connect_checked_pairs(m, check, array, getattr(self, f"array_{k}"), unit=k)
+            told, reading = array.pairs, getattr(check, f"memory_{2 * k}").read
+            pairs = getattr(self, f"array_{k}")
+            connect_checked_pairs(m, told, pairs, reading=reading, take=check.o_take, shift=check.o_shift)
         m.d.comb += registers.i_checked.eq(check.o_check)
         return check
 

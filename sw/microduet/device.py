@@ -15,7 +15,7 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
-from microduet.loading import changed_parts, load_engine
+from microduet.loading import engine_checks, expect_unchanged, load_engine
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.registers import Register
@@ -158,9 +158,8 @@ class Device(Closing):
         """
         self._expect_open()
         with device_errors():
-            changed = changed_parts(self.bundle, self.backend, self.registers)
-        if changed:
-            raise DeviceError(f"what was loaded has changed: {', '.join(changed)}; reload writes it again")
+            checks = engine_checks(self.bundle)
+            expect_unchanged(checks, self.backend.ask, self.registers, name="the engine")
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""

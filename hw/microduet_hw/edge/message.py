@@ -99,6 +99,9 @@ class EdgeStatus(enum.IntFlag):
     TIMEOUT = 256
     """Streamed weights did not come in time: the payload means nothing. Or the message did not go on in time: it has
     not acted, and its answer has no payload."""
+    WEIGHT_CHECK = 512
+    """Streamed weights were not those that the unit was loaded for: the payload means nothing. Only where weights are
+    checked."""
 
 
 def is_known(config: EdgeConfig, kind: int, group: int = 0) -> bool:
