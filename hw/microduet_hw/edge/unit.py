@@ -156,7 +156,8 @@ class EdgeUnit(Component):
 
     def _load(self, m: Module) -> None:
         """Words from the loader to whoever keeps them."""
-        constants, loader, check = Signal(CONSTANTS), self._loader, self._check
+        constants, loader = Signal(CONSTANTS), self._loader
+        check = self._check
         loaded, idle = loader.o_valid[Target.MODEL], ~self._registers.o_run
         if check is not None:
             loaded, idle = loaded & (loader.o_unit == 0), idle & check.o_idle
@@ -170,9 +171,10 @@ class EdgeUnit(Component):
             self._user_model.i_constants.eq(constants),
             self._answers.i_constants.eq(constants),
         ]
+        names = ("o_valid", "o_unit", "o_row", "o_data") + (() if check is None else ("o_reads",))
         for part in (self._user_model, self._static_path, check):
             if part is not None:
-                for name in part.load.signature.members:
+                for name in names:
                     m.d.comb += getattr(part.load, name).eq(getattr(loader, name))
 
     def _read_back(self, m: Module, check: EdgeCheck, constants: data.View) -> None:

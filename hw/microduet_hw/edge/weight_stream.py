@@ -12,7 +12,7 @@ from microduet_hw.axi import BURST_INCR, PAGE_BYTES, SIZE_32_BYTES, ReadMaster
 from microduet_hw.config import AXI_BYTES
 from microduet_hw.crc import crc32
 from microduet_hw.edge.check_ports import StreamCheck
-from microduet_hw.edge.message import EdgeStatus
+from microduet_hw.edge.message import EdgeStatus, flag
 
 BURST_BEATS = 16
 DEPTH = 128
@@ -190,17 +190,17 @@ class WeightStream(wiring.Component):
         error, late, waited = Signal(), Signal(), Signal(range(self._watchdog))
         there, taken = Signal(), Signal()
         beats = [channel.o_beats for channel in self._channels]
-        wanted, offered, status = self.o_rows.ready, there | late, Mux(error, EdgeStatus.AXI_ERROR, 0)
+        wanted, offered, status = self.o_rows.ready, there | late, Mux(error, flag(EdgeStatus.AXI_ERROR), 0)
         if self._checked:
             again, changed = self._check(m, taken=taken, late=late)
             wanted, offered = wanted | again, offered & ~again
-            status |= Mux(changed, EdgeStatus.WEIGHT_CHECK, 0)
+            status |= Mux(changed, flag(EdgeStatus.WEIGHT_CHECK), 0)
         m.d.comb += [
             there.eq(Cat(beat.valid for beat in beats).all()),
             taken.eq(there & wanted & ~late),
             self.o_rows.valid.eq(offered),
             self.o_rows.payload.eq(Mux(late, 0, Cat(beat.payload for beat in beats))),
-            self.o_status.eq(status | Mux(late, EdgeStatus.TIMEOUT, 0)),
+            self.o_status.eq(status | Mux(late, flag(EdgeStatus.TIMEOUT), 0)),
         ]
         # After a timeout no row is taken any more, so the channels stop when their places are used up.
         m.d.comb += [channel.i_run.eq(self.i_run & ~late) for channel in self._channels]
