@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Cat, Const, Module, Value
 
 from microduet_hw.loader import Loader, Target
 from microduet_hw.pe import PAIR_BITS, PePair
 from microduet_hw.pe_array import PeArray, PeArrayShape
 
 
-def connect_pairs(m: Module, array: PeArray, *, shape: PeArrayShape, pes: int, prefix: str) -> None:
-    """Add the pairs of `array`, as submodules ``prefix_K``, chained as docs/architecture.md says."""
+def connect_pairs(m: Module, control: Any, *, shape: PeArrayShape, pes: int, prefix: str) -> None:
+    """Add the pairs that are told `control` (`PairControl`), as ``prefix_K``, chained as docs/architecture.md says."""
     drained = shape.drain.requantiser.lanes
-    control: Any = array.pairs
     pairs = [PePair(shape=shape.pe) for _ in range(pes // 2)]
     chains = [pair.o_chain_0 for pair in pairs] + [pair.o_chain_1 for pair in pairs]
     m.d.comb += control.tail.eq(Cat(*chains[:drained]))
@@ -35,6 +34,21 @@ def connect_pairs(m: Module, array: PeArray, *, shape: PeArrayShape, pes: int, p
             pair.i_chain_0.eq(chains[k + drained]),
             pair.i_chain_1.eq(chains[k + pes // 2 + drained]),
         ]
+
+
+def connect_checked_pairs(m: Module, told: Any, pairs: Any, *, reading: Value, take: Value, shift: Value) -> None:
+    """Tell `pairs` what an array tells them, `told`, and what a `WeightCheck` does: to sum a row of weights.
+
+    While it is `reading`, the array gives them the row's number and its operands as if it were to be written, which it
+    is kept from here.
+    """
+    m.d.comb += [
+        told.tail.eq(pairs.tail),
+        *[getattr(pairs, name).eq(getattr(told, name)) for name in ("x", "address", "load_pair", "load_half")],
+        *[getattr(pairs, name).eq(getattr(told, name) | take) for name in ("first", "accumulate", "capture")],
+        pairs.shift.eq(told.shift | shift),
+        pairs.load.eq(told.load & ~reading),
+    ]
 
 
 def connect_loader(m: Module, loader: Loader, array: PeArray, *, unit: int) -> None:

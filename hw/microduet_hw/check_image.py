@@ -1,6 +1,6 @@
 """Check beats: what an engine is asked to read of its weights, and what it finds if none of them has changed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -8,19 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.check_wiring import checked_memories
-from microduet_hw.config import EngineConfig, Precision
-from microduet_hw.image import CHUNK_BYTES, Beats, pack_words, parameter_beats, weight_beats
-from microduet_hw.layout import plan_layer
+from microduet_hw.config import Array, EngineConfig, Precision
+from microduet_hw.image import CHECK, CHUNK_BYTES, COMMIT, Beats, pack_words, parameter_beats, user_beats, weight_beats
+from microduet_hw.layout import Layers, plan_layer
 from microduet_hw.loader import Target
 from microduet_hw.operands import check_numbers, check_operand
 from microduet_hw.output_layer import output_layer_shape
 from microduet_hw.pe import PAIR_BITS, PeShape
 from microduet_hw.pe_array import pe_array_shape
-from microduet_hw.quantised import QuantisedModel
+from microduet_hw.quantised import QuantisedModel, UserWeights
 from microduet_hw.weight_check import CheckedMemory, word_bits
-
-COMMIT, CHECK = 1, 2
-"""Bits of a beat's last byte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,25 +36,48 @@ class Check:
     words: npt.NDArray[np.uint8]
 
 
-def weight_checks(config: EngineConfig, model: QuantisedModel) -> list[Check]:
-    """Weights and parameters, layer by layer, and the sigmoid's table; ValueError if they do not fit.
+def weight_checks(config: EngineConfig, model: QuantisedModel, users: UserWeights | None = None) -> list[Check]:
+    """Weights and parameters, layer by layer, the sigmoid's table and what is known of users, where there are any.
 
-    What lies in the memories is read off the beats that load it.
+    What lies in the memories is read off the beats that load it. ValueError if they do not fit.
     """
-    loaded = np.concatenate([weight_beats(config, model), parameter_beats(config, model)]).view(np.uint8)
-    memories = checked_memories(config)
+    beats = [weight_beats(config, model), parameter_beats(config, model)]
+    beats += [] if users is None else [user_beats(config, users)]
+    return read_checks(
+        np.concatenate(beats),
+        checked_memories(config),
+        element=lambda memory: _element(config, memory),
+        parts=lambda memory: _parts(config, memory),
+    )
+
+
+def read_checks(
+    loaded: Beats,
+    memories: tuple[CheckedMemory, ...],
+    *,
+    element: Callable[[CheckedMemory], PeShape],
+    parts: Callable[[CheckedMemory], Iterable[tuple[str, slice]]],
+) -> list[Check]:
+    """Checks of `memories`, part by part.
+
+    Parameters
+    ----------
+    loaded : beats that load them, among others
+    element : sizes of the PEs whose weights lie in a memory
+    parts : names of a memory's parts, and their rows
+    """
     size = word_bits(memories) // 8
     checks: list[Check] = []
     for memory in memories:
-        beats, rows = _own(loaded, memory)
+        beats, rows = _own(loaded.view(np.uint8), memory)
         if memory.target in (Target.WEIGHTS, Target.OUTPUT_WEIGHTS):
-            pe = _element(config, memory)
+            pe = element(memory)
             beats, rows = _operand_beats(pe, memory), _sums(pe, rows, memory)
         beats[:, -1, -1] |= CHECK
         found = rows.reshape(len(rows), memory.steps, -1)[:, :, :size]
         words = np.zeros((len(rows), memory.steps, size), np.uint8)
         words[:, :, : found.shape[-1]] = found
-        for name, part in _parts(config, memory):
+        for name, part in parts(memory):
             asks = np.concatenate([beats[part].reshape(-1, 64), np.zeros((1, 64), np.uint8)])
             checks.append(Check(name=name, beats=asks.view("<u4"), words=words[part].reshape(-1, size)))
     return checks
@@ -108,16 +128,26 @@ def _sums(pe: PeShape, rows: npt.NDArray[np.uint8], memory: CheckedMemory) -> np
 
 def _parts(config: EngineConfig, memory: CheckedMemory) -> Iterator[tuple[str, slice]]:
     """The layers that have rows of `memory`, and which."""
-    if memory.target not in (Target.WEIGHTS, Target.PARAMETERS):
-        of_output = {Target.OUTPUT_WEIGHTS: "weights", Target.OUTPUT_PARAMETERS: "parameters"}
-        kind = of_output.get(memory.target)
-        yield f"{kind} of layer {len(config.hidden)}" if kind else "the sigmoid's table", slice(None)
+    whole = {
+        Target.OUTPUT_WEIGHTS: f"weights of layer {len(config.hidden)}",
+        Target.OUTPUT_PARAMETERS: f"parameters of layer {len(config.hidden)}",
+        Target.SIGMOID: "the sigmoid's table",
+        Target.MODEL: "constants of users",
+        Target.USER_WEIGHTS: "weights of users",
+        Target.USER_BIAS: "biases of users",
+    }
+    if memory.target in whole:
+        yield whole[memory.target], slice(None)
         return
-    layers = config.arrays[memory.unit].layers
-    plans = [plan_layer(config, layer) for layer in layers]
+    yield from array_parts(config, config.arrays[memory.unit], memory)
+
+
+def array_parts(config: Layers, array: Array, memory: CheckedMemory) -> Iterator[tuple[str, slice]]:
+    """The layers of `array` that have rows of `memory`, its weights or parameters, and which."""
+    plans = [plan_layer(config, layer) for layer in array.layers]
     if memory.target is Target.WEIGHTS:
         kind, counts = "weights", [plan.rounds * plan.steps for plan in plans]
     else:
         kind, counts = "parameters", [sum(map(len, plan.drains)) for plan in plans]
-    for layer, (first, end) in zip(layers, pairwise(accumulate(counts, initial=0)), strict=True):
+    for layer, (first, end) in zip(array.layers, pairwise(accumulate(counts, initial=0)), strict=True):
         yield f"{kind} of layer {layer}", slice(first, end)

@@ -1,6 +1,4 @@
-"""What joins a `WeightCheck` to an engine: the memories that it reads, and the pairs that it has sum their rows."""
-
-from typing import Any
+"""What joins a `WeightCheck` to an engine: the memories that it reads."""
 
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
@@ -9,6 +7,8 @@ from microduet_hw.config import EngineConfig
 from microduet_hw.loader import Loader, Target
 from microduet_hw.output_layer import OutputLayer, output_layer_shape
 from microduet_hw.pe_array import PeArray, pe_array_shape
+from microduet_hw.user_shape import user_shape
+from microduet_hw.user_stage import UserStage
 from microduet_hw.weight_check import CheckedMemory, WeightCheck
 
 OUTPUT_TARGETS = {
@@ -18,9 +18,16 @@ OUTPUT_TARGETS = {
 }
 """What the output layer's ports read, as load beats name it."""
 
+USER_TARGETS = {
+    "check_model": Target.MODEL,
+    "check_weights": Target.USER_WEIGHTS,
+    "check_bias": Target.USER_BIAS,
+}
+"""What the ports of an engine's users read."""
+
 
 def checked_memories(config: EngineConfig) -> tuple[CheckedMemory, ...]:
-    """What is checked in an engine: weights and parameters of every array, then what the output layer holds."""
+    """What is checked in an engine: weights and parameters of every array, then what output layer and users have."""
     memories: list[CheckedMemory] = []
     for unit, array in enumerate(config.arrays):
         shape = pe_array_shape(config, array).drain.requantiser
@@ -29,7 +36,10 @@ def checked_memories(config: EngineConfig) -> tuple[CheckedMemory, ...]:
         memories.append(CheckedMemory(target=Target.WEIGHTS, unit=unit, bits=tail, steps=steps))
         memories.append(CheckedMemory(target=Target.PARAMETERS, unit=unit, bits=shape.parameters.size))
     output = output_layer_shape(config).checks
-    return (*memories, *(CheckedMemory(target=OUTPUT_TARGETS[name], bits=bits) for name, bits in output.items()))
+    memories += [CheckedMemory(target=OUTPUT_TARGETS[name], bits=bits) for name, bits in output.items()]
+    users = user_shape(config).checks if config.user else {}
+    memories += [CheckedMemory(target=USER_TARGETS[name], bits=bits) for name, bits in users.items()]
+    return tuple(memories)
 
 
 def connect_check(m: Module, check: WeightCheck, loader: Loader, arrays: list[PeArray], output: OutputLayer) -> None:
@@ -45,16 +55,10 @@ def connect_check(m: Module, check: WeightCheck, loader: Loader, arrays: list[Pe
             connect(m, next(ports), getattr(output, name))
 
 
-def connect_checked_pairs(m: Module, check: WeightCheck, array: PeArray, pairs: Any, *, unit: int) -> None:
-    """Tell `pairs` what `array` tells them, and what `check` does: to sum a row of weights.
-
-    The array gives them the row's number and its operands as if it were to be written, which it is kept from here.
-    """
-    told, reading = array.pairs, getattr(check, f"memory_{2 * unit}").read
-    m.d.comb += [
-        told.tail.eq(pairs.tail),
-        *[getattr(pairs, name).eq(getattr(told, name)) for name in ("x", "address", "load_pair", "load_half")],
-        *[getattr(pairs, name).eq(getattr(told, name) | check.o_take) for name in ("first", "accumulate", "capture")],
-        pairs.shift.eq(told.shift | check.o_shift),
-        pairs.load.eq(told.load & ~reading),
-    ]
+def connect_user_check(m: Module, check: WeightCheck, users: UserStage) -> None:
+    """Have `check` read what `users` were loaded with: packets that come wait for the row that is read."""
+    m.d.comb += users.i_hold.eq(check.o_busy)
+    for name, target in USER_TARGETS.items():
+        if name in users.signature.members:
+            (port,) = (k for k, memory in enumerate(check.memories) if memory.target is target)
+            connect(m, getattr(check, f"memory_{port}"), getattr(users, name))

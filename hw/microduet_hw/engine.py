@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from microduet_hw.array_wiring import connect_loader
+from microduet_hw.array_wiring import connect_checked_pairs, connect_loader
 from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
-from microduet_hw.check_wiring import checked_memories, connect_check, connect_checked_pairs
+from microduet_hw.check_wiring import checked_memories, connect_check, connect_user_check
 from microduet_hw.config import EngineConfig
 from microduet_hw.loader import BEAT as LOAD_BEAT
 from microduet_hw.loader import Loader, Target
@@ -103,9 +103,11 @@ class EngineCore(Component):
         else:
             connect(m, lookup.o_header, result.i_headers)
         if self._config.weight_check:
-            busy = self._check(m, loader, arrays, output, registers)
-            run, idle = Signal(name="run"), idle & ~busy
-            m.d.sync += run.eq(registers.o_run & ~busy)
+            check = self._check(m, loader, arrays, output, registers)
+            if users is not None:
+                connect_user_check(m, check, users)
+            run, idle = Signal(name="run"), idle & ~check.o_busy
+            m.d.sync += run.eq(registers.o_run & ~check.o_busy)
         m.d.comb += loader.i_idle.eq(idle)
         connect(m, output.o_results, result.i_results)
         m.d.comb += output.i_return.eq(result.o_return)
@@ -125,14 +127,16 @@ class EngineCore(Component):
 
     def _check(
         self, m: Module, loader: Loader, arrays: list[PeArray], output: OutputLayer, registers: ControlRegisters
-    ) -> Value:
-        """Have weights read on request; whether some are now. Meanwhile no beat is taken and no item begins."""
+    ) -> WeightCheck:
+        """What reads weights on request; while it is busy no beat is taken and no item begins."""
         m.submodules.check = check = WeightCheck(memories=checked_memories(self._config))
         connect_check(m, check, loader, arrays, output)
         for k, array in enumerate(arrays):
-            connect_checked_pairs(m, check, array, getattr(self, f"array_{k}"), unit=k)
+            told, reading = array.pairs, getattr(check, f"memory_{2 * k}").read
+            pairs = getattr(self, f"array_{k}")
+            connect_checked_pairs(m, told, pairs, reading=reading, take=check.o_take, shift=check.o_shift)
         m.d.comb += registers.i_checked.eq(check.o_check)
-        return check.o_busy
+        return check
 
     def _word_bits(self) -> int:
         output = self._output

@@ -29,6 +29,9 @@ TableRows = Callable[[int, int, int], npt.NDArray[np.int64]]
 
 CHUNK_BYTES = DATA_BITS // 8
 
+COMMIT, CHECK = 1, 2
+"""Bits of a beat's last byte."""
+
 
 def pack_words(words: npt.NDArray[np.uint8], *, target: Target, unit: npt.ArrayLike, row: npt.ArrayLike) -> Beats:
     """Beats that load `words` (uint8 (n, bytes)) into rows `row` of units `unit` (both broadcast to n)."""
@@ -45,7 +48,7 @@ def pack_words(words: npt.NDArray[np.uint8], *, target: Target, unit: npt.ArrayL
     header[:, :, 3:5] = _bytes(units, "<u2")[:, None, :]
     header[:, :, 5] = np.arange(chunks)
     header[:, :, 6] = target
-    header[:, -1, 7] = 1
+    header[:, -1, 7] = COMMIT
     return beats.reshape(-1, 64).view("<u4")
 
 

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import LiteMaster
 from microduet_hw.config import EngineConfig
+from microduet_hw.edge.config import EdgeConfig
 
 ADDRESS_BITS = 12
 COUNTER_BASE = 0x40
@@ -35,7 +36,7 @@ class Register(enum.IntEnum):
     LOADED = 0x1C
     """CRC-32, as zlib has it, of all load beats since the reset (read only): has the engine taken what was sent?"""
     CHECKED = 0x20
-    """CRC-32, as zlib has it, of all that check beats have read since the reset (read only; only in an engine whose
+    """CRC-32, as zlib has it, of all that check beats have read since the reset (read only; only in a unit whose
     weights can be checked): are weights what was loaded?"""
 
 
@@ -60,7 +61,7 @@ class Controlled(Protocol):
 
 def checks_weights(config: Controlled) -> bool:
     """Whether a unit has the register `CHECKED`."""
-    return isinstance(config, EngineConfig) and config.weight_check
+    return isinstance(config, EngineConfig | EdgeConfig) and config.weight_check
 
 
 def register_map(config: Controlled) -> dict[str, int]:

@@ -15,6 +15,7 @@ from microduet_hw.user_packets import USER_BITS, USER_CONSTANTS, UserKind
 from microduet_hw.user_parts import UserParts
 from microduet_hw.user_shape import UserShape
 from microduet_hw.user_slots import PLACE, UserSlots
+from microduet_hw.weight_check import CheckPort
 
 
 class UserBank(wiring.Component):
@@ -27,7 +28,7 @@ class UserBank(wiring.Component):
     Latency: `latency` cycles from a packet's last beat to `o_ready`; of a coded vector, from the last beat of what
     `UserExpander` makes of it.
     Throughput: a packet at a time; the next one is taken when the slot is ready.
-    Back-pressure: on `s_axis_users`.
+    Back-pressure: on `s_axis_users`; a packet that has come waits while `i_hold` is high.
     Reset: no user is known, and no model: all constants are 0.
 
     Parameters
@@ -43,6 +44,9 @@ class UserBank(wiring.Component):
     i_read, i_read_slot, i_read_row, o_row : as `UserParts`
     o_busy : a packet is at work
     o_taken, o_dropped : pulses: a packet became its query's user, good or not; one counts for nothing
+    check_model, check_weights, check_bias : a `CheckPort` of each, while `i_hold` is high and `o_busy` was low in the
+        cycle before it rose; only those of `shape.checks`
+    i_hold : no packet may begin to act; only if there are such
 
     Attributes
     ----------
@@ -67,6 +71,10 @@ class UserBank(wiring.Component):
     o_busy: Signal
     o_taken: Signal
     o_dropped: Signal
+    check_model: Any
+    check_weights: Any
+    check_bias: Any
+    i_hold: Signal
 
     def __init__(self, *, shape: UserShape) -> None:
         self._shape = shape
@@ -93,6 +101,8 @@ class UserBank(wiring.Component):
                 "o_busy": Out(1),
                 "o_taken": Out(1),
                 "o_dropped": Out(1),
+                **{name: In(CheckPort(bits)) for name, bits in shape.checks.items()},
+                **({"i_hold": In(1)} if shape.checked else {}),
             }
         )
 
@@ -119,6 +129,8 @@ class UserBank(wiring.Component):
             multiplier.i_shift.eq(constants.shift),
             parts.i_slot.eq(buffer.o_header.slot),
         ]
+        if self._shape.checked:
+            m.d.comb += self.check_model.data.eq(constants)
         self._outside(m)
         self._act(m)
         return m
@@ -128,6 +140,9 @@ class UserBank(wiring.Component):
         multiplier, parts, slots = self._multiplier, self._parts, self._slots
         connect(m, flipped(self.i_items), slots.i_items)
         connect(m, flipped(self.i_clear), slots.i_clear)
+        for name in self._shape.checks:
+            if name in multiplier.signature.members:
+                connect(m, flipped(getattr(self, name)), getattr(multiplier, name))
         m.d.comb += [
             multiplier.load_weights.eq(self.load_weights),
             multiplier.load_bias.eq(self.load_bias),
@@ -159,8 +174,9 @@ class UserBank(wiring.Component):
         ]
         with m.If(~vector):
             m.d.comb += status.eq(UserStatus.ABANDONED)
+        begins = buffer.o_valid & ~self.i_hold if self._shape.checked else buffer.o_valid
         with m.FSM():
-            with m.State("idle"), m.If(buffer.o_valid):
+            with m.State("idle"), m.If(begins):
                 with m.If(slots.o_refused | (header.slot[6:] != 0) | ~kinds):
                     m.d.comb += [buffer.i_release.eq(1), self.o_dropped.eq(1)]
                 with m.Else():

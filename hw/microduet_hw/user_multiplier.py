@@ -1,5 +1,7 @@
 """From a user vector to a layer's sums: exact products, or the sums themselves, shifted and begun with the bias."""
 
+from typing import Any
+
 from amaranth.hdl import Array, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -8,6 +10,7 @@ from microduet_hw.adders import add_tree
 from microduet_hw.store import Store
 from microduet_hw.user_packets import USER_BITS
 from microduet_hw.user_shape import WEIGHT_BITS, UserShape
+from microduet_hw.weight_check import CheckPort
 
 FLAGS = data.StructLayout({"valid": 1, "first": 1, "last": 1, "final": 1})
 """Of a word on its way: it is there; the first, the last of its output; of the last output."""
@@ -32,6 +35,7 @@ class UserMultiplier(wiring.Component):
     o_read, o_beat, i_beat : the vector's beats, which follow by one cycle
     o_parts : stream of {part, final}: parts of all outputs in turn
     load_weights, load_bias, load_row, load_data : write a row of weights (``row = o * words + w``) or a bias
+    check_weights, check_bias : a `CheckPort` of each, while nothing is under way; only those of `shape.checks`
 
     Attributes
     ----------
@@ -48,6 +52,8 @@ class UserMultiplier(wiring.Component):
     load_bias: Signal
     load_row: Signal
     load_data: Signal
+    check_weights: Any
+    check_bias: Any
 
     def __init__(self, *, shape: UserShape) -> None:
         self._shape = shape
@@ -72,6 +78,7 @@ class UserMultiplier(wiring.Component):
                 "load_bias": In(1),
                 "load_row": In(24),
                 "load_data": In(max(shape.bits, self._weight_bits)),
+                **{name: In(CheckPort(bits)) for name, bits in shape.checks.items() if name != "check_model"},
             }
         )
 
@@ -91,6 +98,14 @@ class UserMultiplier(wiring.Component):
                 m.d.sync += total.eq(element)
         self._finish(m, total, flags)
         return m
+
+    def _reads(self, m: Module, store: Store, port: str, *, now: Value, row: Value) -> None:
+        """Read a row `now` for the sums, or the row that a load would write when `port` asks for it."""
+        if self._shape.checked:
+            check: Any = getattr(self, port)
+            m.d.comb += check.data.eq(store.o_data)
+            now, row = now | check.read, Mux(check.read, self.load_row, row)
+        m.d.comb += [store.i_read.eq(now), store.i_read_row.eq(row)]
 
     def _delayed(self, m: Module, flags: data.View, name: str) -> data.View:
         following = Signal(FLAGS, name=f"flags_{name}")
@@ -132,9 +147,8 @@ class UserMultiplier(wiring.Component):
             weights.i_write.eq(self.load_weights),
             weights.i_row.eq(self.load_row),
             weights.i_data.eq(self.load_data),
-            weights.i_read.eq(self.o_read),
-            weights.i_read_row.eq(row),
         ]
+        self._reads(m, weights, "check_weights", now=self.o_read, row=row)
         products = [
             Signal(signed(8 + WEIGHT_BITS), reset_less=True, name=f"product_{k}") for k in range(shape.user.lanes)
         ]
@@ -164,9 +178,8 @@ class UserMultiplier(wiring.Component):
             biases.i_write.eq(self.load_bias),
             biases.i_row.eq(self.load_row),
             biases.i_data.eq(self.load_data),
-            biases.i_read.eq(whole),
-            biases.i_read_row.eq(output),
         ]
+        self._reads(m, biases, "check_bias", now=whole, row=output)
         with m.If(whole):
             m.d.sync += [shifted.eq(total << self.i_shift), output.eq(Mux(flags.final, 0, output + 1))]
         begun, final = Signal(), Signal()

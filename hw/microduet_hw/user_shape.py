@@ -7,7 +7,7 @@ from amaranth.lib import data
 
 from microduet_hw.config import EngineConfig, Frozen, Payload, UserPart
 from microduet_hw.layout import array_of
-from microduet_hw.user_packets import USER_BYTES
+from microduet_hw.user_packets import USER_BYTES, USER_CONSTANTS
 
 WEIGHT_BITS = 16
 """Bits of a weight of a user vector's element, whatever the engine's arithmetic."""
@@ -22,6 +22,7 @@ class UserShape(Frozen, frozen=True, kw_only=True):
     outputs : of the layer
     bits : of an accumulator
     pes, drain : of the layer's array; 1 and 1 of the output layer
+    checked : constants, weights and biases can be read
     """
 
     user: UserPart
@@ -29,6 +30,15 @@ class UserShape(Frozen, frozen=True, kw_only=True):
     bits: int
     pes: int
     drain: int
+    checked: bool = False
+
+    @property
+    def checks(self) -> dict[str, int]:
+        """What can be read, as its `CheckPort` is called, and the bits of a row."""
+        if not self.checked:
+            return {}
+        weights = {"check_weights": self.user.lanes * WEIGHT_BITS} if self.vector else {}
+        return {"check_model": USER_CONSTANTS.size, **weights, "check_bias": self.bits}
 
     @property
     def vector(self) -> bool:
@@ -98,4 +108,5 @@ def user_shape(config: EngineConfig) -> UserShape:
         array = array_of(config, user.layer)
         pes, drain = array.pes, array.drain
     outputs = config.layers[user.layer].outputs
-    return UserShape(user=user, outputs=outputs, bits=config.accumulator_width, pes=pes, drain=drain)
+    bits, checked = config.accumulator_width, config.weight_check
+    return UserShape(user=user, outputs=outputs, bits=bits, pes=pes, drain=drain, checked=checked)

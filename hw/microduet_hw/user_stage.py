@@ -47,6 +47,7 @@ class UserStage(wiring.Component):
     Members
     -------
     s_axis_users, load_model, load_weights, load_bias, load_row, load_data, o_busy, o_taken, o_dropped : as `UserBank`
+    check_model, check_weights, check_bias, i_hold : as `UserBank`; only if weights are checked
     i_words, i_reserve, o_space, i_headers, o_words, o_reserve, i_space, o_header : as `WaitingRoom`
     biases : what the drain of the layer's array reads; only if the layer is hidden
     o_bias : of the sum on `o_words`; only if the layer is the output layer
@@ -64,6 +65,10 @@ class UserStage(wiring.Component):
     o_busy: Signal
     o_taken: Signal
     o_dropped: Signal
+    check_model: Any
+    check_weights: Any
+    check_bias: Any
+    i_hold: Signal
     i_words: stream.Interface
     i_reserve: Signal
     o_space: Signal
@@ -96,7 +101,8 @@ class UserStage(wiring.Component):
             {
                 "s_axis_users": In(StreamMaster(bits=USER_BITS)),
                 **{name: bank[name] for name in ("load_model", "load_weights", "load_bias", "load_row", "load_data")},
-                **{name: bank[name] for name in ("o_busy", "o_taken", "o_dropped")},
+                **{name: bank[name] for name in ("o_busy", "o_taken", "o_dropped", *self._shape.checks)},
+                **({"i_hold": In(1)} if self._shape.checked else {}),
                 "i_words": words,
                 "i_reserve": In(1),
                 "o_space": Out(1),
@@ -125,6 +131,10 @@ class UserStage(wiring.Component):
         names = ("load_model", "load_weights", "load_bias", "load_row", "load_data")
         m.d.comb += [getattr(bank, name).eq(getattr(self, name)) for name in names]
         m.d.comb += [getattr(self, name).eq(getattr(bank, name)) for name in ("o_busy", "o_taken", "o_dropped")]
+        if self._shape.checked:
+            m.d.comb += bank.i_hold.eq(self.i_hold)
+            for name in self._shape.checks:
+                connect(m, flipped(getattr(self, name)), getattr(bank, name))
         m.d.comb += [
             room.i_reserve.eq(self.i_reserve),
             self.o_space.eq(room.o_space),

@@ -136,6 +136,10 @@ class Card(Closing, Generic[Config]):
             lambda report, text: self._library.md_load(handle, address(beats), len(beats), report, text), progress
         )
 
+    def ask(self, beats: Words) -> None:
+        """Send check beats, uint32 (n, 16), and wait until the last one is taken."""
+        self.load(beats)
+
     def write(self, register: int, value: int) -> None:
         """Write a control register by its byte address."""
         self._access(register, value, write=True)

@@ -17,10 +17,6 @@ from microduet_sim.record import OperandRecord, row_words, split_rows
 class Simulator(Card[EngineConfig]):
     """One simulated engine with its memory; parameters as `Card`."""
 
-    def ask(self, beats: Words) -> None:
-        """Send check beats, uint32 (n, 16), and wait until the last one is taken."""
-        self.load(beats)
-
     def run(
         self,
         packets: Words,

@@ -15,7 +15,7 @@ from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
 from microduet.inputs import check_batch
-from microduet.loading import changed_parts, load_engine
+from microduet.loading import engine_checks, expect_unchanged, load_engine
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
 from microduet_hw.registers import Register
@@ -145,20 +145,21 @@ class Device(Closing):
             self._load()
 
     def check_weights(self) -> None:
-        """Have the engine read its weights, parameters and the sigmoid's table, and compare them with the bundle's.
+        """Have the engine read what it was loaded with but on-chip tables, and compare it with the bundle's.
+
+        That is weights, parameters, the sigmoid's table and, of an engine with users, what it knows of them.
 
         Raises
         ------
         InputError
             If the engine was compiled without `Tuning(weight_check=True)`.
         DeviceError
-            If some have changed since they were loaded: names the layers. `reload` repairs them.
+            If some have changed since they were loaded: names the parts. `reload` repairs them.
         """
         self._expect_open()
         with device_errors():
-            changed = changed_parts(self.bundle, self.backend, self.registers)
-        if changed:
-            raise DeviceError(f"what was loaded has changed: {', '.join(changed)}; reload writes it again")
+            checks = engine_checks(self.bundle)
+            expect_unchanged(checks, self.backend.ask, self.registers, name="the engine")
 
     def allocate(self, items: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32] | None]:
         """Input buffers for `items` items, to be filled and given to `infer`: sparse, dense (None without dense)."""

@@ -1,13 +1,13 @@
-"""Loads a unit with weights, compares what it took with what was sent, and asks an engine for them again later."""
+"""Loads a unit with weights, compares what it took with what was sent, and asks it for them again later."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from microduet.backend import Backend
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, InputError
 from microduet.register_access import Registers
-from microduet_hw.check_image import weight_checks
+from microduet_hw.check_image import Check, weight_checks
 from microduet_hw.image import load_beats
 from microduet_sim.batch import Words
 
@@ -42,25 +42,36 @@ def load_engine(bundle: Bundle, backend: Backend, registers: Registers) -> None:
     send_checked(backend.load, registers, beats, name="the engine")
 
 
-def changed_parts(bundle: Bundle, backend: Backend, registers: Registers) -> list[str]:
-    """Names of the parts of what was loaded that are not what `bundle` says any more.
-
-    Raises
-    ------
-    InputError
-        If the engine cannot read its weights.
-    DeviceError
-        If it took other check beats than were sent.
-    """
+def engine_checks(bundle: Bundle) -> list[Check]:
+    """What an engine is asked to read of its weights; InputError if it cannot."""
     config = bundle.config
     if not config.weight_check:
         raise InputError(f"{config.name} must be compiled with Tuning(weight_check=True) to check its weights")
+    return weight_checks(config, bundle.engine_model, bundle.user)
+
+
+def expect_unchanged(checks: Iterable[Check], ask: Callable[[Words], None], registers: Registers, *, name: str) -> None:
+    """Have a unit read what was loaded.
+
+    Parameters
+    ----------
+    checks : parts, and what should be found
+    ask : sends check beats
+    registers : of the unit
+    name : what an error calls it
+
+    Raises
+    ------
+    DeviceError
+        If parts are not what they should be: names them. If it took other check beats than were sent.
+    """
     changed: list[str] = []
     found = registers["checked"]
-    for check in weight_checks(config, bundle.engine_model):
+    for check in checks:
         wanted = zlib.crc32(check.words.tobytes(), found)
-        send_checked(backend.ask, registers, check.beats, name="the engine", what="check beats")
+        send_checked(ask, registers, check.beats, name=name, what="check beats")
         found = registers["checked"]
         if found != wanted:
             changed.append(check.name)
-    return changed
+    if changed:
+        raise DeviceError(f"what was loaded has changed: {', '.join(changed)}; reload writes it again")

@@ -29,9 +29,12 @@ def test_what_does_not_apply_is_said_of_components_that_exist():
 
 
 def test_a_component_that_nothing_runs_is_unowned(monkeypatch):
-    """The edge unit is in no bench and inside of nothing: without its entry it would be found."""
+    """The edge unit is inside of nothing: without its bench and its entry it would be found."""
+    name, files = "edge.unit.EdgeUnit", ledger_sources.bench_files
     monkeypatch.setattr(ledger, "reasons", dict)
-    assert "edge.unit.EdgeUnit" in ledger.unowned()
+    assert name not in ledger.unowned()
+    monkeypatch.setattr(ledger_sources, "bench_files", lambda one: [] if one.name == name else files(one))
+    assert name in ledger.unowned()
 
 
 def test_figures_of_a_changed_source_are_stale(monkeypatch):

@@ -42,7 +42,8 @@ class Checks:
     """Check beats of all but the sigmoid's table, which is long, and the CRC that they should lead to."""
 
     def __init__(self, host):
-        parts = [part for part in weight_checks(host.config, host.model) if "table" not in part.name]
+        checks = weight_checks(host.config, host.model, host.users)
+        parts = [part for part in checks if "table" not in part.name]
         self.host, self.crc = host, 0
         self.beats, self.words = words(np.concatenate([part.beats for part in parts])), [part.words for part in parts]
 

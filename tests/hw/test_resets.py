@@ -7,6 +7,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from microduet_hw.config import CHECKSUM_BITS
+from microduet_hw.edge.check import EdgeCheck
 from microduet_hw.edge.message_buffer import MessageBuffer
 from microduet_hw.edge.unit import EdgeUnit
 from microduet_hw.edge.weight_stream import WeightStream
@@ -99,6 +101,11 @@ CASES = {
         make=lambda: WeightStream(beats=37, channels=2, watchdog=90, burst=8, depth=32),
         draws=RESPONSES | {"i_run": lambda _: 1, "m_axi_0__rid": lambda _: 0, "m_axi_1__rid": lambda _: 0},
     ),
+    "checked weights": Case(
+        make=lambda: WeightStream(beats=37, channels=2, watchdog=90, burst=8, depth=32, checked=True),
+        draws=RESPONSES | {"i_run": lambda _: 1, "m_axi_0__rid": lambda _: 0, "m_axi_1__rid": lambda _: 0},
+    ),
+    "edge check": Case(make=lambda: EdgeCheck(config=UNITS["streamed"].replace(checksum_bits=CHECKSUM_BITS))),
     "loader": Case(make=lambda: Loader(word_bits=1000), counts=dict.fromkeys(("o_unit", "o_row", "o_data"), "o_valid")),
     "loader that reads": Case(
         make=lambda: Loader(word_bits=1000, reads=True), counts=dict.fromkeys(("o_unit", "o_row", "o_data"), "o_valid")

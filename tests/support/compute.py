@@ -77,7 +77,7 @@ class Compute(wiring.Component):
         for number, array in enumerate(arrays):
             m.submodules[f"array_{number}"] = array
             pes = self._config.arrays[number].pes
-            connect_pairs(m, array, shape=self._shapes[number], pes=pes, prefix=f"pair_{number}")
+            connect_pairs(m, array.pairs, shape=self._shapes[number], pes=pes, prefix=f"pair_{number}")
         self._loads(m, arrays, output)
         consumers = [*arrays, output]
         for producer, consumer in zip(arrays, consumers[1:], strict=True):
@@ -167,7 +167,7 @@ class StackCompute(wiring.Component):
         m = Module()
         array, shape = self._array, self._shape
         m.submodules.array = array
-        connect_pairs(m, array, shape=shape, pes=self._pes, prefix="pair")
+        connect_pairs(m, array.pairs, shape=shape, pes=self._pes, prefix="pair")
         words = max(shape.pe.weight_bits, shape.drain.requantiser.parameters.size)
         m.submodules.loader = loader = Loader(word_bits=words)
         connect_loader(m, loader, array, unit=self._unit)

@@ -35,13 +35,6 @@ from tests.support.streams import start_clocks
 from tests.support.users import random_payload, random_users, user_packet
 
 
-class _Pairs:
-    """What `connect_pairs` asks of an array."""
-
-    def __init__(self, pairs: Any) -> None:
-        self.pairs = pairs
-
-
 class WholeEngine(wiring.Component):
     """An `EngineCore` with its pairs, in one module.
 
@@ -66,9 +59,8 @@ class WholeEngine(wiring.Component):
             else:
                 connect(m, inner, flipped(outer))
         for number, array in enumerate(self._config.arrays):
-            pairs: Any = _Pairs(getattr(core, f"array_{number}"))
             shape = pe_array_shape(self._config, array)
-            connect_pairs(m, pairs, shape=shape, pes=array.pes, prefix=f"pair_{number}")
+            connect_pairs(m, getattr(core, f"array_{number}"), shape=shape, pes=array.pes, prefix=f"pair_{number}")
         return m
 
 

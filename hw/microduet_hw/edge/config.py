@@ -1,6 +1,9 @@
 """The frozen configuration of an edge unit."""
 
 import math
+from typing import Literal
+
+import msgspec
 
 from microduet_hw.config import AXI_BYTES, Feature, Frozen, Identified, Part, Precision, Source, SourceKind
 from microduet_hw.stack import Stack
@@ -50,6 +53,8 @@ class EdgeConfig(Identified, frozen=True, kw_only=True):
     top : user top MLP in int8
     clock_mhz : clock at which times are quoted
     watchdog : cycles after which streamed weights that do not come, and a message that does not go on, are given up
+    checksum_bits : of the checksums over what was loaded, which is read on request, and over every pass of streamed
+        weights; where there are none, the JSON does not name it
 
     Raises
     ------
@@ -66,6 +71,7 @@ class EdgeConfig(Identified, frozen=True, kw_only=True):
     top: Stack
     clock_mhz: int = 1000
     watchdog: int = 65536
+    checksum_bits: Literal[32] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.element_bits not in (16, 32):
@@ -96,6 +102,11 @@ class EdgeConfig(Identified, frozen=True, kw_only=True):
                 f"top: inputs must be {self.pooled_elements} pooled + {self.bottom_elements} bottom elements, "
                 f"not {self.top.inputs}"
             )
+
+    @property
+    def weight_check(self) -> bool:
+        """Whether bits that change in what was loaded, or in streamed weights, are found."""
+        return self.checksum_bits is not msgspec.UNSET
 
     @property
     def row_elements(self) -> int:

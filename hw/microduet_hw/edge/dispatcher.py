@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from microduet_hw.edge.answers import RECORD
 from microduet_hw.edge.memo import TAG_BITS
-from microduet_hw.edge.message import HEADER, EdgeStatus, Kind
+from microduet_hw.edge.message import HEADER, EdgeStatus, Kind, flag
 
 
 class Dispatcher(wiring.Component):
@@ -101,7 +101,7 @@ class Dispatcher(wiring.Component):
                     m.d.comb += self.o_static.eq(1)
                     m.next = "STATIC"
                 with m.Elif((kind == Kind.QUERY) & missing), m.If(~self.i_memo_updating):
-                    m.d.sync += status.eq(EdgeStatus.MEMO_INVALID)
+                    m.d.sync += status.eq(flag(EdgeStatus.MEMO_INVALID))
                     m.next = "ANSWER"
                 with m.Elif(kind == Kind.QUERY), m.If(self.i_query_ready):
                     m.d.comb += self.o_query.eq(1)
@@ -116,7 +116,7 @@ class Dispatcher(wiring.Component):
                 m.next = "ANSWER"
             with m.State("HISTORY"), m.If(~self.i_history_busy):
                 with m.If((kind == Kind.CHECK) & self.i_mismatch):
-                    m.d.sync += status.eq(EdgeStatus.SUM_MISMATCH)
+                    m.d.sync += status.eq(flag(EdgeStatus.SUM_MISMATCH))
                 m.next = "ANSWER"
             with m.State("ANSWER"), m.If(self.o_records.ready):
                 m.next = "START"

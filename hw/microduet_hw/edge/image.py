@@ -1,16 +1,19 @@
 """What an edge unit is loaded with: beats of weights, parameters and constants, and the streamed weights' memories."""
 
 import typing
+import zlib
 
 import numpy as np
 import numpy.typing as npt
 
 from microduet_hw.config import AXI_BYTES
+from microduet_hw.edge.check import sum_unit
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.message import CONSTANTS
 from microduet_hw.edge.model import EdgeModel
-from microduet_hw.image import Beats, pack_words, split_multiplier, stack_beats, stream_image
+from microduet_hw.image import CHECK, Beats, pack_words, split_multiplier, stack_beats, stream_image
 from microduet_hw.loader import Target
+from microduet_hw.pe import PAIR_BITS
 from microduet_hw.quantised import QuantisedLayer
 
 
@@ -27,7 +30,28 @@ def load_beats(config: EdgeConfig, model: EdgeModel) -> Beats:
         for unit, (name, stack) in enumerate(config.stacks.items())
         if stack is not None
     ]
+    if config.weight_check:
+        beats += sum_beats(config, model)
     return np.concatenate([*beats, constant_beats(model)])
+
+
+def sum_beats(config: EdgeConfig, model: EdgeModel) -> list[Beats]:
+    """CRCs of a pass of each stack's streamed weights."""
+    beats: list[Beats] = []
+    for name, stack in config.streams.items():
+        image = stream_image(stack, stack_layers(model)[name])
+        word = np.array([zlib.crc32(image.tobytes())], "<u4").view(np.uint8)
+        unit = sum_unit(list(config.stacks).index(name))
+        beats.append(pack_words(word[None], target=Target.MODEL, unit=unit, row=0))
+    return beats
+
+
+def again_beats(config: EdgeConfig) -> Beats:
+    """Check beats that have all streamed weights read anew, from memory."""
+    units = [list(config.stacks).index(name) << PAIR_BITS + 1 for name in config.streams]
+    beats = pack_words(np.zeros((len(units), 1), np.uint8), target=Target.WEIGHTS, unit=units, row=0)
+    beats.view(np.uint8)[:, -1] |= CHECK
+    return beats
 
 
 def constant_beats(model: EdgeModel) -> Beats:

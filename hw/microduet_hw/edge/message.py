@@ -3,7 +3,7 @@
 import enum
 import math
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import Const, unsigned
 from amaranth.lib import data
 
 from microduet_hw.edge.config import BEAT_BITS, COUNT_BITS, EdgeConfig
@@ -99,6 +99,18 @@ class EdgeStatus(enum.IntFlag):
     TIMEOUT = 256
     """Streamed weights did not come in time: the payload means nothing. Or the message did not go on in time: it has
     not acted, and its answer has no payload."""
+    WEIGHT_CHECK = 512
+    """Streamed weights were not those that the unit was loaded for: the payload means nothing. Only where weights are
+    checked."""
+
+
+FLAG_BITS = 9
+"""Bits of the flags that all units have: what those without the check of weights are made of does not know of more."""
+
+
+def flag(status: EdgeStatus) -> Const:
+    """A flag in hardware."""
+    return Const(int(status), max(FLAG_BITS, int(status).bit_length()))
 
 
 def is_known(config: EdgeConfig, kind: int, group: int = 0) -> bool:

@@ -14,6 +14,7 @@ from microduet_hw.edge.message import (
     HISTORY_KINDS,
     EdgeStatus,
     Kind,
+    flag,
     is_known,
     message_beats,
     message_elements,
@@ -144,14 +145,14 @@ class MessageBuffer(wiring.Component):
                 self.o_header.eq(came),
                 length.eq(wanted),
                 refused.eq(
-                    Mux(came.version != self.i_version, EdgeStatus.STALE_VERSION, 0)
-                    | Mux(came.elements != elements, EdgeStatus.WRONG_COUNT, 0)
-                    | Mux(known, 0, EdgeStatus.UNKNOWN)
+                    Mux(came.version != self.i_version, flag(EdgeStatus.STALE_VERSION), 0)
+                    | Mux(came.elements != elements, flag(EdgeStatus.WRONG_COUNT), 0)
+                    | Mux(known, 0, flag(EdgeStatus.UNKNOWN))
                 ),
             ]
         # One that was given up is late and not short: its beats may all be coming.
-        ending = Mux(late, EdgeStatus.TIMEOUT, Mux(beats < length, EdgeStatus.SHORT_PACKET, 0))
-        m.d.comb += self.o_status.eq(refused | ending | Mux(beats > length, EdgeStatus.LONG_PACKET, 0))
+        ending = Mux(late, flag(EdgeStatus.TIMEOUT), Mux(beats < length, flag(EdgeStatus.SHORT_PACKET), 0))
+        m.d.comb += self.o_status.eq(refused | ending | Mux(beats > length, flag(EdgeStatus.LONG_PACKET), 0))
 
     def _store(self, m: Module, *, begin: Value, write: Value) -> None:
         """Beats side by side in rows."""

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from microduet_hw.edge.arrays import LoadedWord, add_array, stream_members
+from microduet_hw.edge.arrays import LoadedWord, add_array, check_members, stream_members
 from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
 from microduet_hw.edge.feeder import WordFeeder
 from microduet_hw.edge.memo import TAG_BITS, MemoRegister
@@ -35,6 +35,7 @@ class StaticPath(wiring.Component):
     i_hold, o_values, o_tag, o_valid, o_updating, o_commit : as `MemoRegister`
     o_step : a step of the array went out
     those of `stream_members`, if its weights are streamed
+    check_static : `ArrayCheck`, while no update is under way; only if weights are checked
     """
 
     i_start: Signal
@@ -52,6 +53,7 @@ class StaticPath(wiring.Component):
     o_step: Signal
     i_run: Signal
     o_status: Signal
+    check_static: Any
 
     def __init__(self, *, config: EdgeConfig) -> None:
         assert config.static is not None, "the unit has no static bottom MLP"
@@ -78,6 +80,7 @@ class StaticPath(wiring.Component):
                 "o_step": Out(1),
             }
             | stream_members(config, "static")
+            | check_members(config, "static")
         )
 
     def elaborate(self, platform: object) -> Module:

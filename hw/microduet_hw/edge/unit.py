@@ -3,12 +3,13 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from microduet_hw.axi import LiteMaster, ReadMaster, StreamMaster
 from microduet_hw.edge.answers import AnswerSender
 from microduet_hw.edge.arrays import word_bits
+from microduet_hw.edge.check import EdgeCheck
 from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
 from microduet_hw.edge.dispatcher import Dispatcher
 from microduet_hw.edge.message import ANSWER_BITS, CONSTANTS
@@ -43,7 +44,8 @@ class EdgeUnit(Component):
     Throughput: the next query's vector is assembled while the top MLP computes.
     Back-pressure: messages wait. Each has exactly one answer, in their order.
     Reset: histories empty, no static inputs; constants and weights are to be loaded. Loading another model changes
-    neither, so it needs a reset before, and a load must not meet an update in the background.
+    neither, so it needs a reset before, and a load must not meet an update in the background; where weights are checked
+    it waits for one, and for every message that was taken, and messages wait while something is read.
 
     Parameters
     ----------
@@ -70,7 +72,8 @@ class EdgeUnit(Component):
         self._static_path = StaticPath(config=config) if config.static else None
         self._answers = AnswerSender(config=config)
         self._registers = ControlRegisters(config=config)
-        self._loader = Loader(word_bits=word_bits(config))
+        self._loader = Loader(word_bits=word_bits(config), reads=config.weight_check)
+        self._check = EdgeCheck(config=config) if config.weight_check else None
         super().__init__(outside(config))
 
     def elaborate(self, platform: object) -> Module:
@@ -105,7 +108,7 @@ class EdgeUnit(Component):
             messages.i_row.eq(row),
             messages.i_run.eq(self._registers.o_run),
             messages.i_release.eq(dispatcher.o_release),
-            dispatcher.i_valid.eq(messages.o_valid),
+            dispatcher.i_valid.eq(messages.o_valid if self._check is None else messages.o_valid & ~self._check.o_busy),
             dispatcher.i_header.eq(messages.o_header),
             dispatcher.i_status.eq(messages.o_status),
         ]
@@ -154,19 +157,41 @@ class EdgeUnit(Component):
     def _load(self, m: Module) -> None:
         """Words from the loader to whoever keeps them."""
         constants, loader = Signal(CONSTANTS), self._loader
-        with m.If(loader.o_valid[Target.MODEL]):
+        check = self._check
+        loaded, idle = loader.o_valid[Target.MODEL], ~self._registers.o_run
+        if check is not None:
+            loaded, idle = loaded & (loader.o_unit == 0), idle & check.o_idle
+            self._read_back(m, check, constants)
+        with m.If(loaded):
             m.d.sync += constants.eq(loader.o_data)
         m.d.comb += [
-            loader.i_idle.eq(~self._registers.o_run),
+            loader.i_idle.eq(idle),
             self._registers.i_loaded.eq(loader.o_check),
             self._messages.i_version.eq(constants.version),
             self._user_model.i_constants.eq(constants),
             self._answers.i_constants.eq(constants),
         ]
-        for part in (self._user_model, self._static_path):
+        names = ("o_valid", "o_unit", "o_row", "o_data") + (() if check is None else ("o_reads",))
+        for part in (self._user_model, self._static_path, check):
             if part is not None:
-                for name in ("o_valid", "o_unit", "o_row", "o_data"):
+                for name in names:
                     m.d.comb += getattr(part.load, name).eq(getattr(loader, name))
+
+    def _read_back(self, m: Module, check: EdgeCheck, constants: data.View) -> None:
+        """Have `check` read what was loaded, while nothing else is under way."""
+        m.submodules.check = check
+        m.d.comb += [
+            check.i_constants.eq(constants),
+            check.i_message.eq(self._messages.o_valid),
+            check.i_updating.eq(self._static_path.o_updating if self._static_path is not None else 0),
+            check.i_acted.eq(self._dispatcher.o_acted),
+            check.i_sent.eq(self._answers.o_sent),
+            self._registers.i_checked.eq(check.o_check),
+        ]
+        parts = {"dynamic": self._user_model, "static": self._static_path, "top": self._user_model}
+        for name, stack in self._config.stacks.items():
+            if stack is not None:
+                connect(m, getattr(check, f"array_{name}"), getattr(parts[name], f"check_{name}"))
 
     def _join_ports(self, m: Module) -> None:
         connect(m, flipped(self.s_axis_items), self._messages.s_axis_items)
@@ -176,7 +201,11 @@ class EdgeUnit(Component):
         m.d.comb += self.interrupt.eq(self._registers.interrupt)
         # Weights of background updates are read between runs too, from the first run on.
         running = Signal()
-        with m.If(self._registers.o_run):
+        begins: Value = self._registers.o_run
+        if self._check is not None:
+            begins = begins | self._check.o_again
+            m.d.comb += self._check.i_ran.eq(running)
+        with m.If(begins):
             m.d.sync += running.eq(1)
         parts = {"static": self._static_path, "top": self._user_model}
         for name in self._config.streams:

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from microduet_hw.activation import word_layout
-from microduet_hw.edge.arrays import LoadedWord, add_array, stream_members
+from microduet_hw.edge.arrays import LoadedWord, add_array, check_members, stream_members
 from microduet_hw.edge.assembler import VectorAssembler
 from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
 from microduet_hw.edge.feeder import WordFeeder
@@ -39,6 +39,7 @@ class UserModel(wiring.Component):
     o_words, o_reserve, i_space : payloads
     o_dynamic_step, o_top_step, o_top_starved : of the arrays
     those of `stream_members`, if the top MLP's weights are streamed
+    check_top, check_dynamic : `ArrayCheck`, while nothing is in flight; only if weights are checked
     """
 
     o_ready: Signal
@@ -59,6 +60,8 @@ class UserModel(wiring.Component):
     o_top_starved: Signal
     i_run: Signal
     o_status: Signal
+    check_top: Any
+    check_dynamic: Any
 
     def __init__(self, *, config: EdgeConfig) -> None:
         self._config = config
@@ -84,6 +87,8 @@ class UserModel(wiring.Component):
                 "o_top_starved": Out(1),
             }
             | stream_members(config, "top")
+            | check_members(config, "top")
+            | check_members(config, "dynamic")
         )
 
     def elaborate(self, platform: object) -> Module:

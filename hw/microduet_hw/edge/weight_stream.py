@@ -3,14 +3,16 @@
 import math
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from microduet_hw.axi import BURST_INCR, PAGE_BYTES, SIZE_32_BYTES, ReadMaster
 from microduet_hw.config import AXI_BYTES
-from microduet_hw.edge.message import EdgeStatus
+from microduet_hw.crc import crc32
+from microduet_hw.edge.check_ports import StreamCheck
+from microduet_hw.edge.message import EdgeStatus, flag
 
 BURST_BEATS = 16
 DEPTH = 128
@@ -126,12 +128,16 @@ class WeightStream(wiring.Component):
     for `watchdog` cycles, TIMEOUT is set, and rows of zeros are delivered from then on, so that nothing hangs.
     Cycles in which `i_run` is low do not count. Both flags stay set until reset.
 
+    If passes are checked, WEIGHT_CHECK is set two cycles after the last row of one whose CRC is not `check.sum`, and
+    stays set until `check.again`'s pass was right.
+
     Parameters
     ----------
     beats : rows of a pass, one beat of every channel each
     channels : memory channels
     watchdog : cycles
     burst, depth : as `WeightChannel`
+    checked : whether passes are
 
     Members
     -------
@@ -139,6 +145,7 @@ class WeightStream(wiring.Component):
     i_run : reads may begin
     o_rows : stream of rows, channel 0 lowest; whoever takes them says `ready` only while a row is wanted
     o_status : flags of `EdgeStatus`
+    check : `StreamCheck`; only if passes are checked
 
     Raises
     ------
@@ -149,13 +156,21 @@ class WeightStream(wiring.Component):
     i_run: Signal
     o_rows: stream.Interface
     o_status: Signal
+    check: Any
 
     def __init__(
-        self, *, beats: int, channels: int, watchdog: int, burst: int = BURST_BEATS, depth: int = DEPTH
+        self,
+        *,
+        beats: int,
+        channels: int,
+        watchdog: int,
+        burst: int = BURST_BEATS,
+        depth: int = DEPTH,
+        checked: bool = False,
     ) -> None:
         if min(channels, watchdog) < 1:
             raise ValueError(f"channels and watchdog must be at least 1, not {channels!r} and {watchdog!r}")
-        self._watchdog = watchdog
+        self._watchdog, self._beats, self._depth, self._checked = watchdog, beats, depth, checked
         self._channels = [WeightChannel(beats=beats, burst=burst, depth=depth) for _ in range(channels)]
         super().__init__(
             {
@@ -163,6 +178,7 @@ class WeightStream(wiring.Component):
                 "i_run": In(1),
                 "o_rows": Out(stream.Signature(channels * 8 * AXI_BYTES)),
                 "o_status": Out(16),
+                **({"check": In(StreamCheck())} if checked else {}),
             }
         )
 
@@ -174,22 +190,52 @@ class WeightStream(wiring.Component):
         error, late, waited = Signal(), Signal(), Signal(range(self._watchdog))
         there, taken = Signal(), Signal()
         beats = [channel.o_beats for channel in self._channels]
+        wanted, offered, status = self.o_rows.ready, there | late, Mux(error, flag(EdgeStatus.AXI_ERROR), 0)
+        if self._checked:
+            again, changed = self._check(m, taken=taken, late=late)
+            wanted, offered = wanted | again, offered & ~again
+            status |= Mux(changed, flag(EdgeStatus.WEIGHT_CHECK), 0)
         m.d.comb += [
             there.eq(Cat(beat.valid for beat in beats).all()),
-            taken.eq(there & self.o_rows.ready & ~late),
-            self.o_rows.valid.eq(there | late),
+            taken.eq(there & wanted & ~late),
+            self.o_rows.valid.eq(offered),
             self.o_rows.payload.eq(Mux(late, 0, Cat(beat.payload for beat in beats))),
-            self.o_status.eq(Mux(error, EdgeStatus.AXI_ERROR, 0) | Mux(late, EdgeStatus.TIMEOUT, 0)),
+            self.o_status.eq(status | Mux(late, flag(EdgeStatus.TIMEOUT), 0)),
         ]
         # After a timeout no row is taken any more, so the channels stop when their places are used up.
         m.d.comb += [channel.i_run.eq(self.i_run & ~late) for channel in self._channels]
         m.d.comb += [beat.ready.eq(taken) for beat in beats]
         with m.If(Cat(channel.o_error for channel in self._channels).any()):
             m.d.sync += error.eq(1)
-        with m.If(there | ~self.o_rows.ready):
+        with m.If(there | ~wanted):
             m.d.sync += waited.eq(0)
         with m.Elif(self.i_run):
             m.d.sync += waited.eq(Mux(waited == self._watchdog - 1, 0, waited + 1))
             with m.If(waited == self._watchdog - 1):
                 m.d.sync += late.eq(1)
         return m
+
+    def _check(self, m: Module, *, taken: Signal, late: Signal) -> tuple[Value, Signal]:
+        """Compare the CRC of every pass; whether rows are read for that alone, and whether a pass was another."""
+        port, check, changed = self.check, Signal(32), Signal()
+        number, left = Signal(range(max(2, self._beats))), Signal(range(2 + -(-self._depth // self._beats)))
+        again, last = left != 0, number == self._beats - 1
+        # A CRC that is XORed into the first bits of a row begins anew with it.
+        row = self.o_rows.payload ^ Mux(number == 0, check, 0)
+        m.submodules.pass_sum = crc32(take=taken, data=row, check=check)
+        # When the last row has been folded: was it of the last pass that is read for the check?
+        ended, final = Signal(), Signal()
+        m.d.sync += [ended.eq(taken & last), final.eq(left == 1)]
+        with m.If(taken):
+            m.d.sync += number.eq(Mux(last, 0, number + 1))
+        with m.If(ended & (final | (check != port.sum))):
+            m.d.sync += changed.eq(check != port.sum)
+        with m.If(late):
+            m.d.sync += left.eq(0)
+        with m.Elif(port.again):
+            # What was read ahead is as old as it may be: it goes, and a pass more is of now.
+            m.d.sync += left.eq(1 + -(-self._depth // self._beats))
+        with m.Elif(again & taken & last):
+            m.d.sync += left.eq(left - 1)
+        m.d.comb += [port.busy.eq(again | (ended & final)), port.changed.eq(changed | late)]
+        return again, changed

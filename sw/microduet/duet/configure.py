@@ -3,10 +3,12 @@
 import itertools
 import math
 
+import msgspec
+
 from microduet.duet.shape import DlrmShape
 from microduet.duet.split import Split, parts, split_shape
 from microduet.errors import ModelError
-from microduet_hw.config import AXI_BYTES, Layer, Precision
+from microduet_hw.config import AXI_BYTES, CHECKSUM_BITS, Layer, Precision
 from microduet_hw.edge.config import EdgeConfig, History
 from microduet_hw.layout import plan_layer
 from microduet_hw.stack import Stack
@@ -29,7 +31,13 @@ def histories(shape: DlrmShape, split: Split) -> tuple[History, ...]:
 
 
 def edge_config(
-    shape: DlrmShape, split: Split, *, element_bits: int = 32, top_streamed: bool = False, clock_mhz: int = 1000
+    shape: DlrmShape,
+    split: Split,
+    *,
+    element_bits: int = 32,
+    top_streamed: bool = False,
+    clock_mhz: int = 1000,
+    weight_check: bool = False,
 ) -> EdgeConfig:
     """The edge unit that computes the user's part of `shape` cut by `split`.
 
@@ -40,6 +48,7 @@ def edge_config(
     ----------
     element_bits : of an element of a history: 32 as in Duet's Table 4, or 16
     top_streamed : the top MLP's weights come from memory with every query instead of lying in the PEs
+    weight_check : bits that change in weights since they were loaded are found
 
     Raises
     ------
@@ -59,6 +68,7 @@ def edge_config(
             dynamic=_bottom(widths.dynamic, pes=DYNAMIC_PES, streamed=False),
             top=_top(shape.name, widths.user_top, groups, streamed=top_streamed),
             clock_mhz=clock_mhz,
+            checksum_bits=CHECKSUM_BITS if weight_check else msgspec.UNSET,
         )
     except ValueError as error:
         raise ModelError(f"{shape.name}: {error}") from error

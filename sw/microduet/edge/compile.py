@@ -27,11 +27,14 @@ class EdgeOptions(Frozen, frozen=True, kw_only=True):
     element_bits : of an element of a history: 32 as in Duet's Table 4, or 16
     top_streamed : the user top MLP's weights come from memory with every query
     clock_mhz : clock at which times are quoted
+    weight_check : whether `EdgeDevice.check_weights` can find bits that have changed in weights since they were loaded,
+        and a payload says so if they changed in streamed ones
     """
 
     element_bits: int = 32
     top_streamed: bool = False
     clock_mhz: int = 1000
+    weight_check: bool = False
 
 
 def spec_of(name: str, *, seed: int = 0) -> zoo.DlrmModelSpec:
@@ -85,6 +88,7 @@ def compile_edge(
         element_bits=options.element_bits,
         top_streamed=options.top_streamed,
         clock_mhz=options.clock_mhz,
+        weight_check=options.weight_check,
     )
     path = path or cache.bundle_path(config.name, config.to_json(), quantised.model.version.to_bytes(4, "little"))
     scales = EdgeScales(

@@ -8,14 +8,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from microduet.backend import device_errors
 from microduet.edge.bundle import EdgeBundle
-from microduet.edge.exchange import Exchange, Payload, exchange_of, has_acted
+from microduet.edge.exchange import Exchange, Payload, counters_of, exchange_of, what_is_wrong
+from microduet.edge.weights import UNIT, load_unit, read_streams_again, unit_checks, write_streams
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
-from microduet.loading import send_checked
+from microduet.loading import expect_unchanged
 from microduet.register_access import Registers
 from microduet_hw.config import SourceKind
-from microduet_hw.edge.image import load_beats, stream_tables
+from microduet_hw.edge.image import stream_tables
 from microduet_hw.edge.memo import TAG_BITS
 from microduet_hw.edge.message import Kind
 from microduet_hw.edge.packets import Beats, join_messages, pack_message
@@ -67,12 +69,50 @@ class EdgeDevice(Closing):
         digest = int(config.digest[:8], 16)
         if self.registers["digest"] != digest:
             raise DeviceError(f"the unit is of configuration {self.registers['digest']:08x}, not {digest:08x}")
-        send_checked(self.simulator.load, self.registers, load_beats(config, model), name="the edge unit")
+        load_unit(self.bundle, self.simulator, self.registers)
         self._tag = 0
 
     def close(self) -> None:
         """End the simulation; closing twice is allowed."""
         self.simulator.close()
+
+    def reload(self) -> None:
+        """Load the bundle's weights and constants again, streamed ones into memory, and compare what the unit took.
+
+        Histories and static inputs stay. That repairs bits that have changed since; whether any had is told by
+        `check_weights`. The result of static inputs that was computed meanwhile is computed again by `set_static`.
+        """
+        self._settle()
+        with device_errors():
+            write_streams(self.bundle, self.simulator)
+            load_unit(self.bundle, self.simulator, self.registers)
+        self._settle()
+
+    def check_weights(self) -> None:
+        """Have the unit read its weights, parameters and constants, and compare them with the bundle's.
+
+        Streamed weights are read from memory, a whole pass of them. `counters` are then not those of an exchange.
+
+        Raises
+        ------
+        InputError
+            If the unit was compiled without `EdgeOptions(weight_check=True)`.
+        DeviceError
+            If some have changed since they were loaded: names the parts. `reload` repairs them.
+        """
+        checks = unit_checks(self.bundle)
+        self._settle()
+        with device_errors():
+            read_streams_again(self.bundle, self.simulator, self.registers)
+        self._settle()
+        with device_errors():
+            expect_unchanged(checks, self.simulator.ask, self.registers, name=UNIT)
+
+    def _settle(self) -> None:
+        """Wait until no update is under way in the background, and no weights are read anew."""
+        self._expect_open()
+        if self.bundle.config.static is not None or self.bundle.config.streams:
+            self.exchange([self.message(Kind.FENCE)])
 
     def preload(self, history: Sequence[npt.ArrayLike], *, group: int | None = None) -> None:
         """Begin a session with a history, in the place of what was there.
@@ -205,8 +245,7 @@ class EdgeDevice(Closing):
 
     def exchange(self, messages: Sequence[Beats], *, mode: Literal["saturated", "idle"] = "saturated") -> Exchange:
         """Send messages as they are; answers are returned whatever their status."""
-        if self.simulator.closed:
-            raise DeviceError("the device is closed; open the bundle again")
+        self._expect_open()
         if not messages:  # a run has at least one
             return Exchange(answers=(), acted=np.zeros(0), answered=np.zeros(0))
         config = self.bundle.config
@@ -226,11 +265,12 @@ class EdgeDevice(Closing):
         exchange = self.exchange(messages)
         for answer in exchange.answers:
             if answer.status:
-                names = ", ".join(flag.name or "" for flag in answer.status).lower().replace("_", " ")
-                kind = answer.kind.name.lower() if isinstance(answer.kind, Kind) else answer.kind
-                ending = "failed: {}" if has_acted(answer) else "refused: {}; the unit is as it was"
-                raise DeviceError(f"{self.bundle.config.name}: {kind} {ending.format(names)}")
+                raise DeviceError(f"{self.bundle.config.name}: {what_is_wrong(answer)}")
         return exchange
+
+    def _expect_open(self) -> None:
+        if self.simulator.closed:
+            raise DeviceError("the device is closed; open the bundle again")
 
     def _group(self, group: int | None) -> int:
         histories = self.bundle.config.histories
@@ -246,16 +286,7 @@ class EdgeDevice(Closing):
         `sram_reads`, `sram_writes`: rows of scratchpad, sums and weights; `macs`: products, padding included. Reads and
         stalls of memory channels count from the opening on, because weights are read ahead between exchanges too.
         """
-        config = self.bundle.config
-        counted = {name: self.registers.wide(name) for name in config.counters}
-        counted |= {name: self.registers[name] for name in self.registers if name.startswith("channel_")}
-        steps = {name: counted[f"{name}_steps"] for name, stack in config.stacks.items() if stack is not None}
-        stored = sum(count for name, count in steps.items() if name not in config.streams)
-        return counted | {
-            "sram_reads": counted["scratchpad_reads"] + counted["sum_reads"] + stored,
-            "sram_writes": counted["scratchpad_writes"] + counted["sum_writes"],
-            "macs": sum(count * stack.multipliers for name, count in steps.items() if (stack := config.stacks[name])),
-        }
+        return counters_of(self.bundle.config, self.registers)
 
     def set_stalls(self, probability: float, *, seed: int) -> None:
         """Make every stream wait at random; answers stay the same."""

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from microduet.register_access import Registers
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.message import EdgeStatus, Kind
 from microduet_hw.edge.packets import Answer, unpack_answer
@@ -61,7 +62,15 @@ def has_acted(answer: Answer) -> bool:
     TIMEOUT of a payload or a fence is of streamed weights; of anything else, that the message itself did not go on.
     """
     streamed = EdgeStatus.TIMEOUT if len(answer.payload) or answer.kind is Kind.FENCE else EdgeStatus.OK
-    return bool(answer.status & (EdgeStatus.AXI_ERROR | EdgeStatus.SUM_MISMATCH | streamed))
+    wrong = EdgeStatus.AXI_ERROR | EdgeStatus.SUM_MISMATCH | EdgeStatus.WEIGHT_CHECK
+    return bool(answer.status & (wrong | streamed))
+
+
+def what_is_wrong(answer: Answer) -> str:
+    """Of an answer that has a status: what was asked for, and what became of it."""
+    names = ", ".join(flag.name or "" for flag in answer.status).lower().replace("_", " ")
+    kind = answer.kind.name.lower() if isinstance(answer.kind, Kind) else answer.kind
+    return f"{kind} failed: {names}" if has_acted(answer) else f"{kind} refused: {names}; the unit is as it was"
 
 
 def exchange_of(config: EdgeConfig, result: Answers) -> Exchange:
@@ -74,3 +83,16 @@ def exchange_of(config: EdgeConfig, result: Answers) -> Exchange:
         acted=(result.acted_ps - begun) / ps,
         answered=(result.finished_ps - begun) / ps,
     )
+
+
+def counters_of(config: EdgeConfig, registers: Registers) -> dict[str, int]:
+    """A unit's counters by name, and what follows from them, as `EdgeDevice.counters`."""
+    counted = {name: registers.wide(name) for name in config.counters}
+    counted |= {name: registers[name] for name in registers if name.startswith("channel_")}
+    steps = {name: counted[f"{name}_steps"] for name, stack in config.stacks.items() if stack is not None}
+    stored = sum(count for name, count in steps.items() if name not in config.streams)
+    return counted | {
+        "sram_reads": counted["scratchpad_reads"] + counted["sum_reads"] + stored,
+        "sram_writes": counted["scratchpad_writes"] + counted["sum_writes"],
+        "macs": sum(count * stack.multipliers for name, count in steps.items() if (stack := config.stacks[name])),
+    }

@@ -14,10 +14,10 @@ from tests.sw.duet.users import split_model
 
 
 @functools.cache
-def bundle(name: str = "small", *, element_bits: int = 32) -> EdgeBundle:
+def bundle(name: str = "small", *, element_bits: int = 32, weight_check: bool = False) -> EdgeBundle:
     """The bundle of `tests.sw.duet.users`' model `name`."""
     folder = Path(tempfile.mkdtemp(prefix="microduet-edge-"))
-    model, options = split_model(name), EdgeOptions(element_bits=element_bits)
+    model, options = split_model(name), EdgeOptions(element_bits=element_bits, weight_check=weight_check)
     calibration = random_users(model, users=64)
     return md.compile_edge(model, options=options, calibration=calibration, out=folder / "bundle")
 

@@ -1,0 +1,150 @@
+"""An edge unit whose weights are checked between messages: neither knows of the other but by waiting."""
+
+import random
+import zlib
+
+import cocotb
+import numpy as np
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, with_timeout
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster
+
+from microduet_hw.config import CHECKSUM_BITS
+from microduet_hw.edge.check_image import weight_checks
+from microduet_hw.edge.image import load_beats
+from microduet_hw.edge.message import Kind
+from microduet_hw.edge.packets import unpack_answer
+from microduet_hw.edge.unit import EdgeUnit
+from microduet_hw.registers import Register
+from tests.support.bench import run_bench
+from tests.support.edge import UNITS
+from tests.support.edge_sessions import Session, check_answer, random_edge_model
+from tests.support.flow import begin
+from tests.support.user_engine import AxiStream, words
+
+CONFIG = UNITS["sram"].replace(checksum_bits=CHECKSUM_BITS)
+DONE = 2
+
+
+class Host:
+    """Loads a unit, sends it messages and check beats, and compares what comes back with the reference."""
+
+    def __init__(self, dut, *, wait=0.0, stall=0.0):
+        seed = random.getrandbits(32)
+        dut._log.info("model and messages of numpy seed %d", seed)
+        rng = np.random.default_rng(seed)
+        self.dut, self.stall, self.model = dut, stall, random_edge_model(CONFIG, rng)
+        self.session = Session(CONFIG, self.model, rng, bad=0)
+        self.items = AxiStream(dut, "s_axis_items", clock=dut.clk, wait=wait)
+        self.load = AxiStream(dut, "s_axis_load", clock=dut.clk)
+        self.due, self.answered, self.crc = [], 0, 0
+        checks = weight_checks(CONFIG, self.model)
+        self.checks = words(np.concatenate([check.beats for check in checks]))
+        self.found = b"".join(check.words.tobytes() for check in checks)
+
+    async def start(self):
+        await begin(self.dut, m_axis_results__tready=0)
+        self.master = AxiLiteMaster(AxiLiteBus.from_prefix(self.dut, "s_axi_control_"), self.dut.clk, self.dut.rst)
+        await self.load.send(words(load_beats(CONFIG, self.model)))
+        cocotb.start_soon(self._receive())
+
+    def check(self):
+        """Begin a check."""
+        self.crc = zlib.crc32(self.found, self.crc)
+        return cocotb.start_soon(self.load.send(self.checks))
+
+    async def compare(self):
+        assert await self.master.read_dword(Register.CHECKED) == self.crc
+
+    async def run(self, messages, *, items=None):
+        """Send messages, and wait until so many of them have been answered, all unless it is said."""
+        await self.master.write_dword(Register.ITEMS, items or len(messages))
+        await self.master.write_dword(Register.CONTROL, 1)
+        cocotb.start_soon(self._send(messages))
+
+        async def over():
+            while not await self.master.read_dword(Register.CONTROL) & DONE:
+                await ClockCycles(self.dut.clk, 4)
+
+        await with_timeout(over(), 2000, "us")
+
+    def messages(self, *kinds):
+        return [self.session.make(kind) for kind in kinds]
+
+    async def _send(self, messages):
+        for message, expected in messages:
+            self.due.append(expected)
+            await self.items.send(words(message))
+
+    async def _receive(self):
+        port, packet = "m_axis_results__", []
+        valid, data, last = (getattr(self.dut, f"{port}{name}") for name in ("tvalid", "tdata", "tlast"))
+        while True:
+            await RisingEdge(self.dut.clk)
+            ready = random.random() >= self.stall
+            self.dut.m_axis_results__tready.value = int(ready)
+            await ReadOnly()
+            if not (ready and valid.value):
+                continue
+            packet.append(np.frombuffer(int(data.value).to_bytes(32, "little"), "<u4"))
+            if last.value:
+                answer = unpack_answer(CONFIG, np.stack(packet))
+                assert check_answer(answer, self.due[self.answered], self.model) is None
+                self.answered, packet = self.answered + 1, []
+
+
+QUERIES = (Kind.STATIC, Kind.QUERY, Kind.CLICK, Kind.QUERY)
+
+
+@cocotb.test()
+async def a_check_waits_for_the_messages_in_flight(dut):
+    host = Host(dut)
+    await host.start()
+    for _ in range(4):
+        running = cocotb.start_soon(host.run(host.messages(*QUERIES)))
+        await ClockCycles(dut.clk, random.randrange(20, 80))
+        checking = host.check()
+        await ClockCycles(dut.clk, 20)
+        assert not running.done()
+        assert (dut.s_axis_load__tvalid.value, dut.s_axis_load__tready.value) == (1, 0)
+        await running
+        await checking
+        await host.compare()
+    assert host.answered == 16
+
+
+@cocotb.test()
+async def messages_wait_for_the_row_that_is_read(dut):
+    """A run that is started in the middle of a check: rows that were begun are read, the others behind the run."""
+    host = Host(dut, wait=0.1, stall=0.2)
+    await host.start()
+    cut = 0
+    for number in range(16):
+        checking = host.check()
+        await ClockCycles(dut.clk, random.randrange(4, 120))
+        messages = host.messages(Kind.STATIC) if number == 0 else []
+        messages += [host.session.message() for _ in range(3)]
+        await host.run(messages)
+        cut += not checking.done()
+        await with_timeout(checking, 500, "us")
+        await host.compare()
+    assert host.answered == 49
+    assert cut > 6
+
+
+@cocotb.test()
+async def a_check_waits_for_a_query_that_outlives_its_run_and_for_an_update_in_the_background(dut):
+    host = Host(dut)
+    await host.start()
+    await host.run(host.messages(Kind.STATIC, Kind.FENCE))
+    for number in range(6):
+        kinds = (Kind.STATIC,) if number % 2 else (Kind.CLICK, Kind.QUERY)
+        await host.run(host.messages(*kinds), items=1)
+        await with_timeout(host.check(), 500, "us")
+        await host.compare()
+        assert host.answered == len(host.due), "the check did not wait"
+    await host.run(host.messages(Kind.FENCE, Kind.QUERY))
+    assert host.answered == len(host.due)
+
+
+def test_checks_between_messages():
+    run_bench(EdgeUnit(config=CONFIG), module=__name__)
