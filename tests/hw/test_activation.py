@@ -71,8 +71,9 @@ async def keeps_vectors_apart(dut):
         release = count == words and random.random() > patience
         if release:  # the last read may be in the cycle of the release
             address = random.choice([address, words - 1])
-        await cycle(dut, i_address=address, i_release=int(release), **inputs)
-        assert dut.o_space.value == (model.used < vectors)
+        reset = random.random() < 0.005
+        await cycle(dut, i_address=address, i_release=int(release), **inputs, rst=int(reset))
+        assert (dut.o_space.value, dut.o_reserved.value) == (model.used < vectors, model.used > 0)
         assert dut.o_count.value == count
         if expected is not None:
             assert dut.o_data.value == expected
@@ -83,6 +84,8 @@ async def keeps_vectors_apart(dut):
         releases += release
         filled |= model.used == vectors
         model.edge(inputs, release=int(release))
+        if reset:
+            producer, model = Producer(words, eagerness), Model()
     assert releases > 20
     assert filled
 

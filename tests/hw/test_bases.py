@@ -99,10 +99,13 @@ async def beyond_the_last_base_is_nothing(dut):
     before = [random.getrandbits(32) for _ in range(2 * CHANNELS)]
     for k, word in enumerate(before):
         await master.write_dword(BASE_START + 4 * k, word)
-    for at in (BASE_START + 8 * CHANNELS, (1 << ADDRESS_BITS) - 4):
+    # Of the others, those that differ from a base's address in one bit.
+    others = [BASE_START + 4 * (random.randrange(2 * CHANNELS) | 1 << bit) for bit in range(3, ADDRESS_BITS - 3)]
+    for at in (BASE_START + 8 * CHANNELS, BASE_START + 8 * CHANNELS + 4, *others, (1 << ADDRESS_BITS) - 4):
         await master.write_dword(at, 0xFFFFFFFF)
         assert await master.read_dword(at) == 0
-    await master.write(BASE_START, b"\xff\xff")  # not a whole word
+    for at, count in ((0, 1), (0, 2), (0, 3), (1, 3), (2, 2)):  # not a whole word
+        await master.write(BASE_START + at, count * b"\xff")
     assert [await master.read_dword(BASE_START + 4 * k) for k in range(2 * CHANNELS)] == before
     await RisingEdge(dut.clk)
 

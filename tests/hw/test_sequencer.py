@@ -77,9 +77,9 @@ async def waits_for_all_it_needs(dut):
             remaining, items = list(steps), items + 1
         step = remaining[0]
         spaces = sum((random.random() < parameters["places"]) << k for k in range(layers))
-        hold = random.random() < parameters["hold"]
+        hold, reset = random.random() < parameters["hold"], random.random() < 0.005
         counts = sum(count << k * width for k, count in enumerate(buffers.counts))
-        await cycle(dut, i_counts=counts, i_spaces=spaces, i_hold=int(hold))
+        await cycle(dut, i_counts=counts, i_spaces=spaces, i_hold=int(hold), rst=int(reset))
         came = buffers.counts[step["plan"]] > step["word"]
         placed = not step["starts"] or bool(spaces >> step["plan"] & 1)
         drained = not step["last"] or now - last_at >= shape.drain
@@ -104,6 +104,8 @@ async def waits_for_all_it_needs(dut):
             last_at = now if step["last"] else last_at
             remaining.pop(0)
         buffers.edge(released)
+        if reset:
+            remaining, last_at = [], now - shape.drain
     assert items > 5
     possible = {"word", "place", "hold"} | (
         {"drain"} if shape.drain > min(plan.steps for plan in shape.plans) else set()
@@ -141,12 +143,12 @@ async def takes_layers_in_turn(dut):
     await begin(dut, i_counts=0, i_spaces=0, i_ready=0, i_hold=0)
     for now in range(3000):
         spaces = sum((random.random() < parameters["places"]) << k for k in range(layers))
-        hold = random.random() < parameters["hold"]
+        hold, reset = random.random() < parameters["hold"], random.random() < 0.005
         ready = sum(
             (count == plan.steps) << k for k, (count, plan) in enumerate(zip(buffers.counts, shape.plans, strict=True))
         )
         counts = sum(count << k * width for k, count in enumerate(buffers.counts))
-        await cycle(dut, i_counts=counts, i_spaces=spaces, i_ready=ready, i_hold=int(hold))
+        await cycle(dut, i_counts=counts, i_spaces=spaces, i_ready=ready, i_hold=int(hold), rst=int(reset))
         reserved, released = int(dut.o_reserve.value), int(dut.o_release.value)
         if dut.o_step__valid.value:
             said = shape.step.from_bits(int(dut.o_step__payload.value))
@@ -171,6 +173,8 @@ async def takes_layers_in_turn(dut):
         else:
             assert (reserved, released) == (0, 0)
         buffers.edge(released)
+        if reset:
+            current, free_at = [], 0
     assert min(done) > 5
     assert len(orders) > layers  # not one after the other only
 

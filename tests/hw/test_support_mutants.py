@@ -1,5 +1,6 @@
 """Mutants of components: a strong bench kills them, a weak one does not, and what is no other hardware is proven so."""
 
+import dataclasses
 import os
 import random
 
@@ -149,6 +150,12 @@ def test_what_is_proven_equal_looks_at_a_number_that_is_never_reached(model):
         runner, build_model(runner, model), call_of("counts"), numbers=numbers, folder=model.folder / "bench", seed=2
     )
     assert not same & verdict.killed.keys()
+
+
+def test_the_original_is_equal_to_itself_though_its_memory_begins_with_no_output(tmp_path):
+    call = dataclasses.replace(call_of(), netlist=rtlil.convert(Store(rows=4, bits=3), name="top", emit_src=False))
+    model = make(call, tmp_path, count=5, seed=1)
+    assert equivalent(model, [6]) == {6}  # a number that no mutant has
 
 
 def test_a_seed_draws_the_same_mutants_and_none_of_a_clock(tmp_path):

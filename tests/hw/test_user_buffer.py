@@ -33,7 +33,11 @@ def random_packet(length, *, right):
     payload = np.random.default_rng(random.getrandbits(32)).integers(0, 256, length, dtype=np.uint8)
     model, wrong = dict(MODEL), random.random() >= right
     if wrong and random.random() < 0.3:
-        model.update(random.choice([{"version": 78}, {"scale": np.float32(0.0376)}, {"zero_point": 3}]))
+        model |= random.choice([
+            {"version": MODEL["version"] ^ 1 << random.randrange(32)},
+            {"scale": np.uint32(scale_bits(MODEL["scale"]) ^ 1 << random.randrange(32)).view(np.float32)},
+            {"zero_point": MODEL["zero_point"] ^ 1 << random.randrange(8)},
+        ])  # fmt: skip
     if wrong and random.random() < 0.3:
         payload = payload[: random.randrange(length)] if random.random() < 0.5 else np.pad(payload, (0, 1))
     header = {"number": random.getrandbits(16), "slot": random.getrandbits(8)}

@@ -5,7 +5,7 @@ import random
 import cocotb
 import pytest
 
-from microduet_hw.status import UserStatus
+from microduet_hw.status import QUERY, UserStatus
 from microduet_hw.user_slots import PLACE, VERDICT, UserSlots
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.cover_plan import hit
@@ -45,6 +45,18 @@ class Model:
             self.user = self.item = None
 
 
+def alike():
+    """Three numbers of queries: two differ from the first in a bit each."""
+    width = QUERY["number"].width
+    first = random.getrandbits(width)
+    return [first, *(first ^ 1 << bit for bit in random.sample(range(width), 2))]
+
+
+def any_slot(slots):
+    """Mostly a slot that there is."""
+    return random.randrange(slots if random.random() < 0.8 else 64)
+
+
 def place(slot, number):
     return PLACE.const({"slot": slot, "number": number}).as_bits()
 
@@ -56,11 +68,15 @@ async def knows_what_the_model_knows(dut):
     await begin(dut, **IDLE)
     models = [Model(watchdog) for _ in range(slots)]
     timeouts = refused = 0
-    waiting = [False] * slots
-    for _ in range(4000):
-        events = {port: (random.randrange(slots), random.randrange(3)) for port in PORTS if random.random() < 0.1}
-        asked = random.randrange(min(64, slots + 2)), random.randrange(3)
-        status = random.choice([UserStatus.OK, UserStatus.CHECKSUM, UserStatus.ABANDONED])
+    waiting, numbers = [False] * slots, []
+    for now in range(4000):
+        if now % (20 * slots) == 0:
+            numbers = alike()
+        # Now and then so little happens that a slot is ready for longer than the watchdog waits.
+        often = 0.1 if now % 400 < 300 else 0.01
+        events = {port: (any_slot(slots), random.choice(numbers)) for port in PORTS if random.random() < often}
+        asked = any_slot(slots), random.choice(numbers)
+        status, reset = random.getrandbits(8), random.random() < 0.005
         for slot, model in enumerate(models):
             # Items wait only in a slot whose query is known.
             waiting[slot] = model.item is not None and (waiting[slot] ^ (random.random() < 1 / watchdog))
@@ -68,10 +84,10 @@ async def knows_what_the_model_knows(dut):
         inputs |= {f"{port}__payload": place(*event) for port, event in events.items()}
         if "i_verdict" in events:
             slot, number = events["i_verdict"]
-            verdict = {"place": {"slot": slot, "number": number}, "status": int(status)}
+            verdict = {"place": {"slot": slot, "number": number}, "status": status}
             inputs["i_verdict__payload"] = VERDICT.const(verdict).as_bits()
         inputs |= {"i_waiting": sum(w << k for k, w in enumerate(waiting)), "i_asked": place(*asked)}
-        await cycle(dut, **inputs)
+        await cycle(dut, **inputs, rst=int(reset))
         assert int(dut.o_ready.value) == sum(model.ready << k for k, model in enumerate(models))
         for slot, model in enumerate(models):
             found = int(dut.o_status.value) >> 8 * slot & 0xFF
@@ -100,11 +116,13 @@ async def knows_what_the_model_knows(dut):
                 mine["verdict"] = (mine["verdict"], status)
             mine |= {name: True for name in ("begin", "clear") if name in mine}
             model.step(waiting=waiting[slot], **mine)
+        if reset:
+            models = [Model(watchdog) for _ in range(slots)]
     assert timeouts
     assert refused
 
 
-@pytest.mark.parametrize(("slots", "watchdog"), [(3, 9), (1, 2), (64, 30)])
+@pytest.mark.parametrize(("slots", "watchdog"), [(3, 12), (1, 2), (64, 30)])
 def test_knows_what_the_model_knows(slots, watchdog):
     component = UserSlots(slots=slots, watchdog=watchdog)
     run_bench(Bare(component), module=__name__, parameters={"slots": slots, "watchdog": watchdog})

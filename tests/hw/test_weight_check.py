@@ -76,8 +76,10 @@ async def folds_what_is_asked_for(dut):
             model.begins(target, unit)
             asked, asks = 1 << target, asks + (model.memory is not None)
         inputs = {f"memory_{k}__data": bits for k, bits in enumerate(given)}
-        await cycle(dut, i_reads=asked, **({"i_unit": unit} if asked else {}), **inputs)
+        reset = random.random() < 0.005
+        await cycle(dut, i_reads=asked, **({"i_unit": unit} if asked else {}), **inputs, rst=int(reset))
         model.look(dut, given, asked=bool(asked))
+        model = Model(memories) if reset else model
     assert asks > 100
 
 

@@ -27,9 +27,9 @@ async def begin(dut: Any, **inputs: int) -> None:
     await start_clocks(dut)
 
 
-async def cycle(dut: Any, **inputs: int) -> None:
-    """Give `dut` inputs for one cycle of ``clk``; on return all has settled, and outputs are those of this cycle."""
-    await RisingEdge(dut.clk)
+async def cycle(dut: Any, *, clock: str = "clk", **inputs: int) -> None:
+    """Give `dut` inputs for one cycle of a clock; on return all has settled, and outputs are those of this cycle."""
+    await RisingEdge(getattr(dut, clock))
     for name, value in inputs.items():
         getattr(dut, name).value = value
     await ReadOnly()

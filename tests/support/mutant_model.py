@@ -104,6 +104,8 @@ def _lists(call: Call, folder: Path, *, count: int, seed: int, size: int) -> lis
 
 def draw(call: Call, folder: Path, *, count: int, seed: int) -> list[str]:
     """At most `count` different mutations, as Yosys draws them with seeds from `seed` on; none of `PINS`."""
+    # Its first start on a machine compiles Yosys, which must not count, or the lists would be others.
+    yosys("", folder=folder)
     size = min(LIST, count)
     while size:
         try:

@@ -16,11 +16,14 @@ from tests.support.flow import Bare, begin, cycle
 
 STARTS = {"o_history": "i_history_busy", "o_static": "i_static_busy", "o_query": "i_query_busy"}
 """What can be started, and what then says that it is on."""
+OWN = (EdgeStatus.MEMO_INVALID, EdgeStatus.SUM_MISMATCH)
+"""What the dispatcher itself finds."""
+REFUSALS = [1 << bit for bit in range(16) if 1 << bit not in OWN]
 IDLE = {"i_valid": 0, "i_status": 0, "o_records__ready": 0} | dict.fromkeys(STARTS.values(), 0)
 
 
 def random_message(*, refused):
-    status = random.choice([1, 2, 8, 16, 32, 1 | 32]) if random.random() < refused else 0
+    status = random.choice([1, 1 | 32, random.choice(REFUSALS)]) if random.random() < refused else 0
     # Only a refused message can be of no known kind.
     kind = random.choice([*Kind] if not status else [*Kind, 7, 255])
     header = {"tag": random.getrandbits(32), "version": random.getrandbits(32), "kind": int(kind)}
@@ -54,7 +57,7 @@ class Surroundings:
             "i_memo_valid": self.valid,
             "i_memo_updating": self.updating,
             "i_memo_tag": random.getrandbits(TAG_BITS),
-            "i_memo_status": random.choice([0, 4, 256]),
+            "i_memo_status": random.choice([0, 4, 256, random.getrandbits(16)]),
             "o_records__ready": int(random.random() >= self.stall),
             **{busy: int(self.left[start] > 0) for start, busy in STARTS.items()},
         }

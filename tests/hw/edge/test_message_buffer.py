@@ -44,6 +44,11 @@ class Packet:
         return message_status(config, **fields, beats=beats, own_version=own_version, gone=gone)
 
 
+def nearly(number, bits):
+    """The number with one of its bits changed."""
+    return number ^ 1 << random.randrange(bits)
+
+
 def random_packet(config, *, right):
     """A packet of any kind: as it should be with probability `right`, else wrong in one way or several."""
     kind, groups = random.choice(list(Kind)), len(config.histories)
@@ -51,10 +56,11 @@ def random_packet(config, *, right):
     elements, beats = message_elements(config, kind, group), message_beats(config, kind, group)
     if random.random() >= right:
         ways = [random.random() < 0.4 for _ in range(4)]
-        elements = random.choice([0, elements + 1, abs(elements - 1), random.getrandbits(16)]) if ways[0] else elements
+        others = [0, elements + 1, abs(elements - 1), random.getrandbits(16), nearly(elements, 16)]
+        elements = random.choice(others) if ways[0] else elements
         beats = random.choice([0, max(0, beats - 1), beats + 1, beats + 2, 40]) if ways[1] else beats
-        kind = random.randrange(len(Kind), 256) if ways[2] else kind
-        group = random.randrange(groups, 256) if ways[3] else group
+        kind = random.choice([random.randrange(len(Kind), 256), nearly(kind, 8)]) if ways[2] else kind
+        group = random.choice([random.randrange(groups, 256), nearly(group, 8)]) if ways[3] else group
     return Packet(kind=kind, group=group, elements=elements, beats=beats, version=random.choice(VERSIONS))
 
 
@@ -120,6 +126,7 @@ async def packets_become_messages(dut):
         version, run = random.choice(VERSIONS[:2] if eagerness < 1 else VERSIONS[:1]), random.random() < eagerness
         if not inside and random.random() < 0.5:
             version = sender.beats[0][2].fields["version"]
+            version = nearly(version, 32) if random.random() < 0.3 else version
         await cycle(dut, i_release=0, i_version=version, i_run=int(run), **sender.inputs())
         assert dut.o_valid.value == 0
         assert dut.s_axis_items__tready.value == (inside or run)

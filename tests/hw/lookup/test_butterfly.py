@@ -8,12 +8,16 @@ import pytest
 
 from microduet_hw.lookup.butterfly import Butterfly
 from microduet_hw.lookup.endings import Endings
+from microduet_hw.lookup.merger import Merger
+from microduet_hw.lookup.splitter import Splitter
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.cover_plan import hit
-from tests.support.flow import Bare
+from tests.support.flow import Bare, begin, cycle
 from tests.support.streams import StreamSink, StreamSource, start_clocks
 
 TOKEN = 1 << 32
+SPLIT = 2
+"""The bit by which the splitter of its own bench splits."""
 SIZES = {
     "two_lanes": (2, 2, 4),
     "four_lanes": (4, 4, 32),
@@ -148,6 +152,75 @@ async def says_which_row_is_the_last(dut):
         assert got == wanted or (wanted is None and got >> 32 == (empty | last) >> 32)
 
 
+class Offer:
+    """What is offered to an input: rows and tokens, each until it is taken."""
+
+    def __init__(self, name):
+        self.name, self.payload = name, None
+
+    @property
+    def is_row(self):
+        return self.payload is not None and self.payload < TOKEN
+
+    @property
+    def is_token(self):
+        return self.payload is not None and self.payload >= TOKEN
+
+    def inputs(self):
+        if self.payload is None and random.random() < 0.7:
+            self.payload = random.getrandbits(33)
+        idle = random.getrandbits(33)
+        offered = self.payload is not None
+        return {f"{self.name}__valid": int(offered), f"{self.name}__payload": self.payload if offered else idle}
+
+    def look(self, dut, *, leaves):
+        """Whether it is taken must be what should be."""
+        if self.payload is not None:
+            assert getattr(dut, f"{self.name}__ready").value == leaves
+        self.payload = None if leaves else self.payload
+
+
+@cocotb.test()
+async def merges_rows_in_turn_and_two_tokens_to_one(dut):
+    offers, second_next = [Offer("i__0"), Offer("i__1")], False
+    await begin(dut, i__0__valid=0, i__1__valid=0, o__ready=0)
+    for _ in range(2000):
+        inputs = offers[0].inputs() | offers[1].inputs()
+        ready, reset = random.random() < 0.6, random.random() < 0.02
+        await cycle(dut, clock="mem_clk", **inputs, o__ready=int(ready), mem_rst=int(reset))
+        rows, tokens = [offer.is_row for offer in offers], all(offer.is_token for offer in offers)
+        second = rows[1] and (second_next or not rows[0])
+        assert dut.o__valid.value == (any(rows) or tokens)
+        if any(rows):
+            assert int(dut.o__payload.value) == offers[second].payload
+        if tokens:
+            assert int(dut.o__payload.value) >= TOKEN
+        offers[0].look(dut, leaves=ready and (tokens or (rows[0] and not second)))
+        offers[1].look(dut, leaves=ready and (tokens or second))
+        if reset:
+            second_next = False
+        elif any(rows):
+            second_next = second != ready
+
+
+@cocotb.test()
+async def splits_rows_by_a_bit_and_gives_a_token_to_both(dut):
+    offer, given = Offer("i"), [False, False]
+    await begin(dut, i__valid=0, o__0__ready=0, o__1__ready=0)
+    for _ in range(2000):
+        ready, reset = [random.random() < 0.6 for _ in range(2)], random.random() < 0.02
+        inputs = offer.inputs() | {f"o__{way}__ready": int(one) for way, one in enumerate(ready)}
+        await cycle(dut, clock="mem_clk", **inputs, mem_rst=int(reset))
+        way = offer.is_row and offer.payload >> SPLIT & 1
+        for k in range(2):
+            valid = (offer.is_row and way == k) or (offer.is_token and not given[k])
+            assert getattr(dut, f"o__{k}__valid").value == valid
+            assert not valid or int(getattr(dut, f"o__{k}__payload").value) == offer.payload
+        passed = [before or now for before, now in zip(given, ready, strict=True)]
+        given = passed if offer.is_token and not all(passed) and not reset else [False, False]
+        offer.look(dut, leaves=all(passed) if offer.is_token else offer.is_row and ready[way])
+
+
 BUTTERFLY = ["leads_all_to_their_channels", "leads_all_while_one_is_slow", "leads_a_row_in_its_latency",
              "leads_a_row_per_lane_and_cycle"]  # fmt: skip
 
@@ -161,6 +234,14 @@ def test_butterfly(size):
         scenarios=["leads_random_rows_nearly_as_fast_as_they_come"] if size == "card" else BUTTERFLY,
         parameters={"size": size},
     )
+
+
+def test_merger():
+    run_bench(Merger(), module=__name__, scenarios=["merges_rows_in_turn_and_two_tokens_to_one"])
+
+
+def test_splitter():
+    run_bench(Splitter(bit=SPLIT), module=__name__, scenarios=["splits_rows_by_a_bit_and_gives_a_token_to_both"])
 
 
 def test_endings():
