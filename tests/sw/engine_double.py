@@ -26,12 +26,12 @@ from microduet_sim.card import SimulationError
 
 
 class Small(torch.nn.Module):
-    """Two tables, with or without a sigmoid behind their dot product."""
+    """Two tables, one of them too large for the chip, with or without a sigmoid behind their dot product."""
 
     def __init__(self, *, sigmoid: bool, seed: int) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.users, self.items = torch.nn.Embedding(40, 3), torch.nn.Embedding(70, 6)
+        self.users, self.items = torch.nn.Embedding(40, 3), torch.nn.Embedding(4000, 6)
         self.out = torch.nn.Linear(9, 1)
         self.last = torch.nn.Sigmoid() if sigmoid else torch.nn.Identity()
 

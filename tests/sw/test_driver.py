@@ -9,6 +9,7 @@ from microduet.device import Batch
 from microduet.errors import DeviceError, InputError
 from microduet.gateware import verilog
 from microduet.images import table_images
+from microduet.shape import ModelShape
 from microduet_hw.image import load_beats
 from microduet_hw.registers import Register
 from microduet_hw.status import Status
@@ -209,3 +210,20 @@ def test_an_engine_for_users_is_asked_queries(device: Doubled) -> None:
     device.bundle = SimpleNamespace(config=config)  # type: ignore[assignment]
     with pytest.raises(InputError, match=r"^mine ranks for users: ask it queries, as md.query does$"):
         device.infer(sparse_of(1))
+
+
+def test_dense_features_are_sent_with_the_ids(device: Doubled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As bundles with them take both; the double's own has none, so one is put in its place."""
+    shape = ModelShape.of(device.bundle.config).replace(dense=2)
+    asked: list[tuple] = []
+    bundle = SimpleNamespace(config=device.bundle.config, shape=shape, model=device.bundle.model)
+    bundle.packets = lambda *given: asked.append(given) or np.zeros((3, 16), np.uint32)
+    device.bundle = bundle  # type: ignore[assignment]
+    monkeypatch.setattr(Double, "results", results_of(3), raising=False)
+    dense = np.arange(6, dtype=np.float32).reshape(3, 2)
+    device.infer(sparse_of(3), dense)
+    ((sparse, sent),) = asked
+    np.testing.assert_array_equal(sparse, sparse_of(3))
+    np.testing.assert_array_equal(sent, dense)
+    with pytest.raises(InputError, match=r"dense must be float32 of shape \(3, 2\), not None"):
+        device.infer(sparse_of(3))

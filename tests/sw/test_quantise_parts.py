@@ -1,85 +1,17 @@
-"""Scales that parts of a model share: a bottom MLP's outputs with the features, users' vectors with their layer."""
+"""Scales that parts of a model share: a bottom MLP's outputs with the features, one for all where there is none."""
 
 import numpy as np
 import pytest
-import torch
 
 from microduet.errors import ModelError
-from microduet.fold_user import UserScale, fixed_user_layer, int8_user_layer
 from microduet.generated import GeneratedTable
 from microduet.quantisation import InputQuantisation
 from microduet.quantise import CALIBRATION_ITEMS, Calibration, quantise, random_batch
-from microduet.quantised import Quantised
-from microduet.shape import ModelShape, UserEntry, concatenated
-from microduet.traced import StoredTable, TracedModel
-from microduet_hw.config import Layer, Payload, Precision
+from microduet.traced import TracedModel
+from microduet_hw.config import Precision
+from tests.sw.hand_models import built, chained, single
 
 PRECISIONS = list(Precision)
-Rows = list[list[float]]
-
-
-def built(
-    tables: list[tuple[Rows, int]],
-    layers: list[tuple[Rows, list[float]]],
-    *,
-    dense: int = 0,
-    bottom: int = 0,
-    relu: tuple[bool, ...] = (),
-    sigmoid: bool = True,
-    user: tuple[int, Rows] | None = None,
-) -> TracedModel:
-    """A model of tables, each with its lookups, and layers; `user` are a layer and what multiplies user vectors."""
-    weights = tuple(np.array(rows, np.float32) for rows, _ in layers)
-    rising = (*relu, *[False] * (len(layers) - len(relu)))
-    shapes = [
-        Layer(inputs=weight.shape[1], outputs=weight.shape[0], relu=on)
-        for weight, on in zip(weights, rising, strict=True)
-    ]
-    features = concatenated([(len(rows), len(rows[0]), lookups) for rows, lookups in tables])
-    entry = UserEntry(layer=user[0], payload=Payload.VECTOR, elements=len(user[1][0])) if user else None
-    shape = ModelShape(
-        name="toy",
-        features=features,
-        dense=dense,
-        dense_position=sum(feature.dim for feature in features),
-        hidden=tuple(shapes[:-1]),
-        output=shapes[-1],
-        sigmoid=sigmoid,
-        bottom=bottom,
-        user=entry,
-    )
-    return TracedModel(
-        shape=shape,
-        tables=tuple(StoredTable(weight=torch.tensor(rows)) for rows, _ in tables),
-        weights=weights,
-        biases=tuple(np.array(bias, np.float32) for _, bias in layers),
-        user_weights=np.array(user[1], np.float32) if user else None,
-    )
-
-
-def single(value: float) -> float:
-    return float(np.float32(value))
-
-
-def chained(model: TracedModel, quantised: Quantised) -> None:
-    """Every layer's products, less what it drops, have the scale of its outputs; both parts' scales meet."""
-    bottom = model.shape.bottom
-    before = quantised.dense.step
-    for number, layer in enumerate(quantised.model.layers):
-        before = quantised.input.step if number == bottom else before
-        own, step = quantised.weight_steps[number], quantised.steps[number]
-        assert own.shape == (len(layer.weights),)
-        if layer.multiplier is None:
-            assert before * own[0] * 2.0**layer.shift == step
-            assert set(own.tolist()) == {own[0]}
-        else:
-            wanted = (before * own).astype(np.float32) * (np.float32(1) / np.float32(step))
-            np.testing.assert_array_equal(layer.multiplier, wanted)
-        np.testing.assert_allclose(layer.weights * own[:, None], model.weights[number], atol=own.max() * 0.5001, rtol=0)
-        before = step
-    if bottom:
-        assert quantised.steps[bottom - 1] == quantised.input.step
-    assert quantised.steps[-1] == 2.0**-quantised.model.logit_fraction
 
 
 def with_bottom(*, table: float = 1.0, first: float = 1.0, second: float = 1.0) -> TracedModel:
@@ -194,109 +126,6 @@ def test_logits_have_the_bits_of_the_sigmoids_input(
     assert quantised.model.logit_fraction == -np.log2(quantised.steps[-1])
 
 
-SCALE = UserScale(scale=0.5, zero_point=3, version=7)
-USERS = np.array([[100.0, -50.0], [0.0, 25.0]])
-
-
-def with_users(layer: int, *, largest: float = 2.0) -> TracedModel:
-    return built(
-        [([[1.0, -0.5], [0.25, 0.75]], 1)],
-        [([[0.5, -1.0], [1.0, 0.25], [0.5, 0.5]], [0.125, -0.5, 0.0]), ([[1.0, -1.0, 0.5]], [0.25])],
-        relu=(True, False),
-        user=(layer, [[largest, -1.0], [0.5, 0.25], [0.0, largest]][: 3 if layer == 0 else 1]),
-    )
-
-
-def same(left: object, right: object, *names: str) -> None:
-    for name in names:
-        np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
-
-
-@pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize(
-    ("precision", "largest"), [(Precision.FIXED16, 2.0), (Precision.FIXED16, 3e5), (Precision.INT8, 2.0)]
-)
-def test_users_come_into_their_layer_and_no_other(precision: Precision, number: int, largest: float) -> None:
-    model = with_users(number, largest=largest)
-    shown = Calibration(sparse=np.array([[0], [1]]), users=USERS)
-    quantised = quantise(model, precision=precision, calibration=shown, scale=SCALE)
-    layer, user = quantised.model.layers[number], quantised.user
-    assert user is not None
-    floats = (model.weights[number], model.biases[number], np.asarray(model.user_weights))
-    before = quantised.steps[0] if number else quantised.input.step
-    relu = number == 0
-    if precision is Precision.INT8:
-        zero_points = (layer.input_zero_point, layer.output_zero_point)
-        wanted, own, after, part = int8_user_layer(
-            floats,
-            relu=relu,
-            step=before,
-            after=quantised.steps[number],
-            zero_points=zero_points,
-            scale=SCALE,
-            name="",
-        )
-        assert layer.input_zero_point == (quantised.model.layers[0].output_zero_point if number else 128)
-    else:
-        places = (round(-np.log2(before)), round(-np.log2(quantised.steps[number])))
-        wanted, bits, places_after, part = fixed_user_layer(
-            floats, relu=relu, places=places, scale=SCALE, width=16, accumulator=34
-        )  # of three inputs at most
-        own, after = np.full(len(layer.weights), 2.0**-bits), 2.0**-places_after
-    np.testing.assert_array_equal(quantised.weight_steps[number], own)
-    assert quantised.steps[number] == after
-    same(layer, wanted, "weights", "bias", "relu", "shift", "multiplier", "input_zero_point", "output_zero_point")
-    same(user, part, "weights", "bias", "shift", "version", "scale", "zero_point")
-    assert (user.version, user.scale, user.zero_point, layer.bias.any()) == (7, 0.5, 3, False)
-    assert quantised.model.layers[1 - number].bias.any()
-    # The range is that of items with their users.
-    seen = np.abs(model.layers(model.vector(shown.sparse), USERS)[number].numpy()).max()
-    assert seen > largest * 20
-    if number == 0:
-        codes = 255 if precision is Precision.INT8 else 1 << 15
-        assert seen <= quantised.steps[0] * codes * 1.001
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_model_that_takes_no_users_has_no_part_for_them(precision: Precision) -> None:
-    model = built([([[1.0, -0.5]], 1)], [([[1.0, 1.0]], [0.5])])
-    quantised = quantise(model, precision=precision, scale=SCALE)
-    assert quantised.user is None
-    assert quantised.model.layers[0].bias.any()
-
-
-def test_without_a_scale_a_users_layer_keeps_its_bias() -> None:
-    shown = Calibration(sparse=np.array([[0], [1]]), users=USERS)
-    for precision in (Precision.FIXED16, Precision.INT8):
-        quantised = quantise(with_users(0), precision=precision, calibration=shown)
-        assert quantised.user is None
-        assert quantised.model.layers[0].bias.any()
-
-
-def test_refusals_of_users_name_the_model() -> None:
-    model, sparse = with_users(0), np.array([[0], [1]])
-    bad = with_users(0, largest=float("nan"))
-    cases = [
-        (model, "fixed32", USERS, "toy: an engine that takes user vectors is fixed16 or int8, not fixed32"),
-        (model, "int8", None, "toy: user vectors must show the range of the layer that they come into"),
-        (bad, "int8", USERS, "user weights: weights and biases must be finite"),
-    ]
-    for given, precision, users, said in cases:
-        with pytest.raises(ModelError) as raised:
-            quantise(
-                given, precision=Precision(precision), calibration=Calibration(sparse=sparse, users=users), scale=SCALE
-            )
-        assert str(raised.value) == said
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_users_layer_whose_sums_leave_int8s_accumulator_is_named(number: int) -> None:
-    shown = Calibration(sparse=np.array([[0], [1]]), users=USERS)
-    said = rf"^layer {number}: sums may reach \d+, int8's accumulator holds less than 2\^31$"
-    with pytest.raises(ModelError, match=said):
-        quantise(with_users(number, largest=3e5), precision=Precision.INT8, calibration=shown, scale=SCALE)
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_layer_whose_sums_leave_int8s_accumulator_is_named(number: int) -> None:
     wide, inputs = [[1.0] * 140_000], [[1.0] * 2]
@@ -313,7 +142,7 @@ def test_a_layer_whose_sums_leave_int8s_accumulator_is_named(number: int) -> Non
 
 @pytest.mark.parametrize(("number", "wrong"), [(0, np.nan), (1, np.inf)])
 def test_a_layer_that_is_not_finite_is_named(number: int, wrong: float) -> None:
-    model = with_users(0)
+    model = with_bottom()
     model.biases[number][0] = wrong
     with pytest.raises(ModelError, match=rf"^layer {number}: weights and biases must be finite$"):
         quantise(model, precision=Precision.FIXED16)
@@ -331,7 +160,8 @@ def test_a_batch_is_random_but_the_same_for_a_seed() -> None:
     assert (batch.dense.shape, batch.dense.dtype) == ((CALIBRATION_ITEMS, 2), np.float32)
     assert abs(batch.dense.mean()) < 0.1
     assert abs(batch.dense.std() - 1) < 0.1
-    same(batch, again, "sparse", "dense")
+    np.testing.assert_array_equal(batch.sparse, again.sparse)
+    np.testing.assert_array_equal(batch.dense, np.asarray(again.dense))
     assert (batch.sparse != other.sparse).any()
     assert (batch.dense != other.dense).any()
     few = random_batch(built([([[1.0]], 1)], [([[1.0]], [0.0])]), items=3)
