@@ -6,6 +6,7 @@ from there, so that none sees what another has cached. A mutant is killed if a t
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -14,7 +15,8 @@ import signal
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,12 @@ from _pytest.runner import runtestprotocol
 
 from tests.support import python_switch
 from tests.support.environment import REPOSITORY
-from tests.support.python_mutant_record import Record, keep, source_hash
+from tests.support.python_mutant_record import Record, keep, read_kept, source_hash
 from tests.support.python_switch import Mutant
 
 GROUPS = REPOSITORY / "tests" / "data" / "python_mutants.toml"
 DRAWN, SEED = 200, 1
-"""Mutants of a group, if it has so many, and which."""
+"""Mutants of a group, if it has so many, and which, unless its entry says otherwise."""
 FIRST_S = 120
 """Seconds of the processor that a test may take."""
 SLOWER, SLACK_S, CROWDED = 5, 2, 40
@@ -161,18 +163,42 @@ def records(group: str, found: Sequence[Mutant], judge: Judge, seed: int) -> dic
     return made
 
 
-def run_group(name: str, *, most: int, seed: int) -> dict[str, Record]:
-    """Draw and judge the mutants of a group.
+def again(
+    before: Mapping[str, Record], now: Mapping[str, Record], judged: Mapping[str, Collection[str]]
+) -> dict[str, Record]:
+    """Records of before with the verdicts of `now` on those survivors that were `judged` again, in words by file."""
+    return {
+        path: dataclasses.replace(
+            old,
+            killed=old.killed + now[path].killed,
+            timeouts=old.timeouts + now[path].timeouts,
+            survivors=[said for said in old.survivors if said in now[path].survivors or said not in judged[path]],
+        )
+        for path, old in before.items()
+    }
+
+
+def run_group(name: str, *, most: int, seed: int, survivors: bool = False) -> dict[str, Record]:
+    """Draw and judge the mutants of a group; or only those that lived, once tests have been added.
 
     Raises
     ------
     RuntimeError
-        If a test fails without a mutant, or none was collected.
+        If a test fails without a mutant, none was collected, or a file has changed since its survivors lived.
     """
     group = groups()[name]
     paths = sorted({path for pattern in group["files"] for path in REPOSITORY.glob(pattern)})
     found = python_switch.install(paths)
-    judge = Judge(drawn=draw(found, most=most, seed=seed))
+    drawn, before = draw(found, most=most, seed=seed), dict[str, Record]()
+    if survivors:
+        before = {path: one for path, one in read_kept().items() if one.group == name}
+        if any(one.source != source_hash(path) for path, one in before.items()):
+            raise RuntimeError(f"{name}: a file has changed since; draw the group's mutants anew")
+        lived = {(path, said) for path, one in before.items() for said in one.survivors}
+        # Of those that read alike, it is not known which one lived: they go on living.
+        alike = Counter((one.path, one.said) for one in found)
+        drawn = [one for one in found if (one.path, one.said) in lived and alike[one.path, one.said] == 1]
+    judge = Judge(drawn=drawn)
     files = sorted({str(path) for pattern in group["tests"] for path in REPOSITORY.glob(pattern)})
     without = ["-k", f"not ({group['without']})"] if "without" in group else []
     # No examples that hypothesis draws anew or keeps: they would differ from mutant to mutant.
@@ -180,7 +206,9 @@ def run_group(name: str, *, most: int, seed: int) -> dict[str, Record]:
     pytest.main(["-n", "0", "-q", "-s", "-p", "no:cacheprovider", *without, *files], plugins=[judge])
     if judge.bad or not judge.tests:
         raise RuntimeError(f"{name}: fail without a mutant: {', '.join(judge.bad) or 'no test was collected'}")
-    return records(name, found, judge, seed)
+    made = records(name, found, judge, seed)
+    judged = {path: {one.said for one in drawn if one.path == path} for path in before}
+    return again(before, made, judged) if survivors else made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,10 +216,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("group", choices=sorted(groups()))
     parser.add_argument("--keep", action="store_true", help="write tests/data/python_mutants.json too")
-    parser.add_argument("--most", type=int, default=DRAWN, help="mutants to draw, if there are more")
-    parser.add_argument("--seed", type=int, default=SEED, help="which are drawn")
+    parser.add_argument("--most", type=int, help="mutants to draw, if there are more; by default what its entry says")
+    parser.add_argument("--seed", type=int, help="which are drawn; by default what the group's entry says")
+    parser.add_argument("--again", action="store_true", help="judge only what lived, by the tests that there are now")
     options = parser.parse_args(arguments)
-    made = run_group(options.group, most=options.most, seed=options.seed)
+    entry = {"most": DRAWN, "seed": SEED} | groups()[options.group]
+    most, seed = (entry[name] if vars(options)[name] is None else vars(options)[name] for name in ("most", "seed"))
+    made = run_group(options.group, most=most, seed=seed, survivors=options.again)
     for path, record in made.items():
         print(f"{path}: {record.text()}")
         for line in record.survivors:

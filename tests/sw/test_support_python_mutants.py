@@ -4,7 +4,7 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import ledger, python_mutant_record, python_mutants, python_switch
 from tests.support.python_mutant_record import Record, keep, percent, read_kept, summary
-from tests.support.python_mutants import Judge, draw, forked, groups, records
+from tests.support.python_mutants import Judge, again, draw, forked, groups, records
 from tests.support.python_switch import Mutant
 
 SOURCE = """
@@ -162,6 +162,22 @@ def test_records_of_a_group_are_kept_in_place_of_its_earlier_ones(tmp_path: Path
     assert read_kept(path)["b.py"] == changed
     assert changed.text() == "20 of 20 killed, 1 of them by time; 50 found"
     assert (percent(2, 3), percent(0, 0)) == ("66.6 %", "none")
+
+
+def test_what_lived_is_judged_again() -> None:
+    lived = ["now killed", "lives on", "reads like another"]
+    before = {
+        "a.py": replace(record("one", drawn=20, killed=16), survivors=lived),
+        "b.py": record("one", drawn=5, killed=4),
+    }
+    now = {
+        "a.py": replace(record("one", drawn=2, killed=1), timeouts=0, survivors=["lives on"]),
+        "b.py": replace(record("one", drawn=0, killed=0), timeouts=0, survivors=[]),
+    }
+    found = again(before, now, {"a.py": {"now killed", "lives on"}, "b.py": set()})
+    assert found["b.py"] == before["b.py"]
+    assert found["a.py"] == replace(before["a.py"], killed=17, survivors=lived[1:])
+    assert found["a.py"].noticed + len(found["a.py"].survivors) == 20
 
 
 def test_the_page_has_a_row_per_file_and_says_what_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
