@@ -62,6 +62,7 @@ def chained(model: TracedModel, quantised: Quantised) -> None:
         before = quantised.input.step if number == bottom else before
         own, step = quantised.weight_steps[number], quantised.steps[number]
         assert own.shape == (len(layer.weights),)
+        assert layer.relu is model.shape.layers[number].relu
         if layer.multiplier is None:
             assert before * own[0] * 2.0**layer.shift == step
             assert set(own.tolist()) == {own[0]}

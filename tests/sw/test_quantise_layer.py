@@ -121,6 +121,7 @@ def test_a_layer_in_int8(weight: list[float], bias: float, step: float, own: flo
     assert after == 0.5
     assert layer.weights.tolist() == [[round(value / own) for value in weight], [127, 127]]
     assert layer.bias.tolist() == [round(bias / (step * own)), 0]
+    assert (layer.weights.dtype, layer.bias.dtype) == (np.int64, np.int64)
     assert layer.multiplier is not None
     assert layer.multiplier.dtype == np.float32
     assert layer.multiplier.tolist() == [single(step * own) * 2, single(step * found[1]) * 2]
