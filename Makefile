@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # What builds the package is pinned too, so it is installed first and used without an environment of its own.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup setup-system run test report lint docs cocotb coverage cover-plan proofs mutants ledger nightly clean
+.PHONY: setup setup-system run test report lint docs cocotb coverage cover-plan proofs mutants python-mutants ledger nightly clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -69,6 +69,11 @@ proofs: setup
 # Mutants of one component (DUT=store) or of all that have been drawn before, kept in tests/data/mutants.json.
 mutants: setup
 	$(BIN)/python -m tests.support.mutants $(if $(DUT),$(DUT),--again) --keep
+
+# Mutants of the software, of one group (DUT=planner) or of all, kept in tests/data/python_mutants.json; AGAIN=1 judges only
+# those that lived, once tests have been added.
+python-mutants: setup
+	for group in $(or $(DUT),driver planner quantiser); do $(BIN)/python -m tests.support.python_mutants $$group --keep $(if $(AGAIN),--again) || exit 1; done
 
 # docs/verification.md from the sources and the figures that were kept.
 ledger: setup

@@ -5,7 +5,14 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from tests.support import cover_plan, coverage_merge, ledger_sources, mutant_record, proof_record
+from tests.support import (
+    cover_plan,
+    coverage_merge,
+    ledger_sources,
+    mutant_record,
+    proof_record,
+    python_mutant_record,
+)
 from tests.support.coverage_merge import KINDS, source_hash
 from tests.support.environment import REPOSITORY
 from tests.support.ledger_sources import SECTIONS, Component
@@ -151,6 +158,7 @@ def summary() -> str:
         f"* proofs: {sum(len(one['proofs']) for one in proofs)} of {len(proofs)} components",
         f"* cover plan: {sum(met.values())} of {len(cover_plan.bins())} situations met",
         f"* mutants: {mutant_record.summary()}",
+        f"* Python mutants: {python_mutant_record.summary()}",
     ]
     return "\n".join(lines)
 
@@ -158,6 +166,27 @@ def summary() -> str:
 def _alive() -> list[str]:
     rows = survivors()
     return ["## Mutants that live", _table(["component", "mutation, as Yosys names it"], rows)] if rows else []
+
+
+def python_rows() -> list[list[str]]:
+    """A row per file of the software whose mutants have been drawn."""
+    return [
+        [
+            f"`{path.removeprefix('sw/')}`",
+            one.group,
+            f"{one.drawn} of {one.found}",
+            str(one.noticed),
+            python_mutant_record.percent(one.noticed, one.drawn),
+            "stale" if one.source != python_mutant_record.source_hash(path) else "",
+        ]
+        for path, one in python_mutant_record.read_kept().items()
+    ]
+
+
+def _python_mutants() -> list[str]:
+    rows = python_rows()
+    head = ["file", "group", "drawn", "killed", "share", "stale"]
+    return ["## Python mutants", _table(head, rows)] if rows else []
 
 
 def page() -> str:
@@ -171,6 +200,7 @@ def page() -> str:
         "## Components",
         _table([*head, "what does not apply, and why"], component_rows()),
         *_alive(),
+        *_python_mutants(),
         "## Modules without hardware of their own",
         "Configurations, layouts, references and exports: no contract, coverage, proofs or mutants of hardware apply.",
         _table(["module", "run by"], plain),

@@ -1,11 +1,12 @@
 """Shapes and short cuts for the tests of plans."""
 
 from microduet import boards
+from microduet.boards import Board, Channel
 from microduet.placement import Plan
 from microduet.planner.figures import Figures, figures
 from microduet.planner.make import make
 from microduet.shape import ModelShape, concatenated, perceptron
-from microduet_hw.config import Precision
+from microduet_hw.config import Precision, SourceKind
 
 BOARD = """
 name = "mine"
@@ -25,6 +26,16 @@ count = 1
 mebibytes = 8192
 """
 """A board file."""
+SMALL = Board(
+    name="mine",
+    channels=(
+        Channel(name="hbm00", kind=SourceKind.HBM, size=1 << 20),
+        Channel(name="hbm01", kind=SourceKind.HBM, size=1 << 20),
+        Channel(name="ddr0", kind=SourceKind.DDR, size=3 << 20),
+    ),
+    uram=0,
+)
+"""Two small channels and a larger one, and nothing on chip."""
 Tables = list[tuple[int, int, int]]
 
 

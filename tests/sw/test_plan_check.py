@@ -57,45 +57,85 @@ WRONG: list[tuple[Callable[[], Plan], str]] = [
     (lambda: plan(*GOOD, board="u55c"), "the plan is for t on u55c, not t on u280"),
     (
         lambda: plan(*first(WHOLE, part(1, 50_000, base=3_199_968))),
-        r"^part 0 \(table 0\) of hbm00 and part 1 \(table 1\) of hbm00 overlap: bytes 0 to 3199999 and 3199968 to",
+        "part 0 (table 0) of hbm00 and part 1 (table 1) of hbm00 overlap: bytes 0 to 3199999 and 3199968 to 4799967",
     ),
     (
         lambda: plan(*first(WHOLE, HOLED)),
-        r"part 0 .* and part 1 .* overlap: bytes 0 to 3199999 and 8192 to \d+ with 1 bits of hole at bit 13",
+        (
+            "part 0 (table 0) of hbm00 and part 1 (table 1) of hbm00 overlap: bytes 0 to 3199999 and "
+            "8192 to 3205631 with 1 bits of hole at bit 13"
+        ),
     ),
-    (lambda: plan(*first(WHOLE)), r"table 1: of its 50000 rows only 0 can be reached in columns 0 to 15 for lookup 0"),
+    (lambda: plan(*first(WHOLE)), "table 1: of its 50000 rows only 0 can be reached in columns 0 to 15 for lookup 0"),
     (
         lambda: plan(*first(part(0, 99_999), SECOND)),
-        "table 0: of its 100000 rows only 99999 can be reached in columns 0 to 15",
+        "table 0: of its 100000 rows only 99999 can be reached in columns 0 to 15 for lookup 0",
     ),
     (
         lambda: plan(*first(part(0, 100_000, columns=8), SECOND)),
-        "table 0: of its 100000 rows only 0 can be reached in columns 8 to 15",
+        "table 0: of its 100000 rows only 0 can be reached in columns 8 to 15 for lookup 0",
     ),
     (lambda: plan(*GOOD[:3]), "table 3: of its 6000 rows only 0 can be reached in columns 0 to 15 for lookup 2"),
     (
         lambda: plan(*GOOD, source("hbm05", part(0, 50, row_first=7))),
-        r"part 0 \(table 0\) of hbm00 and part 0 \(table 0\) of hbm05 hold the same row and column",
+        ("part 0 (table 0) of hbm00 and part 0 (table 0) of hbm05 hold the same row and column for the same lookup"),
     ),
     (
         lambda: plan(*GOOD, source("hbm05", part(0, 50, row_first=1, row_step_log2=3))),
-        "of hbm05 hold the same row and column for the same lookup",
+        ("part 0 (table 0) of hbm00 and part 0 (table 0) of hbm05 hold the same row and column for the same lookup"),
     ),
-    (lambda: plan(*first(part(4, 10), SECOND)), r"part 0 \(table 4\) of hbm00: tables are 0 to 3"),
-    (lambda: plan(*first(part(0, 100_001), SECOND)), "its table's 100000 rows and none beyond"),
-    (lambda: plan(*first(part(0, 100_000, columns=17), SECOND)), "its table's 16 columns and none beyond"),
-    (lambda: plan(*first(part(0, 100_000, lookups=2), SECOND)), "its table's 1 lookups and none beyond"),
-    (lambda: plan(*first(part(0, 100_000, base=-32), SECOND)), "base must be at least 0, not -32"),
-    (lambda: plan(*first(part(0, 100_000, base=16), SECOND)), "base must be a multiple of 32, not 16"),
-    (lambda: plan(*first(part(0, 100_000, base=32, stride_log2=6), SECOND)), "base must be a multiple of 64, not 32"),
-    (lambda: plan(*first(part(0, 100_000, stride_log2=4), SECOND)), "a row of 32 bytes needs a stride of that to 4096"),
-    (lambda: plan(*first(part(0, 100_000, stride_log2=-1), SECOND)), "needs a stride of that to 4096 bytes, not 0"),
-    (lambda: plan(*first(part(0, 100_000, hole_log2=4, hole_bits=1), SECOND)), "a hole at bit 4 needs a memory"),
+    (lambda: plan(*first(part(4, 10), SECOND)), "part 0 (table 4) of hbm00: tables are 0 to 3"),
+    (
+        lambda: plan(*first(part(0, 100_001), SECOND)),
+        "part 0 (table 0) of hbm00 must hold at least one of its table's 100000 rows and none beyond",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, columns=17), SECOND)),
+        "part 0 (table 0) of hbm00 must hold at least one of its table's 16 columns and none beyond",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, lookups=2), SECOND)),
+        "part 0 (table 0) of hbm00 must hold at least one of its table's 1 lookups and none beyond",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, base=-32), SECOND)),
+        "part 0 (table 0) of hbm00: base must be at least 0, not -32",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, base=16), SECOND)),
+        "part 0 (table 0) of hbm00: base must be a multiple of 32, not 16",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, base=32, stride_log2=6), SECOND)),
+        "part 0 (table 0) of hbm00: base must be a multiple of 64, not 32",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, stride_log2=4), SECOND)),
+        "part 0 (table 0) of hbm00: a row of 32 bytes needs a stride of that to 4096 bytes, not 16",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, stride_log2=-1), SECOND)),
+        "part 0 (table 0) of hbm00: a row of 32 bytes needs a stride of that to 4096 bytes, not 0",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, hole_log2=4, hole_bits=1), SECOND)),
+        (
+            "part 0 (table 0) of hbm00: a hole at bit 4 needs a memory channel, a base of whole 16 "
+            "bytes, a stride of at most that and the table's first rows"
+        ),
+    ),
     (
         lambda: plan(*first(part(0, 50_000, row_first=2, row_step_log2=1), SECOND)),
-        r"rows and none beyond|every 2th row must begin at one of the first 2",
+        "part 0 (table 0) of hbm00 must hold at least one of its table's 100000 rows and none beyond",
     ),
-    (lambda: plan(*first(part(0, 100_000, base=268_435_456 - 32), SECOND)), r"ends at byte \d+, hbm00 has 268435456"),
+    (
+        lambda: plan(*first(part(0, 49_999, row_first=2, row_step_log2=1), SECOND)),
+        "part 0 (table 0) of hbm00: every 2th row must begin at one of the first 2, not 2",
+    ),
+    (
+        lambda: plan(*first(part(0, 100_000, base=268_435_456 - 32), SECOND)),
+        "part 0 (table 0) of hbm00 ends at byte 271635424, hbm00 has 268435456 (268 MB)",
+    ),
     (lambda: plan(*GOOD, GOOD[0]), "channel hbm00 is planned twice"),
     (lambda: plan(*GOOD, source("hbm32", SECOND)), "u280 has no channel hbm32; its channels are hbm00 to ddr1"),
     (lambda: plan(*GOOD, source("ddr0", SECOND)), "channel ddr0 of u280 is ddr, not hbm"),
@@ -107,29 +147,34 @@ WRONG: list[tuple[Callable[[], Plan], str]] = [
     (lambda: plan(*GOOD, products=((0, 9),)), "a product's factors must be 0 to 3, not 9"),
     (
         lambda: plan(*GOOD[:2], source("hbm01", part(3, 6000, lookups=2), part(0, 10, base=1 << 20)), *GOOD[3:]),
-        "hold the same row and column",
+        ("part 0 (table 0) of hbm00 and part 1 (table 0) of hbm01 hold the same row and column for the same lookup"),
     ),
     (
         lambda: plan(
-            source("hbm00", WHOLE), source("hbm01", SECOND.replace(base=0), part(3, 6000, base=3_200_000, lookups=2)),
-            GOOD[1], GOOD[3],
+            source("hbm00", WHOLE),
+            source("hbm01", SECOND.replace(base=0), part(3, 6000, base=3_200_000, lookups=2)),
+            GOOD[1],
+            GOOD[3],
         ),
-        "hbm01 and hbm02 share the sums of table 3 and must serve the same tables and columns, not those of 1, 3 and 3",
+        (
+            "hbm01 and hbm02 share the sums of table 3 and must serve the same tables and columns, not "
+            "those of 1, 3 and 3"
+        ),
     ),
     (
         lambda: plan(
             *GOOD[:2], source("hbm01", part(3, 6000, columns=8), part(3, 6000, column_first=8, columns=8, base=1 << 20))
         ),
-        r"part 0 \(table 3\) of hbm01 and part 1 \(table 3\) of hbm01 are of one pooled table",
+        ("part 0 (table 3) of hbm01 and part 1 (table 3) of hbm01 are of one pooled table: put them on two channels"),
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("made", "message"), WRONG, ids=range(len(WRONG)))
 def test_names_what_is_wrong(made, message):
-    with pytest.raises(PlacementError, match=message) as caught:
+    with pytest.raises(PlacementError) as caught:
         check(made(), MODEL, BOARD)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value) == message
 
 
 def test_on_chip_tables_keep_to_their_share_of_uram():

@@ -43,6 +43,11 @@ def test_time_of_a_source(kind, parts, groups, ns):
     assert asked.ps(kind) == round(ns * 1000)
 
 
+def test_nothing_waits_for_a_bank_on_chip():
+    parts = [part_load(SourceKind.ONCHIP, 1, 2)] * 3
+    assert joint_load(SourceKind.ONCHIP, parts, 1) == (3, 6, 0, 0)
+
+
 def part(rows: int, *, base: int = 0, stride: int = 5, hole: tuple[int, int] = (0, 0)) -> Part:
     return Part(feature=0, rows=rows, columns=8, base=base, stride_log2=stride, hole_log2=hole[0], hole_bits=hole[1])
 
