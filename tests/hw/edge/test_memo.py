@@ -143,7 +143,7 @@ async def keeps_what_the_latest_inputs_give(dut):
         driven |= inputs.drive(tempted=model.done or model.is_last(driven))
         bad = random.random() < (0.25 if model.done else 0.1)
         driven |= {"i_space": int(random.random() < 0.7), "i_hold": int(held), "i_bad": int(bad)}
-        driven |= {"rst": int(random.random() < 0.008)}
+        driven |= {"rst": int(random.random() < 0.003)}
         await cycle(dut, **driven)
         expected = model.expected(driven)
         assert {name: int(getattr(dut, name).value) for name in expected} == expected
