@@ -93,7 +93,6 @@ def measure(
     shape: DlrmShape, batch: int, options: CpuBenchOptions, progress: Steps, *, make: Callable[[TableKind], Whole]
 ) -> Figures:
     """The whole model, which `make` gives, and its lookups alone, each at its best variant."""
-    compiles = (False, True) if options.compiled else (False,)
     generator = torch.Generator().manual_seed(options.seed)
     columns = [torch.randint(shape.tables[f.table].rows, (batch, f.lookups), generator=generator)
                for f in shape.features]  # fmt: skip
@@ -102,8 +101,8 @@ def measure(
     def report(what: str, done: int, of: int, /) -> None:
         progress(f"batch {batch}: {what}", done, of)
 
-    found = tune(make, inputs, compiles=compiles, progress=report)
-    alone = tune(lambda kind: make(kind).bags, inputs, compiles=(False,), progress=report)
+    found = tune(make, inputs, compiles=options.compiled, progress=report)
+    alone = tune(lambda kind: make(kind).bags, inputs, compiles=False, progress=report)
     return {
         "batch": batch,
         **_row("", found),

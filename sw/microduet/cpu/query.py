@@ -60,7 +60,7 @@ class CpuModel:
 
     def __init__(self, shape: DlrmShape, split: SplitModel, *, seed: int, compiles: bool, progress: Steps) -> None:
         self._shape, self._split, self._seed, self._progress = shape, split, seed, progress
-        self._compiles = (False, True) if compiles else (False,)
+        self._compiles = compiles
         self._whole = functools.cache(lambda kind: Whole(shape, tables=kind, seed=seed).eval())
         self._half = functools.cache(lambda kind: ItemHalf(split, tables=kind, seed=seed).eval())
 

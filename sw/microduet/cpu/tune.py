@@ -1,6 +1,7 @@
-"""Finds the fastest way to run a system on this processor: every variant is tried and printed."""
+"""Finds the fastest way to run a system on this processor: every variant that is tried is printed."""
 
 import dataclasses
+import functools
 import os
 import typing
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from microduet_sim.cache import cache_folder
 
 QUICK_S, THOROUGH_S = 0.6, 3.0
 """Seconds that a variant is tried for, and the best one."""
+
+COMPILED = 2
+"""Of the fastest eager variants, so many are compiled, which takes seconds each. Where all were, the fastest of all was the
+first of them, in every batch of MicroRec's small model."""
 
 BATCHES = (1.0, 0.5, 0.25)
 """Of the query's candidates, in one call."""
@@ -68,8 +73,9 @@ class Tuned:
 
 
 Make = Callable[[TableKind], torch.nn.Module]
+Finish = Callable[[torch.Tensor], object]
 
-COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+KEPT_IN = "TORCHINDUCTOR_CACHE_DIR"
 """Where torch.compile keeps what it made; by itself it takes a folder of /tmp, which does not survive a restart."""
 
 
@@ -83,19 +89,21 @@ def tune(
     inputs: Inputs,
     *,
     kinds: tuple[TableKind, ...] = TABLE_KINDS,
-    compiles: tuple[bool, ...] = (False, True),
-    finish: Callable[[torch.Tensor], object] | None = None,
+    compiles: bool = True,
+    finish: Finish | None = None,
     progress: Steps,
     quick_s: float | None = None,
     thorough_s: float | None = None,
 ) -> Tuned:
-    """Try all variants of the system that `make` builds with one kind of tables, and time the best one thoroughly.
+    """Try ways to run the system that `make` builds with one kind of tables, and time the best one thoroughly.
 
-    First every kind of tables, layers and compilation with all cores and whole queries, then threads and batches of the
-    best. What was compiled before is forgotten: PyTorch compiles a function eight times, then runs it eagerly.
+    First every kind of tables and layers with all cores and whole queries, eagerly; then the fastest of these compiled;
+    then threads and batches of the best. What was compiled before is forgotten: PyTorch compiles a function eight
+    times, then runs it eagerly.
 
     Parameters
     ----------
+    compiles : whether torch.compile is tried too
     finish : called with the outputs of all rows, as a part of the system
 
     Raises
@@ -103,45 +111,34 @@ def tune(
     MicroduetError
         If a variant's outputs are not those of float32, or none runs.
     """
-    os.environ.setdefault(COMPILED, str(cache_folder() / "torch"))
-    quick_s, thorough_s = QUICK_S if quick_s is None else quick_s, THOROUGH_S if thorough_s is None else thorough_s
-    n, grid, best = len(inputs[0]), list[Tried](), None
-    reference: torch.Tensor | None = None
-    for kind in kinds:
-        torch.compiler.reset()
-        model = make(kind).eval()
-        for variant in _first(kind, n, compiles):
-            progress(f"{variant}", len(grid), len(kinds) * len(LAYER_KINDS) * len(compiles))
-            tried, found = _try(model, variant, inputs, quick_s, finish)
-            grid.append(tried)
-            if found is not None:
-                reference = found if reference is None else reference
-                _compare(variant, found, reference)
-        fastest = _fastest(grid)
-        if fastest is not None and fastest.variant.tables == kind:
-            best = model
-        del model
-    fastest = _fastest(grid)
-    if fastest is None or best is None:
-        raise MicroduetError(f"no variant runs on this processor: {grid[0].failed}")
-    for variant in _second(fastest.variant, n):
-        tried, found = _try(best, variant, inputs, quick_s, finish)
-        grid.append(tried)
-    fastest = typing.cast(Tried, _fastest(grid))
-    run = _runner(best, fastest.variant, inputs, finish)
+    os.environ.setdefault(KEPT_IN, str(cache_folder() / "torch"))
+    torch.compiler.reset()
+    trial = _Trial(make, inputs, finish, QUICK_S if quick_s is None else quick_s)
+    first = [
+        Variant(tables=kind, layers=layers, compiled=False, threads=cores(), batch=len(inputs[0]))
+        for kind in kinds
+        for layers in LAYER_KINDS
+    ]
+    for variant in first:
+        progress(f"{variant}", len(trial.grid), len(first) + COMPILED * compiles)
+        trial.run(variant)
+    if not trial.ranked():
+        raise MicroduetError(f"no variant runs on this processor: {trial.grid[0].failed}")
+    for variant in trial.ranked()[: COMPILED * compiles]:
+        compiled = variant.replace(compiled=True)
+        progress(f"{compiled}", len(trial.grid), len(first) + COMPILED)
+        trial.run(compiled)
+    for variant in _second(trial.ranked()[0], len(inputs[0])):
+        trial.run(variant)
+    best = trial.ranked()[0]
+    run = trial.runner(best)
     return Tuned(
         run=run,
-        single=_runner(best, fastest.variant.replace(threads=1), inputs, finish),
-        variant=fastest.variant,
-        times=timed(run, seconds=thorough_s),
-        grid=tuple(grid),
+        single=trial.runner(best.replace(threads=1)),
+        variant=best,
+        times=timed(run, seconds=THOROUGH_S if thorough_s is None else thorough_s),
+        grid=tuple(trial.grid),
     )
-
-
-def _first(kind: TableKind, n: int, compiles: tuple[bool, ...]) -> Iterator[Variant]:
-    for layers in LAYER_KINDS:
-        for compiled in compiles:
-            yield Variant(tables=kind, layers=layers, compiled=compiled, threads=cores(), batch=n)
 
 
 def _second(best: Variant, n: int) -> Iterator[Variant]:
@@ -154,41 +151,44 @@ def _second(best: Variant, n: int) -> Iterator[Variant]:
                 yield variant
 
 
-def _try(
-    model: torch.nn.Module,
-    variant: Variant,
-    inputs: Inputs,
-    seconds: float,
-    finish: Callable[[torch.Tensor], object] | None,
-) -> tuple[Tried, torch.Tensor | None]:
-    try:
-        run = _runner(model, variant, inputs, finish)
-        found = run()
-        return Tried(variant=variant, times=timed(run, seconds=seconds)), found
-    except (RuntimeError, NotImplementedError) as error:  # a kernel that this build of PyTorch lacks
-        return Tried(variant=variant, times=None, failed=str(error).splitlines()[0]), None
+class _Trial:
+    """Runs variants of one system, and holds the outputs of each against those of the first that ran."""
 
+    def __init__(self, make: Make, inputs: Inputs, finish: Finish | None, seconds: float) -> None:
+        self._make, self._inputs, self._finish, self._seconds = functools.cache(make), inputs, finish, seconds
+        self._reference: torch.Tensor | None = None
+        self.grid: list[Tried] = []
 
-def _runner(
-    model: torch.nn.Module, variant: Variant, inputs: Inputs, finish: Callable[[torch.Tensor], object] | None
-) -> Callable[[], torch.Tensor]:
-    whole = torch.compile(model, dynamic=False) if variant.compiled else model
-    call = in_batches(typing.cast(Callable[..., torch.Tensor], whole), variant.batch, layers=variant.layers)
+    def run(self, variant: Variant) -> None:
+        """Time `variant`, or note why it did not run."""
+        try:
+            run = self.runner(variant)
+            found = run()
+            self.grid.append(Tried(variant=variant, times=timed(run, seconds=self._seconds)))
+        except (RuntimeError, NotImplementedError) as error:  # a kernel that this build of PyTorch lacks
+            self.grid.append(Tried(variant=variant, times=None, failed=str(error).splitlines()[0]))
+            return
+        self._reference = found if self._reference is None else self._reference
+        _compare(variant, found, self._reference)
 
-    def run() -> torch.Tensor:
-        torch.set_num_threads(variant.threads)
-        outputs = call(inputs)
-        if finish is not None:
-            finish(outputs)
-        return outputs
+    def ranked(self) -> list[Variant]:
+        """The variants that ran, the fastest first."""
+        ran = [(one.times.median_ms, one.variant) for one in self.grid if one.times]
+        return [variant for _, variant in sorted(ran, key=lambda one: one[0])]
 
-    return run
+    def runner(self, variant: Variant) -> Callable[[], torch.Tensor]:
+        model = self._make(variant.tables).eval()
+        whole = torch.compile(model, dynamic=False) if variant.compiled else model
+        call = in_batches(typing.cast(Callable[..., torch.Tensor], whole), variant.batch, layers=variant.layers)
 
+        def run() -> torch.Tensor:
+            torch.set_num_threads(variant.threads)
+            outputs = call(self._inputs)
+            if self._finish is not None:
+                self._finish(outputs)
+            return outputs
 
-def _fastest(grid: list[Tried]) -> Tried | None:
-    return min(
-        (one for one in grid if one.times), key=lambda one: typing.cast(Times, one.times).median_ms, default=None
-    )
+        return run
 
 
 def _compare(variant: Variant, found: torch.Tensor, reference: torch.Tensor) -> None:

@@ -1,6 +1,7 @@
 """The models on a processor: all kernels compute the same, the fastest variant wins, what fails says why."""
 
 import functools
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from microduet.cpu.systems import Combined, ItemHalf, Whole, random_query
 from microduet.cpu.tables import TABLE_KINDS, EmbeddingBags, TableKind, table_bytes
 from microduet.cpu.timing import summary
-from microduet.cpu.tune import tune
+from microduet.cpu.tune import COMPILED, tune
 from microduet.duet import zoo
 from microduet.duet.shape import DlrmShape
 from microduet.errors import MicroduetError
@@ -52,7 +53,7 @@ def test_tuning_tries_every_variant_and_keeps_the_fastest(name: str) -> None:
     tuned = tune(
         lambda kind: Whole(shape, tables=kind),
         (query.sparse, query.dense),
-        compiles=(False,),
+        compiles=False,
         progress=quiet,
         quick_s=0.01,
         thorough_s=0.01,
@@ -64,6 +65,26 @@ def test_tuning_tries_every_variant_and_keeps_the_fastest(name: str) -> None:
         o.times.median_ms for o in first if o.times
     )
     assert tuned.run().shape == (16,)
+
+
+def test_the_fastest_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model, dynamic: model)
+    slow = {"float32": 0.02, "float16": 0.0, "int8": 0.05}
+
+    class Slow(torch.nn.Module):
+        def __init__(self, kind: TableKind) -> None:
+            super().__init__()
+            self.kind = kind
+
+        def forward(self, sparse: torch.Tensor) -> torch.Tensor:
+            time.sleep(slow[self.kind])
+            return sparse[:, 0].float()
+
+    ids = torch.arange(8).reshape(4, 2)
+    tuned = tune(Slow, (ids, None), progress=quiet, quick_s=0.01, thorough_s=0.01)
+    first = [one.variant for one in tuned.grid[: 2 * len(TABLE_KINDS) + COMPILED]]
+    assert [variant.compiled for variant in first] == [False] * (2 * len(TABLE_KINDS)) + [True] * COMPILED
+    assert {variant.tables for variant in first if variant.compiled} == {"float16"}
 
 
 def test_halves_give_what_the_split_model_gives() -> None:
@@ -88,7 +109,7 @@ def test_a_kernel_that_does_not_run_is_named_and_passed_over() -> None:
             return sparse[:, 0].float()
 
     ids = torch.arange(8).reshape(4, 2)
-    tuned = tune(Refuses, (ids, None), compiles=(False,), progress=quiet, quick_s=0.01, thorough_s=0.01)
+    tuned = tune(Refuses, (ids, None), compiles=False, progress=quiet, quick_s=0.01, thorough_s=0.01)
     assert tuned.variant.tables == "float32"
     assert {one.failed for one in tuned.grid if one.variant.tables == "int8"} == {"no int8 here"}
 
@@ -104,7 +125,7 @@ def test_a_variant_that_computes_something_else_is_an_error() -> None:
 
     ids = torch.arange(8).reshape(4, 2)
     with pytest.raises(MicroduetError, match=r"int8 tables, .*: outputs differ from float32's"):
-        tune(Wrong, (ids, None), compiles=(False,), progress=quiet, quick_s=0.01, thorough_s=0.01)
+        tune(Wrong, (ids, None), compiles=False, progress=quiet, quick_s=0.01, thorough_s=0.01)
 
 
 def test_nothing_that_runs_is_an_error() -> None:
@@ -116,7 +137,7 @@ def test_nothing_that_runs_is_an_error() -> None:
             raise RuntimeError("broken")
 
     with pytest.raises(MicroduetError, match="no variant runs on this processor: broken"):
-        tune(Never, (torch.zeros(2, 1).long(), None), compiles=(False,), progress=quiet)
+        tune(Never, (torch.zeros(2, 1).long(), None), compiles=False, progress=quiet)
 
 
 def test_a_summary_is_of_percentiles() -> None:
