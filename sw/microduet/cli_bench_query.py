@@ -17,7 +17,7 @@ def bench_cpu(
     seed: Natural = 0,
     json: bool = False,
 ) -> int:
-    """MicroRec's models in PyTorch on this processor, as in the paper's Tables 2 and 4: every variant tried per batch.
+    """MicroRec's models in PyTorch on this processor, as in the paper's Tables 2 and 4: its fastest variant per batch.
 
     Example: microduet bench cpu --model microrec-small --batches 2048 --json
 

@@ -1,1 +1,1 @@
-"""What a user would otherwise run: the models in PyTorch on this processor, every variant tried, the best one named."""
+"""What a user would otherwise run: the models in PyTorch on this processor, many variants tried, the best one named."""

@@ -20,8 +20,8 @@ QUICK_S, THOROUGH_S = 0.6, 3.0
 """Seconds that a variant is tried for, and the best one."""
 
 COMPILED = 2
-"""Of the fastest eager variants, so many are compiled, which takes seconds each. Where all were, the fastest of all was the
-first of them, in every batch of MicroRec's small model."""
+"""Of the fastest eager variants, so many are compiled, which takes seconds each. Where all were compiled, the first of
+them was the fastest of all, in every batch of MicroRec's small model."""
 
 BATCHES = (1.0, 0.5, 0.25)
 """Of the query's candidates, in one call."""
