@@ -7,7 +7,7 @@ import pytest
 
 from microduet.bundle import Bundle
 from microduet.errors import DeviceError, InputError
-from microduet.loading import changed_parts, send_checked
+from microduet.loading import engine_checks, send_checked
 from microduet.register_access import Registers
 from microduet_hw.check_image import weight_checks
 from microduet_hw.image import load_beats
@@ -109,7 +109,7 @@ def test_an_engine_that_cannot_read_its_weights_says_so(device: Doubled) -> None
     with pytest.raises(InputError, match=said):
         device.check_weights()
     with pytest.raises(InputError, match=said):
-        changed_parts(device.bundle, device.backend, device.registers)
+        engine_checks(device.bundle)
 
 
 def test_a_unit_that_took_other_beats_is_named_with_them() -> None:
