@@ -7,10 +7,10 @@ mutmut writes them: beside every function stand its copies with one change each,
 import difflib
 import functools
 import hashlib
-import pickle
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
+from mutmut.mutation.file_mutation import mutate_file_contents
 
 from tests.support.environment import REPOSITORY, output_folder
 
@@ -118,25 +118,36 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(REPOSITORY / "sw").with_suffix("").parts).removesuffix(".__init__")
 
 
-def _mutated(path: Path) -> MutatedFile:
+@dataclass(frozen=True, kw_only=True)
+class _Mutated:
+    """A source file with its mutants in it, their names, and the first and last line of every function added."""
+
+    code: str
+    names: list[str]
+    spans: dict[str, tuple[int, int]]
+
+
+def _mutated(path: Path) -> _Mutated:
     """What mutmut makes of a source file, which takes a minute for some; kept until the file or mutmut changes."""
     text = path.read_text()
     name = hashlib.sha256(f"{metadata.version('mutmut')} {path} {text}".encode()).hexdigest()[:24]
-    kept = output_folder("python-mutants") / f"{path.stem}-{name}.pickle"
+    kept = output_folder("python-mutants") / f"{path.stem}-{name}.json"
     if kept.is_file():
-        return pickle.loads(kept.read_bytes())
+        return _Mutated(**json.loads(kept.read_text()))
     file = mutate_file_contents(str(path), text)
-    kept.with_suffix(".new").write_bytes(pickle.dumps(file))
+    spans = {function: (span.start, span.end) for function, span in file.line_span_by_function_name.items()}
+    made = _Mutated(code=file.code, names=list(file.mutant_names), spans=spans)
+    kept.with_suffix(".new").write_text(json.dumps(asdict(made)))
     kept.with_suffix(".new").replace(kept)
-    return file
+    return made
 
 
-def _changed(file: MutatedFile, name: str) -> str:
+def _changed(file: _Mutated, name: str) -> str:
     lines = file.code.splitlines()
 
     def source(function: str) -> list[str]:
-        span = file.line_span_by_function_name[function]
-        return [line.strip().replace(function, "") for line in lines[span.start - 1 : span.end]]
+        first, last = file.spans[function]
+        return [line.strip().replace(function, "") for line in lines[first - 1 : last]]
 
     before, after = source(f"{name.partition('__mutmut_')[0]}_{ORIGINAL}"), source(name)
     marked = list(difflib.ndiff(before, after))
@@ -160,7 +171,7 @@ def install(paths: Sequence[Path]) -> list[Mutant]:
             raise RuntimeError(f"{module} has been imported before its mutants could be put in")
         file = _mutated(path)
         texts[module] = file.code.replace(THEIRS, OURS)
-        for name in file.mutant_names:
+        for name in file.names:
             function = name.partition("__mutmut_")[0]
             plain = function.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
             said = f"{plain}: {_changed(file, name)}"

@@ -119,14 +119,15 @@ def tune(
         for kind in kinds
         for layers in LAYER_KINDS
     ]
+    count = COMPILED if compiles else 0
     for variant in first:
-        progress(f"{variant}", len(trial.grid), len(first) + COMPILED * compiles)
+        progress(f"{variant}", len(trial.grid), len(first) + count)
         trial.run(variant)
     if not trial.ranked():
         raise MicroduetError(f"no variant runs on this processor: {trial.grid[0].failed}")
-    for variant in trial.ranked()[: COMPILED * compiles]:
+    for variant in trial.ranked()[:count]:
         compiled = variant.replace(compiled=True)
-        progress(f"{compiled}", len(trial.grid), len(first) + COMPILED)
+        progress(f"{compiled}", len(trial.grid), len(first) + count)
         trial.run(compiled)
     for variant in _second(trial.ranked()[0], len(inputs[0])):
         trial.run(variant)
@@ -177,6 +178,7 @@ class _Trial:
         return [variant for _, variant in sorted(ran, key=lambda one: one[0])]
 
     def runner(self, variant: Variant) -> Callable[[], torch.Tensor]:
+        """What runs `variant` once and returns the outputs of all rows."""
         model = self._make(variant.tables).eval()
         whole = torch.compile(model, dynamic=False) if variant.compiled else model
         call = in_batches(typing.cast(Callable[..., torch.Tensor], whole), variant.batch, layers=variant.layers)
