@@ -1,6 +1,6 @@
 """A memory behind an AXI4 read port that answers in any order, interleaved, wrongly, late, never or unasked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,3 +161,21 @@ class Memory(ReadPort):
         if self.in_order or self.one_id:
             return self.busy[0] if self.busy[0] in due else None
         return self.random.choice(due)
+
+
+def row_memories(
+    dut: Any, rows: Sequence[Sequence[int]], *, fates: Sequence[Callable[[int], Fate]], stall: float, wait: float
+) -> list[Memory]:
+    """Memories behind ``m_axi_K`` of a stream of weights: beat K of every row, and what becomes of reads of each."""
+    return [
+        Memory(
+            dut=dut,
+            name=f"m_axi_{k}",
+            read=lambda address, k=k: rows[address // AXI_BYTES][k],
+            fate=fate,
+            stall=stall,
+            wait=wait,
+            one_id=True,
+        )
+        for k, fate in enumerate(fates)
+    ]

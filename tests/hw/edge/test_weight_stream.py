@@ -10,7 +10,7 @@ from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from microduet_hw.config import AXI_BYTES
 from microduet_hw.edge.message import EdgeStatus
 from microduet_hw.edge.weight_stream import WeightStream
-from tests.support.axi_memory import Fate, Memory
+from tests.support.axi_memory import Fate, row_memories
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.cover_plan import hit
 from tests.support.streams import StreamSink, start_clocks
@@ -33,19 +33,9 @@ class Bench:
         self.case = CASES[bench_parameters()["case"]]
         rows, channels = self.case["beats"], self.case["channels"]
         self.rows = [[random.getrandbits(8 * AXI_BYTES) for _ in range(channels)] for _ in range(rows)]
-        self.memories = [
-            Memory(
-                dut=dut,
-                name=f"m_axi_{k}",
-                read=lambda address, k=k: self.rows[address // AXI_BYTES][k],
-                # The last channel has the trouble.
-                fate=fate if k == channels - 1 else lambda _number: Fate(),
-                stall=stall,
-                wait=wait,
-                one_id=True,
-            )
-            for k in range(channels)
-        ]
+        # The last channel has the trouble.
+        fates = [lambda _number: Fate()] * (channels - 1) + [fate]
+        self.memories = row_memories(dut, self.rows, fates=fates, stall=stall, wait=wait)
         self.sink = StreamSink(dut, "o_rows", clock=dut.clk, stall=stall)
         dut.i_run.value = 0
 

@@ -10,7 +10,7 @@ from cocotb.triggers import ClockCycles
 from microduet_hw.config import AXI_BYTES
 from microduet_hw.edge.message import EdgeStatus
 from microduet_hw.edge.weight_stream import WeightStream
-from tests.support.axi_memory import Fate, Memory
+from tests.support.axi_memory import Fate, row_memories
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import begin, cycle
 
@@ -29,18 +29,7 @@ class Bench:
         self.dut, self.case = dut, CASES[bench_parameters()["case"]]
         rows, channels = self.case["beats"], self.case["channels"]
         self.rows = [[random.getrandbits(8 * AXI_BYTES) for _ in range(channels)] for _ in range(rows)]
-        self.memories = [
-            Memory(
-                dut=dut,
-                name=f"m_axi_{k}",
-                read=lambda address, k=k: self.rows[address // AXI_BYTES][k],
-                fate=fate,
-                stall=wait,
-                wait=wait,
-                one_id=True,
-            )
-            for k in range(channels)
-        ]
+        self.memories = row_memories(dut, self.rows, fates=[fate] * channels, stall=wait, wait=wait)
         self.sum = zlib.crc32(b"".join(beat.to_bytes(AXI_BYTES, "little") for row in self.rows for beat in row))
         self.busy = 0
 
