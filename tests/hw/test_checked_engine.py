@@ -100,9 +100,7 @@ async def a_reset_in_a_check_is_a_fresh_start(dut):
     moment = random.randrange(4, 100)
     dut._log.info("reset in cycle %d", moment)
     await ClockCycles(dut.clk, moment)
-    for task in (checking, *host._tasks, host.memory._task):
-        task.cancel()
-    dut.s_axis_load__tvalid.value = 0
+    await host.stop(checking)
     again = Host(dut, host.config)
     await again.start()
     checks = Checks(again)

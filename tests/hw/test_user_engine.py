@@ -188,24 +188,39 @@ async def a_host_that_stops_in_a_packet_ends_its_own_query_only(dut):
     assert [query for query, _ in host.answers] == [gone, good]
 
 
-@cocotb.test()
-async def starts_anew_after_a_reset(dut):
+async def reset_when(dut, due):
+    """Reset an engine that has much to do when `due` has been awaited: it answers as a fresh one does."""
     config = ENGINES[bench_parameters()["engine"]]
     host = Host(dut, config)
     await host.start()
     waiting = [host.query(3, packets=[]) for _ in range(config.user.slots // 2)]
     queries = [*waiting, *(with_fate(host, host.query(40)) for _ in range(8))]
     running = cocotb.start_soon(host.run(queries))
-    moment = random.randrange(10, 1500)
-    dut._log.info("reset in cycle %d", moment)
-    await ClockCycles(dut.clk, moment)
-    for task in (running, *host._tasks, host.memory._task):
-        task.cancel()
-    dut.s_axis_items__tvalid.value = dut.s_axis_users__tvalid.value = 0
+    await due
+    await host.stop(running)
     again = Host(dut, config)
     await again.start()
     await again.run([with_fate(again, again.query(5)) for _ in range(4)])
     assert len(again.answers) == 4
+
+
+@cocotb.test()
+async def starts_anew_after_a_reset(dut):
+    moment = random.randrange(10, 1500)
+    dut._log.info("reset in cycle %d", moment)
+    await reset_when(dut, ClockCycles(dut.clk, moment))
+
+
+@cocotb.test()
+async def starts_anew_after_a_reset_in_which_a_register_is_read(dut):
+    """Seed 166691927: a host that is stopped as it asks for a register leaves no request behind."""
+    await reset_when(dut, in_a_read(dut))
+
+
+async def in_a_read(dut):
+    """Return in a cycle in which the host asks whether the run is over, as it does every twelfth cycle."""
+    await RisingEdge(dut.s_axi_control__arvalid)
+    await ClockCycles(dut.clk, 12)
 
 
 @pytest.mark.parametrize("name", list(ENGINES))

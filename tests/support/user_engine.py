@@ -155,6 +155,16 @@ class Host:
         await self.reload()
         self._tasks += [cocotb.start_soon(task) for task in (self._receive(), self._send_users())]
 
+    async def stop(self, *tasks: Any) -> None:
+        """End all that drives the ports, and the caller's own tasks; return a cycle later with every port at rest."""
+        for task in (*tasks, *self._tasks, self.memory._task):
+            task.cancel()
+        # A cancelled task may drive its port once more, in the time step it is cancelled in.
+        await RisingEdge(self.dut.clk)
+        for name in ("s_axis_items__t", "s_axis_users__t", "s_axis_load__t", "s_axi_control__ar", "s_axi_control__aw",
+                     "s_axi_control__w"):  # fmt: skip
+            getattr(self.dut, f"{name}valid").value = 0
+
     async def reload(self) -> None:
         """Load the model."""
         beats = load_beats(self.config, self.model, lambda feature, first, n: self.tables[feature][first : first + n],
@@ -240,6 +250,8 @@ class Host:
         """Read a register."""
         self.dut.s_axi_control__arvalid.value = 1
         self.dut.s_axi_control__araddr.value = address
+        await ReadOnly()
+        assert self.dut.s_axi_control__arready.value == 1, "another task reads registers"
         await RisingEdge(self.dut.clk)
         self.dut.s_axi_control__arvalid.value = 0
         await ReadOnly()
