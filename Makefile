@@ -66,9 +66,10 @@ proofs: setup
 	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 -m "nightly or not nightly" tests/hw -k "proof or proven or holds or stand"
 	$(BIN)/python -m tests.support.proof_record
 
-# Mutants of one component (DUT=store) or of all that have been drawn before, kept in tests/data/mutants.json.
+# Mutants of one component (DUT=store) or of all that have been drawn before, kept in tests/data/mutants.json; AGAIN=1 judges
+# only those that lived, once tests have been added.
 mutants: setup
-	$(BIN)/python -m tests.support.mutants $(if $(DUT),$(DUT),--again) --keep
+	$(BIN)/python -m tests.support.mutants $(if $(DUT),$(DUT),--again) --keep $(if $(AGAIN),--survivors)
 
 # Mutants of the software, of one group (DUT=planner) or of all, kept in tests/data/python_mutants.json; AGAIN=1 judges only
 # those that lived, once tests have been added.

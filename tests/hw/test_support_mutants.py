@@ -85,9 +85,9 @@ def call_of(*scenarios, module=__name__):
     )
 
 
-def examined(*benches, count=24):
+def examined(*benches, count=24, before=None):
     name = f"test_{os.environ['PYTEST_CURRENT_TEST'].split('::')[1].split(' ')[0]}"
-    return mutants.examine(name, [call_of(bench) for bench in benches], count=count, seed=3, source="")
+    return mutants.examine(name, [call_of(bench) for bench in benches], count=count, seed=3, source="", before=before)
 
 
 @pytest.fixture
@@ -110,6 +110,19 @@ def test_a_weak_bench_leaves_survivors_that_a_second_one_kills():
     assert both.survivors == []
     assert both.benches["begins_at_zero"] == weak.killed
     assert both.equivalent == weak.equivalent
+
+
+def test_survivors_that_are_judged_again_give_what_all_of_them_would():
+    weak, both = examined("begins_at_zero"), examined("begins_at_zero", "counts")
+    again = examined("counts", before=weak)
+    assert (again.drawn, again.equivalent, again.survivors) == (both.drawn, both.equivalent, both.survivors)
+    assert again.killed == both.killed > weak.killed
+    assert sum(again.benches.values()) == again.killed
+
+
+def test_survivors_of_another_draw_are_not_judged():
+    with pytest.raises(mutants.MutantError, match="of another draw"):
+        examined("counts", before=examined("begins_at_zero", count=12))
 
 
 def test_a_bench_that_does_not_call_the_original_good_judges_nothing():
@@ -190,6 +203,7 @@ def test_a_sample_of_a_component_of_the_gateware(capsys):
         (["no_such_thing"], "mutants: no_such_thing: no component"),
         (["lookup"], "mutants: lookup: lookup."),
         (["pe"], "mutants: pe: pe.PePair, pe.ProcessingElement"),
+        (["store", "--survivors", "--count", "3"], "mutants: store.Store: no record of 3 mutants with seed 1 is kept"),
     ],
 )
 def test_a_name_that_is_no_component_ends_in_one_line(arguments, said, capsys):

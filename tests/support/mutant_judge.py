@@ -56,7 +56,12 @@ def judge(runner: Runner, build: Path, call: Call, *, numbers: Sequence[int], fo
             hdl_toplevel_lang="verilog",
             test_filter=rf"\.({names})(/|$)" if names else None,
             seed=seed,
-            extra_env={PARAMETERS: json.dumps(call.parameters), ASKED: json.dumps(asked), "MICRODUET_MUTANTS": ""},
+            extra_env={
+                PARAMETERS: json.dumps(call.parameters),
+                ASKED: json.dumps(asked),
+                "MICRODUET_MUTANTS": "",
+                "COCOTB_MAX_FAILURES": "1",  # one scenario that fails is enough
+            },
             build_dir=build,
             test_dir=folder,
             results_xml=str(folder / RESULTS),

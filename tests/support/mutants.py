@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 
 from tests.support import ledger_sources
@@ -83,33 +84,49 @@ def chosen_calls(name: str, calls: Sequence[Call]) -> list[Call]:
     return [call for call in calls if call.netlist == found[0].netlist]
 
 
-def examine(name: str, calls: Sequence[Call], *, count: int, seed: int, source: str) -> Record:
+def examine(
+    name: str, calls: Sequence[Call], *, count: int, seed: int, source: str, before: Record | None = None
+) -> Record:
     """Draw mutants of the calls' design and judge them; `source` is the hash of the component's file.
+
+    With a record of `before`, of the same draw, only those that lived then are judged.
 
     Raises
     ------
     MutantError
-        if there is nothing to mutate, or no bench calls the original good
+        if there is nothing to mutate, no bench calls the original good, or `before` is of another draw
     """
     if not calls:
         raise MutantError(f"{name}: no bench of CI builds it")
     folder = folder_of(name)
     model = make(calls[0], folder / "model", count=count, seed=seed)
-    first, refused, alive = _judged(model, calls, seed=seed)
+    numbers = list(range(1, len(model.mutations) + 1))
+    if before is not None:
+        numbers = [number for number in numbers if _text(model, number) in before.survivors]
+        if (before.drawn, before.source) != (len(model.mutations), source) or len(numbers) != len(before.survivors):
+            raise MutantError(f"{name}: the kept record is of another draw; draw anew")
+    first, refused, alive = _judged(model, calls, numbers, seed=seed)
     if len(refused) == len(calls):
         raise MutantError(f"{name}: no bench calls the original good: {next(iter(refused.values()))}")
     same = proven_equal(model, alive)
+    noticed = Counter(before.benches if before else {})
+    noticed.update(first)
     return Record(
         source=source,
         seed=seed,
         asked=count,
         drawn=len(model.mutations),
-        equivalent=len(same),
-        survivors=[model.mutations[number - 1].removeprefix("mutate ") for number in alive if number not in same],
-        benches=first,
+        equivalent=len(same) + (before.equivalent if before else 0),
+        survivors=[_text(model, number) for number in alive if number not in same],
+        benches=dict(noticed),
         refused=refused,
         proof=BOUNDS,
     )
+
+
+def _text(model: Model, number: int) -> str:
+    """A mutation as the record names it."""
+    return model.mutations[number - 1].removeprefix("mutate ")
 
 
 def proven_equal(model: Model, alive: Sequence[int]) -> set[int]:
@@ -129,13 +146,15 @@ def proven_equal(model: Model, alive: Sequence[int]) -> set[int]:
     return same
 
 
-def _judged(model: Model, calls: Sequence[Call], *, seed: int) -> tuple[dict[str, int], dict[str, str], list[int]]:
+def _judged(
+    model: Model, calls: Sequence[Call], numbers: Sequence[int], *, seed: int
+) -> tuple[dict[str, int], dict[str, str], list[int]]:
     """Mutants that each bench was the first to notice, benches that were left out, and the mutants that live."""
     runner = runner_of("verilator")
     build = build_model(runner, model)
     first: dict[str, int] = {}
     refused: dict[str, str] = {}
-    alive = list(range(1, len(model.mutations) + 1))
+    alive = list(numbers)
     for number, call in enumerate(calls):
         verdict = judge(runner, build, call, numbers=alive, folder=model.folder.parent / f"bench{number}", seed=seed)
         if verdict.refused:
@@ -146,10 +165,15 @@ def _judged(model: Model, calls: Sequence[Call], *, seed: int) -> tuple[dict[str
     return first, refused, alive
 
 
-def _examined(name: str, *, count: int, seed: int, kept: bool) -> int:
+def _examined(name: str, *, count: int, seed: int, kept: bool, survivors: bool) -> int:
     """Print what lives of one component; 1 if too much does."""
+    before = read_kept().get(name) if survivors else None
+    if survivors and (before is None or (before.asked, before.seed) != (count, seed)):
+        raise MutantError(
+            f"{name}: no record of {count} mutants with seed {seed} is kept whose survivors could be judged"
+        )
     calls = chosen_calls(name, collect(name, bench_files(component_called(name))))
-    record = examine(name, calls, count=count, seed=seed, source=source_hash(name))
+    record = examine(name, calls, count=count, seed=seed, source=source_hash(name), before=before)
     print(f"{name}: {record.text()}", *[f"    {one}" for one in record.survivors], sep="\n", flush=True)
     for test, why in record.refused.items():
         print(f"    left out: {test}: {why}")
@@ -165,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "names", nargs="*", metavar="NAME", help="a component, or its module: lookup.queue.Queue, queue"
     )
     parser.add_argument("--again", action="store_true", help="all components whose figures were kept")
+    parser.add_argument("--survivors", action="store_true", help="judge only those that lived, once tests were added")
     parser.add_argument("--count", type=int, default=200, help="mutants to draw (200)")
     parser.add_argument("--seed", type=int, default=1, help="of the draw and the benches (1)")
     parser.add_argument("--keep", action="store_true", help="write tests/data/mutants.json too")
@@ -176,7 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name a component, or say --again")
     try:
         components = [component_called(name) for name in names]
-        return max(_examined(one.name, count=options.count, seed=options.seed, kept=options.keep) for one in components)
+        asked = {"count": options.count, "seed": options.seed, "kept": options.keep, "survivors": options.survivors}
+        return max(_examined(one.name, **asked) for one in components)
     except MutantError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2
