@@ -77,23 +77,38 @@ async def a_packet_waits_while_rows_are_read(dut):
     config = CHECKED[bench_parameters()["engine"]]
     bench = Checked(dut, config)
     await bench.start()
-    for number in range(8):
+    for number in range(9):
         payload = random_payload(config, bench.rng)
-        packet = user_packet(bench.users, payload, number=number, slot=0)
-        bench.asking["i_hold"] = 1
-        await offer(bench, packet)
-        for name in bench.rows:
-            row = random.randrange(len(bench.rows[name]))
-            assert await bench.read(name, row) == bench.rows[name][row]
-        assert bench.counts["taken"] == number
-        assert dut.o_busy.value == 1
-        bench.asking["i_hold"] = 0
-        while bench.counts["taken"] == number:
-            await bench.step()
+        packet = user_packet(bench.users, payload, number=number, slot=0).copy()
+        status = UserStatus.CHECKSUM if number % 3 == 1 else UserStatus.OK
+        packet[1, 0] ^= int(status == UserStatus.CHECKSUM)
+        assert await read_beside(bench, packet) == {"taken": number + 1, "dropped": number}
         await bench.items(0, number)
-        assert bench.status(0) == UserStatus.OK
-        assert await bench.parts(0) == user_part(config, bench.users, payload).tolist()
+        assert bench.status(0) == status
+        if status == UserStatus.OK:
+            assert await bench.parts(0) == user_part(config, bench.users, payload).tolist()
+        # What comes a second time waits too, and is refused.
+        assert await read_beside(bench, packet) == {"taken": number + 1, "dropped": number + 1}
+        assert bench.status(0) == status
         await bench.clear(0, number)
+
+
+async def read_beside(bench, packet):
+    """Read rows while a packet comes, then let it act; the packets that acted and were refused until then."""
+    before = bench.counts.copy()
+    bench.asking["i_hold"] = 1
+    await offer(bench, packet)
+    for name in bench.rows:
+        row = random.randrange(len(bench.rows[name]))
+        assert await bench.read(name, row) == bench.rows[name][row]
+    assert bench.counts == before
+    assert bench.dut.o_busy.value == 1
+    bench.asking["i_hold"] = 0
+    for _ in range(1000):
+        await bench.step()
+        if bench.counts != before:
+            return bench.counts
+    raise AssertionError("a packet that nobody holds back did not act")
 
 
 async def offer(bench, packet):
