@@ -31,6 +31,21 @@ module \\top.part (i, clk);
   end
   always @(posedge clk)
     \\state$4  <= \\$2 ;
+  assign \\$3  = 1'h0;
+  always @* begin
+    kept_1 = i;
+    if (\\$3 ) begin
+      kept_1 = i;
+      if (i) begin
+        kept_1 = 1'h0;
+      end
+    end else if (i) begin
+      casez (kept_0)
+        3'h02:
+          kept_1 = 1'h1;
+      endcase
+    end
+  end
 endmodule
 """
 
@@ -63,15 +78,32 @@ def test_bits_are_called_by_their_signal():
     }
 
 
+def test_what_a_loop_makes_alike_is_one_and_numbers_have_no_width():
+    assert keys((26, "line", "case", 1), (4, "toggle", "kept_12[3]:0->1", 2), (4, "toggle", "kept_4_1:0->1", 0)) == {
+        "line: kept_# > end else if (i) begin > casez (kept_#) > 'h2: (case)": 1,
+        "toggle: kept_#[3] rise": 2,
+        "toggle: kept_#_1[0] rise": 0,
+    }
+
+
 @pytest.mark.parametrize(
     "entry",
     [
         (8, "branch", "if", 0),
+        (19, "branch", "if", 0),
+        (21, "branch", "if", 0),
         (5, "toggle", "idle:0->1", 0),
         (3, "toggle", "__0241:0->1", 0),
         (4, "toggle", "i__02efield:0->1", 0),
     ],
-    ids=["what Yosys writes into a block", "a constant", "a net without a name", "a field of a signal"],
+    ids=[
+        "what Yosys writes into a block",
+        "a condition that is a constant",
+        "a condition behind one",
+        "a constant",
+        "a net without a name",
+        "a field of a signal",
+    ],
 )
 def test_what_nobody_wrote_is_no_point(entry):
     assert keys(entry) == {}

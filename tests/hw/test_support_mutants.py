@@ -7,7 +7,7 @@ import random
 import cocotb
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,6 +38,33 @@ class Saturating(wiring.Component):
         m.d.comb += self.o_full.eq((self.o_count == LAST) | (self.o_count == LAST + 1))
         m.d.sync += self.o_count.eq(Mux(self.o_full, self.o_count, self.o_count + self.i_step))
         return m
+
+
+class Selecting(wiring.Component):
+    """One of four numbers."""
+
+    i_numbers: Signal
+    i_which: Signal
+    o_number: Signal
+
+    def __init__(self):
+        super().__init__({"i_numbers": In(8), "i_which": In(2), "o_number": Out(2)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.o_number.eq(Array(self.i_numbers[2 * k : 2 * k + 2] for k in range(4))[self.i_which])
+        return m
+
+
+@cocotb.test()
+async def selects(dut):
+    await begin(dut, i_numbers=0, i_which=0)
+    expected = 0
+    for _ in range(100):
+        numbers, which = random.getrandbits(8), random.randrange(4)
+        await cycle(dut, i_numbers=numbers, i_which=which)
+        assert int(dut.o_number.value) == expected
+        expected = numbers >> 2 * which & 3
 
 
 @cocotb.test()
@@ -73,13 +100,13 @@ async def is_wrong_itself(dut):
     assert bench_parameters() == "something else"
 
 
-def call_of(*scenarios, module=__name__):
+def call_of(*scenarios, module=__name__, component=Saturating):
     return mutant_calls.Call(
         test="+".join(scenarios),
         module=module,
         scenarios=scenarios,
         parameters={},
-        netlist=rtlil.convert(Saturating(), name="top", emit_src=False),
+        netlist=rtlil.convert(component(), name="top", emit_src=False),
         modules=["top"],
         depth=0,
     )
@@ -163,6 +190,18 @@ def test_what_is_proven_equal_looks_at_a_number_that_is_never_reached(model):
         runner, build_model(runner, model), call_of("counts"), numbers=numbers, folder=model.folder / "bench", seed=2
     )
     assert not same & verdict.killed.keys()
+
+
+def test_a_number_that_two_branches_match_means_the_same_to_bench_and_proof(tmp_path):
+    """The first of them wins in both, so what a bench that tries everything does not kill is proven equal."""
+    call = call_of("selects", component=Selecting)
+    model = make(call, tmp_path, count=200, seed=1)
+    branches = [number for number, text in enumerate(model.mutations, 1) if "_CMP0 -port A" in text and "const" in text]
+    runner = runner_of("verilator")
+    verdict = judge(runner, build_model(runner, model), call, numbers=branches, folder=tmp_path / "bench", seed=1)
+    assert verdict.refused == ""
+    assert 0 < len(verdict.killed) < len(branches)
+    assert equivalent(model, branches) == set(branches) - verdict.killed.keys()
 
 
 def test_the_original_is_equal_to_itself_though_its_memory_begins_with_no_output(tmp_path):

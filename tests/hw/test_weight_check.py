@@ -100,6 +100,23 @@ async def follows_beat_by_beat_at_its_throughput(dut):
         assert gaps == {WeightCheck.LATENCY + 1 + memory.steps}
 
 
+@cocotb.test()
+async def reads_nothing_for_a_unit_that_differs_in_one_bit(dut):
+    memories = CASES[bench_parameters()["case"]]
+    await begin(dut, i_reads=0, i_unit=0, **{f"memory_{k}__data": 0 for k in range(len(memories))})
+    mine = {(memory.target, memory.unit) for memory in memories}
+    for target, unit in sorted(mine):
+        # Of weights the bits below name one of the array's PEs, which does not matter.
+        lowest = PAIR_BITS + 1 if target is Target.WEIGHTS else 0
+        for bit in range(16 - lowest):
+            if (target, unit ^ 1 << bit) in mine:
+                continue
+            await cycle(dut, i_reads=1 << target, i_unit=(unit ^ 1 << bit) << lowest)
+            await cycle(dut, i_reads=0)
+            assert [getattr(dut, f"memory_{k}__read").value for k in range(len(memories))] == [0] * len(memories)
+            assert dut.o_busy.value == 0, f"{target.name} {unit} is read for bit {bit}"
+
+
 CASES = {"five memories": MEMORIES, "one": MEMORIES[-1:], "many steps": (MEMORIES[0].replace(steps=LONG), MEMORIES[1])}
 
 

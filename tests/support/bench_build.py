@@ -35,6 +35,8 @@ GATES = "proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap
 """Yosys's steps from Verilog to gates; memories stay."""
 COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle")
 """What Verilator counts. Its counting of state machines stops at every memory, with an internal error."""
+COUNTING_FLAGS = ("OPT_FAST=-O0",)
+"""Counters make ten times the code, with which an optimising compiler takes minutes."""
 
 
 class BuildError(AssertionError):
@@ -56,7 +58,10 @@ def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: 
     Coverage is told by lines of the source, so its builds depend on those too.
     """
     text = rtlil.convert(component, name=TOP, emit_src=coverage)
-    more = [*([COVERAGE_FLAGS] if coverage else []), *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else [])]
+    more = [
+        *([COVERAGE_FLAGS, COUNTING_FLAGS] if coverage else []),
+        *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else []),
+    ]
     return _hash(text, simulator=simulator, waves=waves, more=more)
 
 
@@ -110,6 +115,8 @@ def _compile(
     source.write_text(text)
     log = folder / "build.log"
     environment = _environment_of(simulator)
+    if set(COVERAGE_FLAGS) <= set(flags):
+        environment["MAKEFLAGS"] += " " + " ".join(COUNTING_FLAGS)
     try:
         if simulator != "icarus":
             every = (*flags, "--trace") if waves else flags

@@ -9,6 +9,9 @@ ARTEFACT = "$auto$verilog_backend"
 
 _FIELD = re.compile("\x01([^\x02]+)\x02([^\x01']*)")
 _NET = re.compile(r"\\(\S+) |(?<![\w'$\\.])([A-Za-z_][\w$]*)")
+_ALIKE = re.compile(r"(?<=[a-z])_\d+(?=_|$)")
+_NUMBER = re.compile(r"\d+'([hbd])0*(?=[0-9a-f])")
+_CONDITION = re.compile(r"\b(?:if|casez) \((?:\\(\S+) |([\w$]+))\s*\)")
 _WORDS = {"if", "else", "begin", "end", "casez", "default", "endcase", "posedge", "negedge", "always", "assign"}
 
 
@@ -38,9 +41,9 @@ class _Module:
     """Name of the register behind each net that a combinational block computes for it."""
 
     def label(self, net: str) -> str:
-        """A net's name; the place in the source if it was given none."""
+        """A net's name, without the number that a loop gives it; the place in the source if it was given none."""
         if not net.startswith("$"):
-            return net.split("$", maxsplit=1)[0]
+            return _ALIKE.sub("_#", net.split("$", maxsplit=1)[0])
         return self.sources.get(net, "?")
 
 
@@ -89,17 +92,26 @@ def _bits(net: str, part: str | None) -> Iterator[str]:
 
 
 def _named(text: str, module: _Module) -> str:
-    """A line of Verilog with nets by their labels."""
+    """A line of Verilog with nets by their labels and numbers without the bits they take."""
 
     def name(found: re.Match[str]) -> str:
         net = found[1] or found[2]
         return net if net in _WORDS else module.label(net)
 
-    return re.sub(r"\s+", " ", _NET.sub(name, re.sub(r"\(\*.*?\*\)", "", text))).strip()
+    named = _NET.sub(name, re.sub(r"\(\*.*?\*\)", "", text))
+    return re.sub(r"\s+", " ", _NUMBER.sub(r"'\1", named)).strip()
 
 
-def _chain(lines: list[str], number: int, module: _Module) -> str:
-    """The signal that a line's block computes, and the lines from the block's first one to it, by indentation."""
+def _tied(line: str, module: _Module) -> bool:
+    """Whether a line's condition is a constant in this build."""
+    return any((found[1] or found[2]) in module.constants for found in _CONDITION.finditer(line))
+
+
+def _chain(lines: list[str], number: int, module: _Module) -> str | None:
+    """The signal that a line's block computes, and the lines from the block's first one to it, by indentation.
+
+    None if one of their conditions is a constant: then there is no choice to be reached.
+    """
     chain = [lines[number]]
     depth = len(lines[number]) - len(lines[number].lstrip())
     while "always @" not in lines[number] and number > 0:
@@ -108,6 +120,8 @@ def _chain(lines: list[str], number: int, module: _Module) -> str:
         if indent < depth and lines[number].strip():
             chain.insert(0, lines[number])
             depth = indent
+    if any(_tied(line, module) for line in chain):
+        return None
     target = ""
     for line in lines[number + 1 : number + 3]:
         if assigned := re.match(r"\s*(?:\\(\S+) |([\w$]+))\s*(?:\[[^]]*\] )?<?= ", line):
@@ -158,7 +172,8 @@ def points(*, verilog: str, counts: str) -> Iterator[Point]:
         elif ARTEFACT in lines[number] or "always @" not in _block(lines, number):
             key = None
         else:
-            key = f"{kind}: {_chain(lines, number, modules[module])} ({said['o']})"
+            chain = _chain(lines, number, modules[module])
+            key = chain and f"{kind}: {chain} ({said['o']})"
         if key:
             yield Point(module=module, key=key, count=int(entry.rsplit(" ", 1)[1]))
 

@@ -28,6 +28,28 @@ BOUNDS = (
 )
 
 
+FIRST_WINS = """\
+(* techmap_celltype = "$pmux" *)
+module first_wins(A, B, S, Y);
+  parameter WIDTH = 1;
+  parameter S_WIDTH = 1;
+  input [WIDTH-1:0] A;
+  input [WIDTH*S_WIDTH-1:0] B;
+  input [S_WIDTH-1:0] S;
+  output [WIDTH-1:0] Y;
+  wire [WIDTH*(S_WIDTH+1)-1:0] left;
+  assign left[WIDTH*S_WIDTH +: WIDTH] = A;
+  genvar k;
+  generate for (k = 0; k < S_WIDTH; k = k + 1) begin:branch
+    assign left[WIDTH*k +: WIDTH] = S[k] ? B[WIDTH*k +: WIDTH] : left[WIDTH*(k+1) +: WIDTH];
+  end endgenerate
+  assign Y = left[WIDTH-1:0];
+endmodule
+"""
+"""Of branches that match at once, as those of a mutant may, the lowest counts: so has it the Verilog that Yosys writes,
+which is what benches run. Its solver would take the highest."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Design:
     """The mutated component, flat: ports and registers by name."""
@@ -39,9 +61,11 @@ class _Design:
 def _flat(model: Model) -> _Design | None:
     """Write ``flat.il``, with registers called r0, r1, ...; None if it is too large, or has another clock."""
     # Streams are known by their names, which are those of the top level: a wrapper of the bench may be round it.
+    (model.folder / "first_wins.v").write_text(FIRST_WINS)
     root = "top" if model.call.depth == 0 else model.call.modules[0]
     prepare = (
         f"read_rtlil mutated.il\nhierarchy -top {root}\ndelete {ASSERTIONS}\nflatten\n"
+        "techmap -map first_wins.v\n"
         f"memory_collect\nmemory_map\nopt_clean\nrename -top one\ndelete -port one/w:{SELECT}\n"
     )
     yosys(f"{prepare}write_json flat.json", folder=model.folder)
