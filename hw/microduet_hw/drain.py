@@ -159,11 +159,12 @@ class Drain(wiring.Component):
         self._send(m, requantiser, tag)
         return m
 
-    def _steps(self, m: Module) -> tuple[data.View, Signal, Value]:
+    def _steps(self, m: Module) -> tuple[data.View, Signal, Signal]:
         """The steps of a round: their tags, whether one is on, and whether the next row of parameters is wanted."""
         shape = self._shape
         plan, last = Signal.like(self.i_capture.p.plan), Signal()
         active, number = Signal(), Signal(range(max(2, *(len(d) for p in shape.plans for d in p.drains), 0)))
+        advance = Signal()
         place = Signal(shape.tag["place"].shape)
         ends, leftovers = [], []
         for each in shape.plans:
@@ -171,15 +172,17 @@ class Drain(wiring.Component):
                 ends.append(len(drain) - 1)
                 leftovers.append(drain[-1].leftover)
         kind = Cat(last, plan)
-        final = number == SignalArray(ends)[kind]
-        leftover = final & SignalArray(leftovers)[kind]
+        final, leftover = Signal(), Signal()
         tag = Signal(shape.tag)
         m.d.comb += [
+            final.eq(number == SignalArray(ends)[kind]),
+            leftover.eq(final & SignalArray(leftovers)[kind]),
             tag.plan.eq(plan),
             tag.leftover.eq(leftover),
             tag.place.eq(place),
             tag.emits.eq(~leftover | last | (place == shape.gathered - 1)),
             tag.last.eq(final & last),
+            advance.eq(self.i_capture.valid | (active & ~final)),
         ]
         with m.If(active):
             m.d.sync += [number.eq(number + 1), active.eq(~final)]
@@ -189,7 +192,7 @@ class Drain(wiring.Component):
                 m.d.sync += place.eq(Mux(place == shape.gathered - 1, 0, place + 1))
         with m.If(self.i_capture.valid):
             m.d.sync += [active.eq(1), number.eq(0), plan.eq(self.i_capture.p.plan), last.eq(self.i_capture.p.last)]
-        return tag, active, self.i_capture.valid | (active & ~final)
+        return tag, active, advance
 
     def _parameters(self, m: Module, advance: Value, plan: Value) -> Value:
         """The row of parameters of the step that is on: read one cycle before, in the order of the steps."""
@@ -241,9 +244,9 @@ class Drain(wiring.Component):
         word = Cat(*lanes)
         if shape.leftover:
             kept = [Signal(len(lanes[0]), reset_less=True, name=f"kept_{k}") for k in range(shape.drain)]
-            merged = [
-                Mux(tag.place == k // shape.leftover, lanes[k % shape.leftover], kept[k]) for k in range(shape.drain)
-            ]
+            merged = [Signal.like(old, name=f"merged_{k}") for k, old in enumerate(kept)]
+            for k, new in enumerate(merged):
+                m.d.comb += new.eq(Mux(tag.place == k // shape.leftover, lanes[k % shape.leftover], kept[k]))
             with m.If(requantiser.o.valid & tag.leftover):
                 m.d.sync += [old.eq(new) for old, new in zip(kept, merged, strict=True)]
             word = Mux(tag.leftover, Cat(*merged), word) if shape.pes > shape.drain else Cat(*merged)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -79,13 +79,15 @@ class ResultStage(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.headers = headers = SyncFIFO(width=HEADER.size, depth=HEADERS)
+        # What an item is of its query does not leave here.
+        kept = data.StructLayout({"tag": HEADER["tag"].shape, "status": HEADER["status"].shape})
+        m.submodules.headers = headers = SyncFIFO(width=kept.size, depth=HEADERS)
         m.submodules.results = results = SyncFIFO(width=self._result.size, depth=self._places)
-        header, result = data.View(HEADER, headers.r_data), data.View(self._result, results.r_data)
+        header, result = data.View(kept, headers.r_data), data.View(self._result, results.r_data)
         beat = Signal(BEAT)
         taken = self.m_axis_results.tvalid & self.m_axis_results.tready
         m.d.comb += [
-            headers.w_data.eq(self.i_headers.payload),
+            headers.w_data.eq(Cat(self.i_headers.p.tag, self.i_headers.p.status)),
             headers.w_en.eq(self.i_headers.valid),
             self.i_headers.ready.eq(headers.w_rdy),
             results.w_data.eq(self.i_results.payload),

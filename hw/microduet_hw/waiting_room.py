@@ -164,7 +164,7 @@ class WaitingRoom(wiring.Component):
         chosen, there, free = Signal(6), Signal(), Signal()
         reserved = Signal(range(shape.slots * shape.waiting + 1))
         may, waits, take = Signal(shape.slots), Signal(shape.slots), Signal(shape.slots)
-        rooms = Signal(shape.slots)
+        rooms, some = Signal(shape.slots), Signal()
         for slot in range(shape.slots):
             # Vectors that have a place, which is free as soon as it is read, and those that may be chosen.
             held = Signal(range(shape.waiting + 1), name=f"held_{slot}")
@@ -176,22 +176,24 @@ class WaitingRoom(wiring.Component):
         following = self._following(m, may, chosen)
         m.d.comb += [
             may.eq(waits & self.i_ready),
+            some.eq(may.any()),
             free.eq(~there | self.o_reserve),
-            take.eq(mask(shape.slots, following, enable=free & may.any())),
+            take.eq(mask(shape.slots, following, enable=free & some)),
             self.o_waiting.eq(waits),
             self.o_space.eq(rooms.all()),
         ]
         m.d.sync += reserved.eq(reserved + self.i_reserve - begun)
         with m.If(free):
-            m.d.sync += there.eq(may.any())
-            with m.If(may.any()):
+            m.d.sync += there.eq(some)
+            with m.If(some):
                 m.d.sync += chosen.eq(following)
         return chosen, there
 
     def _following(self, m: Module, may: Signal, chosen: Signal) -> Signal:
         """The first slot of `may` behind `chosen`, in a circle."""
         result = Signal(6, name="following")
-        behind = may & ~((mask(self._shape.slots + 1, chosen) << 1) - 1)[: self._shape.slots]
+        behind = Signal.like(may, name="behind")
+        m.d.comb += behind.eq(may & ~((mask(self._shape.slots + 1, chosen) << 1) - 1)[: self._shape.slots])
         for candidates in (may, behind):
             for slot in reversed(range(self._shape.slots)):
                 with m.If(candidates[slot]):

@@ -1,6 +1,8 @@
-"""The drain: captured rounds leave as the next layer's words, leftovers gathered."""
+"""The drain: captured rounds leave as the next layer's words, leftovers gathered, each word in its cycle."""
 
+import math
 import random
+from typing import NamedTuple
 
 import cocotb
 import pytest
@@ -13,22 +15,34 @@ from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, begin, cycle
 from tests.support.models import small_config
 
+
+class Engine(NamedTuple):
+    """Layers of one array; `options` are those of the drain's shape."""
+
+    precision: Precision
+    hidden: tuple[int, ...]
+    pes: int
+    lanes: int
+    options: tuple[str, ...] = ()
+
+
 ENGINES = {
-    # precision, outputs of the hidden layers, PEs and lanes of their one array
-    "leftovers of two of three rounds": (Precision.FIXED16, (15, 9), 6, 4),
-    "fewer elements than lanes": (Precision.INT8, (7,), 2, 5),
-    "no leftovers": (Precision.FIXED32, (11,), 4, 2),
-    "words of eight rounds": (Precision.INT8, (70, 12), 4, 32),
-    "words of three rounds, two layers": (Precision.FIXED16, (40, 24), 6, 18),
+    "leftovers of two of three rounds": Engine(Precision.FIXED16, (15, 9), 6, 4),
+    "fewer elements than lanes": Engine(Precision.INT8, (7,), 2, 5),
+    "no leftovers": Engine(Precision.FIXED32, (11,), 4, 2),
+    "words of eight rounds": Engine(Precision.INT8, (70, 12), 4, 32),
+    "words of three rounds, two layers": Engine(Precision.FIXED16, (40, 24), 6, 18),
+    # Last rounds of two steps, four, four and one; leftovers of theirs in every place of a word, or none.
+    "four layers, users, checked": Engine(Precision.FIXED16, (43, 79, 40, 66), 20, 6, ("users", "checked")),
 }
-IDLE = {"i_capture__valid": 0, "i_load": 0}
 
 
 def engine_of(name):
-    precision, hidden, pes, lanes = ENGINES[name]
-    array = Array(pes=pes, lanes=lanes, drain=lanes, layers=tuple(range(len(hidden))))
-    config = small_config(precision=precision, hidden=hidden, arrays=(array,))
-    return config, array, pe_array_shape(config, array).drain
+    engine = ENGINES[name]
+    layers = tuple(range(len(engine.hidden)))
+    array = Array(pes=engine.pes, lanes=engine.lanes, drain=engine.lanes, layers=layers)
+    config = small_config(precision=engine.precision, hidden=engine.hidden, arrays=(array,))
+    return config, array, pe_array_shape(config, array).drain.replace(**dict.fromkeys(engine.options, True))
 
 
 class Chains:
@@ -50,20 +64,37 @@ class Chains:
             self.shadow = (self.shadow + [0] * self.array.drain)[self.array.drain :][: self.array.pes]
 
 
+def random_size(top):
+    """A number of either sign, small as often as large: every bit of it counts somewhere, and some saturate."""
+    bound = min(top, 1 << random.randint(1, top.bit_length()))
+    return random.randint(-bound, bound)
+
+
+def random_bias(shape):
+    """As large as it may be beside a sum of this bench."""
+    return random_size((1 << shape.bias_bits - 1) - (1 << 2 * shape.pe.precision.width - 2))
+
+
 def random_parameters(shape):
-    lanes = [{"bias": random.randint(-9999, 9999)} for _ in range(shape.lanes)]
+    lanes = [{"bias": random_bias(shape)} for _ in range(shape.lanes)]
     if shape.mantissa:
         lanes = [
             {**lane, "mantissa": random.getrandbits(23) | 1 << 23, "exponent": random.randint(30, 50)} for lane in lanes
         ]
-    zero_point = random.randrange(256) if shape.mantissa else 0
-    return {"lanes": lanes, "shift": random.randrange(28), "zero_point": zero_point, "relu": random.randrange(2)}
+    # Without a mantissa nobody reads the zero point, but it is there.
+    zero_point = random.randrange(256)
+    return {
+        "lanes": lanes,
+        "shift": random.choice([0, random.randrange(28)]),
+        "zero_point": zero_point,
+        "relu": random.randrange(2),
+    }
 
 
 def random_sums(shape):
     """What a PE may hold: one product per limb."""
     top = (1 << shape.pe.precision.width - 1) - 1
-    return shape.pe.products(random.randint(0, top), random.randint(-top, top))
+    return shape.pe.products(abs(random_size(top)), random_size(top))
 
 
 def requantised(shape, sums, row, lane):
@@ -73,7 +104,7 @@ def requantised(shape, sums, row, lane):
         shift=own.get("exponent", row["shift"]),
         relu=bool(row["relu"]),
         mantissa=own.get("mantissa", 0),
-        zero_point=row["zero_point"],
+        zero_point=row["zero_point"] if shape.mantissa else 0,
     )
 
 
@@ -91,81 +122,207 @@ def expected_words(config, layer, *, rows, sums):
     return [[None if output == HOLE else values[int(output)] for output in word] for word in order]
 
 
-async def load_parameters(dut, shape):
-    rows = [random_parameters(shape.requantiser) for _ in range(shape.parameter_rows)]
-    for number, row in enumerate(rows):
-        bits = shape.requantiser.parameters.const(row).as_bits()
-        await cycle(dut, i_capture__valid=0, i_load=1, i_load_row=number, i_load_data=bits)
-    await cycle(dut, **IDLE)
-    return rows
+class Bench:
+    """A drain behind its PEs: what is due in which cycle, and whether it came."""
+
+    def __init__(self, dut, name):
+        self.dut = dut
+        self.config, self.array, self.shape = engine_of(name)
+        self.requantiser = self.shape.requantiser
+        self.rows = [None] * self.shape.parameter_rows
+        self.forget()
+
+    def forget(self):
+        """As after a reset: nothing is due."""
+        self.chains = Chains(self.array, self.requantiser.pe.chain_bits)
+        self.cycle, self.biases = 0, None
+        self.shifts, self.words, self.reads = set(), {}, {}
+
+    async def step(self, *, capture=None, sums=None, **inputs):
+        """One cycle, with a captured (layer, last round) or none; inputs that nobody may read are random."""
+        control = random.getrandbits(len(self.dut.i_capture__payload))
+        if capture:
+            layer, last = capture
+            control = layer | last << self.shape.tag["plan"].width
+        idle = {
+            "i_load": 0,
+            "i_load_row": random.randrange(max(2, self.shape.parameter_rows)),
+            "i_load_data": random.getrandbits(self.requantiser.parameters.size),
+        }
+        if self.shape.users:
+            size = self.requantiser.lanes * self.requantiser.bias_bits
+            idle["biases__data"] = random.getrandbits(size) if self.biases is None else self.biases
+        given = {"i_capture__valid": int(capture is not None), "i_capture__payload": control}
+        await cycle(self.dut, i_tail=self.chains.tail, **given, **(idle | inputs))
+        self.look()
+        packed = [self.requantiser.pe.pack_chain(parts) for parts in sums] if capture else None
+        self.chains.edge(captured=packed, shift=self.dut.o_shift.value == 1)
+        self.cycle += 1
+
+    def look(self):
+        dut, now = self.dut, self.cycle
+        assert dut.o_shift.value == (now in self.shifts)
+        if self.shape.users:
+            self.biases = None
+            read, last = dut.biases__read.value, dut.biases__last.value
+            assert read == (now in self.reads)
+            if read:
+                row, vectors_last, self.biases = self.reads.pop(now)
+                assert (dut.biases__row.value, last) == (row, vectors_last)
+            else:
+                assert not last
+        due = self.words.pop(now, None)
+        for layer in range(len(self.shape.plans)):
+            valid = getattr(dut, f"o_words_{layer}__valid").value
+            assert valid == (due is not None and due[0] == layer), f"layer {layer} in cycle {now}: {valid}"
+        if due:
+            self.compare(*due)
+
+    def compare(self, layer, values, last):
+        width, lanes = self.requantiser.width, self.shape.drain
+        bits = getattr(self.dut, f"o_words_{layer}__payload").value.to_unsigned()
+        for lane, value in enumerate(values):
+            assert value is None or value & (1 << width) - 1 == bits >> lane * width & (1 << width) - 1
+        assert bits >> lanes * width == last
+
+    async def load(self, numbers):
+        """New parameters for these rows."""
+        for number in numbers:
+            self.rows[number] = row = random_parameters(self.requantiser)
+            bits = self.requantiser.parameters.const(row).as_bits()
+            await self.step(i_load=1, i_load_row=number, i_load_data=bits)
+        await self.step()
+
+    def parameters(self, layer):
+        """Those of a layer's steps for one vector, whose biases may come from outside; and these, or None."""
+        plan, first = self.shape.plans[layer], self.shape.first_rows[layer]
+        rows = self.rows[first : first + sum(map(len, plan.drains))]
+        if layer or not self.shape.users:
+            return rows, None
+        own = [[random_bias(self.requantiser) for _ in row["lanes"]] for row in rows]
+        rows = [{**row, "lanes": [{"bias": b} for b in biases]} for row, biases in zip(rows, own, strict=True)]
+        return rows, own
+
+    async def send(self, layer, *, gaps=(0,), cut=None):
+        """All rounds of a layer, each `gaps` after the steps of the one before; at most `cut` cycles of them."""
+        plan = self.shape.plans[layer]
+        sums = [[random_sums(self.requantiser) for _ in range(self.array.pes)] for _ in plan.drains]
+        rows, biases = self.parameters(layer)
+        words = iter(expected_words(self.config, layer, rows=rows, sums=sums))
+        end, sent, row = math.inf if cut is None else self.cycle + cut, 0, 0
+        for turn, drain in enumerate(plan.drains):
+            if self.cycle >= end:
+                return
+            last = turn == plan.rounds - 1
+            for number, step in enumerate(drain):
+                self.shifts.add(self.cycle + 1 + number)
+                if step.emits:
+                    sent += 1
+                    due = layer, next(words), sent == plan.words
+                    self.words[self.cycle + 1 + number + self.requantiser.latency] = due
+                if biases:
+                    mask = (1 << self.requantiser.bias_bits) - 1
+                    data = sum((b & mask) << self.requantiser.bias_bits * k for k, b in enumerate(biases[row]))
+                    self.reads[self.cycle + number] = row, row == len(rows) - 1, data
+                row += 1
+            for number in range(len(drain) + random.choice(gaps)):
+                if self.cycle >= end:
+                    return
+                captured = {"capture": (layer, last), "sums": sums[turn]} if number == 0 else {}
+                await self.step(**captured)
+
+    async def finish(self):
+        for _ in range(len(self.shape.plans[-1].drains[-1]) + self.requantiser.latency + 2):
+            await self.step()
+        assert not self.words
+        assert not self.reads
 
 
-class Watcher:
-    """Compares words that leave with those that are due, and how long the first of each round took."""
+async def started(dut):
+    bench = Bench(dut, bench_parameters()["engine"])
+    await begin(dut, **{"i_capture__valid": 0, "i_load": 0} | ({"check__read": 0} if bench.shape.checked else {}))
+    await bench.load(range(bench.shape.parameter_rows))
+    return bench
 
-    def __init__(self, shape):
-        self.shape, self.due = shape, [[] for _ in shape.plans]
-        self.words = 0
 
-    def look(self, dut):
-        width, lanes = self.shape.requantiser.width, self.shape.drain
-        for layer, due in enumerate(self.due):
-            if not getattr(dut, f"o_words_{layer}__valid").value:
-                continue
-            bits = getattr(dut, f"o_words_{layer}__payload").value.to_unsigned()
-            found = [bits >> lane * width & (1 << width) - 1 for lane in range(lanes)]
-            values, last = due.pop(0)
-            for value, other in zip(values, found, strict=True):
-                assert value is None or value & (1 << width) - 1 == other
-            assert bits >> lanes * width == last
-            self.words += 1
+def in_any_order(bench):
+    """The layers once each: several vectors are worked on."""
+    return random.sample(range(len(bench.shape.plans)), len(bench.shape.plans))
 
 
 @cocotb.test()
 async def sends_rounds_as_words(dut):
-    config, array, shape = engine_of(bench_parameters()["engine"])
-    requantiser = shape.requantiser
-    chains, watcher = Chains(array, requantiser.pe.chain_bits), Watcher(shape)
-    await begin(dut, **IDLE)
-    rows = await load_parameters(dut, shape)
+    bench = await started(dut)
     for _ in range(12):
-        # Layers may come in any order, as several vectors are worked on.
-        for number in random.sample(range(len(shape.plans)), len(shape.plans)):
-            plan, row = shape.plans[number], shape.first_rows[number]
-            sums = [[random_sums(requantiser) for _ in range(array.pes)] for _ in plan.drains]
-            own = rows[row : row + sum(map(len, plan.drains))]
-            words = expected_words(config, number, rows=own, sums=sums)
-            watcher.due[number] += [(word, int(k == len(words) - 1)) for k, word in enumerate(words)]
-            for turn, drain in enumerate(plan.drains):
-                captured = [requantiser.pe.pack_chain(parts) for parts in sums[turn]]
-                last = int(turn == plan.rounds - 1)
-                gap = random.choice([0, 0, 1, 7])
-                for k in range(len(drain) + gap):
-                    bits = shape.tag["plan"].width
-                    control = {"i_capture__valid": int(k == 0), "i_capture__payload": number | last << bits}
-                    await cycle(dut, i_tail=chains.tail, **control)
-                    chains.edge(captured=captured if k == 0 else None, shift=dut.o_shift.value == 1)
-                    watcher.look(dut)
-    for _ in range(requantiser.latency + len(shape.plans[-1].drains[-1]) + 1):
-        await cycle(dut, i_tail=chains.tail, **IDLE)
-        chains.edge(captured=None, shift=dut.o_shift.value == 1)
-        watcher.look(dut)
-    assert watcher.due == [[] for _ in shape.plans]
-    assert watcher.words == 12 * sum(plan.words for plan in shape.plans)
+        for layer in in_any_order(bench):
+            await bench.send(layer, gaps=(0, 0, 1, 7))
+    await bench.finish()
+
+
+@cocotb.test()
+async def sends_rounds_without_a_gap(dut):
+    bench = await started(dut)
+    for _ in range(6):
+        for layer in in_any_order(bench):
+            await bench.send(layer)
+    await bench.finish()
+
+
+@cocotb.test()
+async def takes_other_parameters_between_vectors(dut):
+    bench = await started(dut)
+    rows = bench.shape.parameter_rows
+    for _ in range(4):
+        await bench.load(random.sample(range(rows), random.randint(1, rows)))
+        for layer in in_any_order(bench):
+            await bench.send(layer)
+        await bench.finish()
+
+
+@cocotb.test()
+async def begins_anew_after_a_reset(dut):
+    bench = await started(dut)
+    for _ in range(24):
+        layers = in_any_order(bench)
+        await bench.send(layers[0])
+        # In the middle of a layer or behind it, while steps and words are on their way.
+        await bench.send(layers[-1], cut=random.randrange(12))
+        await bench.step(rst=1)
+        bench.forget()
+        await bench.step(rst=0)
+        for layer in in_any_order(bench):
+            await bench.send(layer)
+        await bench.finish()
+
+
+@cocotb.test()
+async def gives_its_parameters_back(dut):
+    bench = await started(dut)
+    if not bench.shape.checked:
+        return
+    for _ in range(2):
+        for number in random.sample(range(bench.shape.parameter_rows), bench.shape.parameter_rows):
+            for _ in range(2):
+                await bench.step(check__read=1, i_load_row=number)
+            found = dut.check__data.value.to_unsigned()
+            assert found == bench.requantiser.parameters.const(bench.rows[number]).as_bits()
+            await bench.step(check__read=0)
+        # Where rows are read for the check is no matter for the steps that follow.
+        for layer in in_any_order(bench):
+            await bench.send(layer)
+        await bench.finish()
 
 
 @cocotb.test()
 async def keeps_its_latency(dut):
-    _, _, shape = engine_of(bench_parameters()["engine"])
-    await begin(dut, **IDLE)
-    await load_parameters(dut, shape)
-    if not shape.plans[0].drains[0][0].emits:
+    bench = await started(dut)
+    if not bench.shape.plans[0].drains[0][0].emits:
         return  # the first word of such an engine waits for a second round
     await cycle(dut, i_capture__valid=1, i_capture__payload=0)
     for passed in range(1, 20):
         await cycle(dut, i_capture__valid=0)
         if dut.o_words_0__valid.value:
-            assert passed == 1 + shape.requantiser.latency
+            assert passed == 1 + bench.requantiser.latency
             return
     raise AssertionError("no word came")
 

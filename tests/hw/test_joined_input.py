@@ -19,6 +19,10 @@ class Producer:
 
     def __init__(self, words, places, eagerness):
         self.words, self.places, self.eagerness = words, places, eagerness
+        self.clear()
+
+    def clear(self):
+        """Nothing is reserved or on its way."""
         self.waiting, self.vectors = deque(), deque()
         self.used = 0
 
@@ -56,7 +60,9 @@ async def reads_two_producers_as_one(dut):
     total = beside.words + layer.words
     await begin(dut, i_release=0, i_reserve=0, i_reserve_beside=0, i_words__valid=0, i_beside__valid=0)
     expected, releases, filled, waited = None, 0, [False, False], False
-    for _ in range(3000):
+    for number in range(3000):
+        # As `begin` leaves it, at any time: all that was in the buffers or on its way has gone.
+        reset = number % 1000 == 999
         (reserve_beside, word_beside), (reserve, word) = beside.act(), layer.act()
         complete = len(beside.oldest) == beside.words
         words = [*beside.oldest, *(layer.oldest if complete else [])]
@@ -74,6 +80,7 @@ async def reads_two_producers_as_one(dut):
             i_reserve=int(reserve),
             i_words__valid=int(word is not None),
             i_words__payload=payload(word),
+            rst=int(reset),
         )
         assert dut.o_space_beside.value == (beside.used < beside.places)
         assert dut.o_space.value == (layer.used < layer.places)
@@ -87,6 +94,10 @@ async def reads_two_producers_as_one(dut):
         waited |= bool(layer.oldest) and not complete
         beside.edge(reserve_beside, word_beside, release=release)
         layer.edge(reserve, word, release=release)
+        if reset:
+            beside.clear()
+            layer.clear()
+            expected = None
     assert releases > 20
     # A slow producer outside keeps the layer's words waiting; a fast one fills all that there is.
     assert waited if parameters["eagerness"][0] < parameters["eagerness"][1] else all(filled)
@@ -98,20 +109,38 @@ async def parts_vectors(dut):
     words, beyond = bench_parameters()["words"], bench_parameters()["beyond"]
     await begin(dut, i_reserve=0, i_words__valid=0, i_spaces=0)
     for _ in range(30):
-        for k in range(words + beyond):
-            gaps = [0] * random.choice([0, 0, 1, 4])
-            for valid in [*gaps, 1]:
-                spaces, data, reserve = random.getrandbits(2), random.getrandbits(BITS), random.getrandbits(1)
-                sent = data | (k == words + beyond - 1) << BITS
-                await cycle(dut, i_words__valid=valid, i_words__payload=sent, i_spaces=spaces, i_reserve=reserve)
-                assert dut.o_space.value == (spaces == 3)
-                assert dut.o_reserve.value == reserve
-                assert dut.o_words_0__valid.value == (valid and k < words)
-                assert dut.o_words_1__valid.value == (valid and k >= words)
-                if valid and k < words:
-                    assert dut.o_words_0__payload.value == data | (k == words - 1) << BITS
-                elif valid:
-                    assert dut.o_words_1__payload.value == sent
+        await part(dut, words, words + beyond)
+
+
+@cocotb.test()
+async def parts_vectors_after_a_reset(dut):
+    """The next word is a vector's first, wherever the one before was left."""
+    words, beyond = bench_parameters()["words"], bench_parameters()["beyond"]
+    await begin(dut, i_reserve=0, i_words__valid=0, i_spaces=0)
+    for cut in range(words + beyond):
+        await part(dut, words, words + beyond, sent=cut)
+        # What comes in the cycle of the reset is lost.
+        await cycle(dut, i_words__valid=random.getrandbits(1), i_words__payload=random.getrandbits(BITS), rst=1)
+        await cycle(dut, i_words__valid=0, rst=0)
+        await part(dut, words, words + beyond)
+
+
+async def part(dut, words, total, *, sent=None):
+    """A vector of `total` words of which `words` are for the first buffer; only the first `sent` of them."""
+    for k in range(total if sent is None else sent):
+        gaps = [0] * random.choice([0, 0, 1, 4])
+        for valid in [*gaps, 1]:
+            spaces, data, reserve = random.getrandbits(2), random.getrandbits(BITS), random.getrandbits(1)
+            word = data | (k == total - 1) << BITS
+            await cycle(dut, i_words__valid=valid, i_words__payload=word, i_spaces=spaces, i_reserve=reserve)
+            assert dut.o_space.value == (spaces == 3)
+            assert dut.o_reserve.value == reserve
+            assert dut.o_words_0__valid.value == (valid and k < words)
+            assert dut.o_words_1__valid.value == (valid and k >= words)
+            if valid and k < words:
+                assert dut.o_words_0__payload.value == data | (k == words - 1) << BITS
+            elif valid:
+                assert dut.o_words_1__payload.value == word
 
 
 CASES = [
@@ -138,7 +167,7 @@ def test_parts_vectors(words, beyond):
     run_bench(
         Bare(SectionSplit(words=words, bits=BITS)),
         module=__name__,
-        scenarios=["parts_vectors"],
+        scenarios=["parts_vectors", "parts_vectors_after_a_reset"],
         parameters={"words": words, "beyond": beyond},
     )
 

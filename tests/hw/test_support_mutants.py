@@ -17,7 +17,7 @@ from tests.support.bench import bench_parameters, run_bench
 from tests.support.bench_build import runner_of
 from tests.support.flow import begin, cycle
 from tests.support.mutant_judge import judge
-from tests.support.mutant_model import build_model, draw, make, yosys
+from tests.support.mutant_model import PINS, build_model, draw, make, yosys
 from tests.support.mutant_proofs import equivalent
 
 LAST = 5
@@ -216,6 +216,12 @@ def test_a_seed_draws_the_same_mutants_and_none_of_a_clock(tmp_path):
     assert first == again != other
     assert len(set(first)) == 30
     assert not [line for line in first + other if "CLK" in line or "-port Q" in line]
+
+
+@pytest.mark.parametrize(("port", "kept"), [("SRST", False), ("EN", False), ("ADDR", True)])
+def test_what_yosys_ties_of_a_table_is_not_mutated(port, kept):
+    line = f"mutate -mode const1 -module top -cell $auto$mem.cc:305:emit$35 -port {port} -portbit 0"
+    assert (PINS.search(line) is None) == kept
 
 
 def test_benches_are_written_down_instead_of_run(monkeypatch, tmp_path):

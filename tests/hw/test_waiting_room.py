@@ -17,6 +17,7 @@ from tests.support.flow import Bare, begin, cycle
 SHAPES = {
     "three words": WaitingRoomShape(slots=3, waiting=4, words=3, bits=9),
     "one word, many slots": WaitingRoomShape(slots=9, waiting=2, words=1, bits=40),
+    "all bits of slots": WaitingRoomShape(slots=40, waiting=2, words=3, bits=6),
     "lone slot": WaitingRoomShape(slots=1, waiting=8, words=2, bits=5),
 }
 IDLE = {
@@ -31,55 +32,56 @@ IDLE = {
 
 
 class Producer:
-    """Announces vectors, sends their headers, and then their words, each as late as it likes."""
+    """Announces vectors, sends their headers and their words, each as late as it likes; headers ahead of all else."""
 
     def __init__(self, shape):
         self.shape = shape
-        self.vectors = deque()
-        self.headers, self.coming = deque(), deque()
-        self.words, self.ahead, self.offered, self.place = deque(), 0, False, 0
+        self.vectors, self.headers = deque(), deque()
+        self.coming, self.begun, self.words = deque(), deque(), deque()
+        self.accepted, self.offered = 0, False
+        self.ahead, self.leaves = 0, False
 
     def add(self, slot):
         query = {"number": random.getrandbits(16), "slot": slot, "scores": random.getrandbits(1), "last": 0}
         header = HEADER.const({"tag": random.getrandbits(32), "status": random.getrandbits(8), "query": query})
+        self.headers.append(header.as_bits())
         self.vectors.append((header.as_bits(), [random.getrandbits(self.shape.bits) for _ in range(self.shape.words)]))
 
     def inputs(self, *, space, reserve, header, word):
-        """Inputs of a cycle; `space` as it was seen in this one."""
-        now = bool(self.vectors) and space and reserve and len(self.coming) < HEADERS
+        """Inputs of a cycle; `space` as it was seen in this one. Payloads that are not valid are anything."""
+        self.reserving = bool(self.vectors) and space and reserve
         self.offered = self.offered or (bool(self.headers) and header)
         # A vector's first word comes no earlier than its header.
-        sends = bool(self.words) and word
-        result = {"i_headers__valid": int(self.offered), "i_reserve": int(now), "i_words__valid": int(sends)}
-        if self.offered:
-            result["i_headers__payload"] = self.headers[0]
-        if sends:
-            result["i_words__payload"] = self.words[0]
-        self.reserving, self.sending = now, sends
-        return result
+        self.sending = bool(self.words) and word
+        return {
+            "i_reserve": int(self.reserving),
+            "i_headers__valid": int(self.offered),
+            "i_headers__payload": self.headers[0] if self.offered else random.getrandbits(HEADER.size),
+            "i_words__valid": int(self.sending),
+            "i_words__payload": self.words[0] if self.sending else random.getrandbits(self.shape.bits + 1),
+        }
 
     def look(self, dut):
         """After the cycle; returns the vector whose last word was sent, if there is one."""
-        done = None
+        done, ready = None, dut.i_headers__ready.value == 1
+        assert ready == (self.ahead < HEADERS)
+        # A header leaves when its vector's last word is written, a cycle after it came.
+        self.ahead += (self.offered and ready) - self.leaves
+        self.leaves = False
         if self.sending:
-            last = self.words.popleft() >> self.shape.bits
-            done = self.begun.popleft() if last else None
-        if self.offered and dut.i_headers__ready.value:
-            header, words = self.coming.popleft()
+            self.leaves = bool(self.words.popleft() >> self.shape.bits)
+            done = self.begun.popleft() if self.leaves else None
+        if self.offered and ready:
             self.headers.popleft()
-            self.offered = False
-            self.words.extend(w | (k == len(words) - 1) << self.shape.bits for k, w in enumerate(words))
-            self.begun.append((header, words))
+            self.accepted, self.offered = self.accepted + 1, False
         if self.reserving:
             self.coming.append(self.vectors.popleft())
-            self.headers.append(self.coming[-1][0])
+        while self.accepted and self.coming:
+            self.accepted -= 1
+            self.begun.append(self.coming.popleft())
+            words = self.begun[-1][1]
+            self.words.extend(w | (k == len(words) - 1) << self.shape.bits for k, w in enumerate(words))
         return done
-
-    begun: deque
-
-    def start(self):
-        self.begun = deque()
-        return self
 
 
 class Bench:
@@ -87,13 +89,13 @@ class Bench:
 
     def __init__(self, dut, shape):
         self.dut, self.shape = dut, shape
-        self.producer = Producer(shape).start()
+        self.producer = Producer(shape)
         self.inside = [deque() for _ in range(shape.slots)]
-        self.ready, self.status = 0, [0] * shape.slots
+        self.ready, self.status = 0, [random.getrandbits(8) for _ in range(shape.slots)]
         self.due, self.served, self.cycle = deque(), [], 0
         self.header, self.headers_due = None, deque()
         self.last_in, self.first_out = [], []
-        self.space = 0
+        self.space, self.held, self.reserved = 0, [0] * shape.slots, 0
 
     async def step(self, *, reserve=1.0, header=1.0, word=1.0, space=1.0, take=1.0):
         dut, chance = self.dut, lambda p: random.random() < p
@@ -106,6 +108,9 @@ class Bench:
         await cycle(dut, **inputs, i_ready=self.ready, i_status=bits, i_space=room, o_header__ready=taken)
         if inputs["i_reserve"]:
             assert dut.o_space.value == 1
+        # Announced vectors may be of any slot until they begin to come.
+        assert dut.o_space.value == (max(self.held) + self.reserved < self.shape.waiting)
+        self.reserved += inputs["i_reserve"]
         self.come(int(dut.o_items__valid.value))
         self.go(room, taken)
         self.cycle += 1
@@ -120,6 +125,8 @@ class Bench:
         if began:
             place = PLACE.from_bits(int(self.dut.o_items__payload.value))
             self.places.append((place["slot"], place["number"]))
+            self.held[place["slot"]] += 1
+            self.reserved -= 1
         if done:
             header, words = done
             query = HEADER.from_bits(header)["query"]
@@ -154,6 +161,7 @@ class Bench:
             hit("waiting room: a vector comes and one leaves", self.producer.sending)
             header, words = self.inside[slot].popleft()
             self.served.append(slot)
+            self.held[slot] -= 1
             self.first_out.append(self.cycle + 1)
             self.due.extend(w | (k == shape.words - 1) << shape.bits for k, w in enumerate(words))
             self.headers_due.append(header | self.status[slot] << HEADER.size)
@@ -183,7 +191,7 @@ def change_ready(bench, probability):
         if random.random() < probability:
             if not bench.ready >> slot & 1:
                 bench.ready |= 1 << slot
-                bench.status[slot] = random.choice([0, 0, 8])
+                bench.status[slot] = random.getrandbits(8)
             elif not bench.inside[slot]:
                 bench.ready &= ~(1 << slot)
 
@@ -241,6 +249,29 @@ async def serves_slots_in_turn_without_a_gap(dut):
 
 
 @cocotb.test()
+async def goes_on_behind_the_slot_that_was_served_last(dut):
+    bench = await started(dut)
+    slots = bench.shape.slots
+    for before in random.sample(range(slots), min(slots, 6)):
+        bench.producer.add(before)
+        bench.ready = 1 << before
+        while not bench.empty:
+            await bench.step()
+        bench.ready = 0
+        for slot in random.sample(range(slots), slots):
+            bench.producer.add(slot)
+        while sum(map(len, bench.inside)) < slots:
+            await bench.step()
+        for _ in range(WaitingRoom.LATENCY):
+            await bench.step()
+        bench.served.clear()
+        bench.ready = (1 << slots) - 1
+        while not bench.empty:
+            await bench.step()
+        assert bench.served == [(before + 1 + k) % slots for k in range(slots)]
+
+
+@cocotb.test()
 async def a_late_slot_is_in_nobodys_way(dut):
     bench = await started(dut)
     shape = bench.shape
@@ -272,23 +303,41 @@ async def keeps_its_latency(dut):
 
 
 @cocotb.test()
+async def holds_headers_up_when_too_many_are_ahead(dut):
+    bench = await started(dut)
+    slots = bench.shape.slots
+    for _ in range(2 * HEADERS):
+        bench.producer.add(random.randrange(slots))
+    for _ in range(HEADERS + 20):
+        await bench.step(reserve=0)
+    assert bench.producer.accepted == HEADERS
+    bench.ready = (1 << slots) - 1
+    while not bench.empty:
+        await bench.step(header=0.7)
+    assert bench.places == bench.numbers
+    assert len(bench.served) == 2 * HEADERS
+
+
+@cocotb.test()
 async def is_empty_after_a_reset(dut):
     bench = await started(dut)
-    for _ in range(9):
-        bench.producer.add(0)
-    bench.ready = 1
-    for _ in range(9):
-        await bench.step(space=0.3)
-    await cycle(dut, **IDLE, rst=1)
-    await cycle(dut, rst=0)
-    await RisingEdge(dut.clk)
-    assert int(dut.o_waiting.value) == 0
-    bench = Bench(dut, bench.shape).prepare()
-    for _ in range(5):
-        bench.producer.add(0)
-    bench.ready = 1
-    while not bench.empty:
-        await bench.step()
+    slots = bench.shape.slots
+    for _ in range(12):
+        for _ in range(40):
+            bench.producer.add(random.randrange(slots))
+        bench.ready = random.getrandbits(slots)
+        for _ in range(random.randrange(60)):
+            await bench.step(space=0.3, take=0.3)
+        await cycle(dut, **IDLE, rst=1)
+        await cycle(dut, rst=0)
+        await RisingEdge(dut.clk)
+        assert int(dut.o_waiting.value) == 0
+        bench = Bench(dut, bench.shape).prepare()
+        for _ in range(5):
+            bench.producer.add(random.randrange(slots))
+        bench.ready = (1 << slots) - 1
+        while not bench.empty:
+            await bench.step()
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))

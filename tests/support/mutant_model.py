@@ -24,9 +24,10 @@ LIST = 40
 LIST_S = 20
 """Of the processor, so that a busy machine draws the same."""
 
-PINS = re.compile(r"-port (CLK|ARST|Q)\b|-mode none")
+PINS = re.compile(r"-port (CLK|ARST|Q)\b|-cell \$auto\$mem\.cc:\S+ -port (EN|SRST)\b|-mode none")
 """Not mutated: clocks, asynchronous resets, of which the gateware has none and memories a tied one, and what registers
-give, because Yosys would lose their first values; what they take is."""
+give, because Yosys would lose their first values; what they take is. Nor what enables and resets a table that Yosys has
+made of a choice between constants: it has no clock, so Yosys stops if these are not tied."""
 
 READ = f"""\
   reg [{BITS - 1}:0] {SELECT} = 0;
