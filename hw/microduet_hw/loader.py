@@ -100,7 +100,8 @@ class Loader(wiring.Component):
         chunks = [Signal(DATA_BITS, reset_less=True, name=f"chunk_{k}") for k in range(self._chunks)]
         m.d.comb += self.s_axis_load.tready.eq(self.i_idle)
         taken = self.s_axis_load.tvalid & self.s_axis_load.tready
-        word = Cat(beat.commit & (beat.target == target) for target in Target)
+        word = Signal(len(Target))
+        m.d.comb += word.eq(Cat(beat.commit & (beat.target == target) for target in Target))
         m.d.sync += self.o_valid.eq(0)
         with m.If(taken):
             m.d.sync += [

@@ -10,8 +10,8 @@ from microduet_hw.loader import BEAT, DATA_BITS, Loader, Target
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import begin, cycle
 
-WORD_BITS = 2 * DATA_BITS + 100
 CHUNKS = 3
+CUT, WHOLE = 2 * DATA_BITS + 100, 3 * DATA_BITS
 ROW_AT, UNIT_AT = BEAT["row"].offset, BEAT["unit"].offset
 
 
@@ -58,7 +58,7 @@ async def hands_words_out(dut):
             asks = reads and header["check"]
             assert dut.o_valid.value == (0 if asks else 1 << header["target"])
             assert not reads or dut.o_reads.value == (1 << header["target"] if asks else 0)
-            kept = min(WORD_BITS, DATA_BITS * len(chunks))
+            kept = min(bench_parameters()["bits"], DATA_BITS * len(chunks))
             expected = sum(chunk << DATA_BITS * k for k, chunk in enumerate(chunks))
             assert (int(dut.o_data.value) ^ expected) & (1 << kept) - 1 == 0
             seen += 1
@@ -87,7 +87,7 @@ async def drops_words_for_unknown_targets(dut):
 @cocotb.test()
 async def ignores_chunks_that_no_word_has(dut):
     await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=1)
-    chunks = [random.getrandbits(bits) for bits in (DATA_BITS, DATA_BITS, WORD_BITS - 2 * DATA_BITS)]
+    chunks = [random.getrandbits(bits) for bits in (DATA_BITS, DATA_BITS, bench_parameters()["bits"] - 2 * DATA_BITS)]
     for chunk in range(256):
         data = chunks[chunk] if chunk < CHUNKS else random.getrandbits(DATA_BITS)
         beat = BEAT.const({"data": data, "chunk": chunk, "commit": 1}).as_bits()
@@ -113,9 +113,9 @@ async def forgets_a_write_that_a_reset_comes_upon(dut):
         assert not bench_parameters()["reads"] or dut.o_reads.value == 0
 
 
-@pytest.mark.parametrize("reads", [False, True])
-def test_hands_words_out(reads):
-    run_bench(Loader(word_bits=WORD_BITS, reads=reads), module=__name__, parameters={"reads": reads})
+@pytest.mark.parametrize(("bits", "reads"), [(CUT, False), (CUT, True), (WHOLE, True)])
+def test_hands_words_out(bits, reads):
+    run_bench(Loader(word_bits=bits, reads=reads), module=__name__, parameters={"bits": bits, "reads": reads})
 
 
 @pytest.mark.parametrize("bits", [0, -1, 256 * DATA_BITS + 1])
