@@ -63,7 +63,7 @@ class Loader(wiring.Component):
     i_idle : no item is in the engine, and nothing is read
     o_valid : one bit per `Target`, at most one set: write this word now; words for other targets are dropped
     o_reads : the same of a beat with `check`: read what is there, write nothing; only with `reads`, or it is written
-    o_unit, o_row, o_data : where, and what
+    o_unit, o_row, o_data : where, and what; where stays until another beat is taken
     o_check : ``zlib.crc32`` of all beats that were taken since the reset, 64 bytes each
     """
 
@@ -100,7 +100,8 @@ class Loader(wiring.Component):
         chunks = [Signal(DATA_BITS, reset_less=True, name=f"chunk_{k}") for k in range(self._chunks)]
         m.d.comb += self.s_axis_load.tready.eq(self.i_idle)
         taken = self.s_axis_load.tvalid & self.s_axis_load.tready
-        word = Cat(beat.commit & (beat.target == target) for target in Target)
+        word = Signal(len(Target))
+        m.d.comb += word.eq(Cat(beat.commit & (beat.target == target) for target in Target))
         m.d.sync += self.o_valid.eq(0)
         with m.If(taken):
             m.d.sync += [

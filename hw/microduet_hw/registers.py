@@ -142,7 +142,9 @@ class ControlRegisters(wiring.Component):
         start = Signal()
         control = Cat(self.o_run, done, ~self.o_run, done)
         enable, status, on = Signal(2), Signal(2), Signal()
-        m.d.comb += self.interrupt.eq(on & (enable & status).any())
+        toggled = Signal(2)
+        m.d.comb += [self.interrupt.eq(on & (enable & status).any()), toggled.eq(status)]
+        m.d.sync += status.eq(toggled)
         read_control = self._read(
             m,
             {
@@ -168,13 +170,13 @@ class ControlRegisters(wiring.Component):
             with m.Case(Register.INTERRUPT_ENABLE):
                 m.d.sync += enable.eq(word[:2])
             with m.Case(Register.INTERRUPT_STATUS):
-                m.d.sync += status.eq(status ^ word[:2])
+                m.d.comb += toggled.eq(status ^ word[:2])
             with m.Case(Register.ITEMS):
                 m.d.sync += items.eq(Mux(word == 0, 1, word))
         with m.If(self.i_result & self.o_run):
             m.d.sync += left.eq(left - 1)
             with m.If(left == 1):
-                m.d.sync += [self.o_run.eq(0), done.eq(1), status.eq(status | enable)]
+                m.d.sync += [self.o_run.eq(0), done.eq(1), status.eq(toggled | enable)]
         with m.If(start):
             m.d.sync += [self.o_run.eq(1), self.o_items.eq(items), left.eq(items), done.eq(0)]
         return m

@@ -15,10 +15,10 @@ from microduet_hw.axi import LiteMaster
 from microduet_hw.bases import BASE_START, BaseRegisters, base_map, card_address
 from microduet_hw.kernel import Kernel, kernel_ports
 from microduet_hw.registers import ADDRESS_BITS, ControlRegisters, Register, register_map
-from tests.hw.test_registers import connect as connect_master
-from tests.hw.test_registers import engine
 from tests.support.bench import run_bench
 from tests.support.flow import begin
+from tests.support.registers import connect as connect_master
+from tests.support.registers import engine
 
 CHANNELS = 3
 WITH_ENGINE = [

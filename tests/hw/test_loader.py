@@ -10,8 +10,9 @@ from microduet_hw.loader import BEAT, DATA_BITS, Loader, Target
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import begin, cycle
 
-WORD_BITS = 2 * DATA_BITS + 100
 CHUNKS = 3
+CUT, WHOLE = 2 * DATA_BITS + 100, 3 * DATA_BITS
+ROW_AT, UNIT_AT = BEAT["row"].offset, BEAT["unit"].offset
 
 
 def random_word():
@@ -21,6 +22,7 @@ def random_word():
         "unit": random.getrandbits(16),
         "target": random.choice(list(Target)),
         "check": random.getrandbits(1),
+        "reserved": random.getrandbits(6),
     }
     chunks = [random.getrandbits(DATA_BITS) for _ in range(random.randint(1, CHUNKS))]
     last = len(chunks) - 1
@@ -38,7 +40,7 @@ async def hands_words_out(dut):
         for place, bits in enumerate(own)
     ]
     reads = bench_parameters()["reads"]
-    committed, offered, seen, waited, check = None, False, 0, 0, 0
+    committed, offered, seen, waited, check, place = None, False, 0, 0, 0, (0, 0)
     while beats or committed is not None:
         offered = offered or (bool(beats) and random.random() < 0.7)
         idle = random.random() < 0.7
@@ -47,6 +49,7 @@ async def hands_words_out(dut):
         )
         assert dut.s_axis_load__tready.value == idle
         assert dut.o_check.value == check
+        assert (dut.o_row.value, dut.o_unit.value) == place
         if committed is None:
             assert dut.o_valid.value == 0
             assert not reads or dut.o_reads.value == 0
@@ -55,8 +58,7 @@ async def hands_words_out(dut):
             asks = reads and header["check"]
             assert dut.o_valid.value == (0 if asks else 1 << header["target"])
             assert not reads or dut.o_reads.value == (1 << header["target"] if asks else 0)
-            assert (dut.o_row.value, dut.o_unit.value) == (header["row"], header["unit"])
-            kept = min(WORD_BITS, DATA_BITS * len(chunks))
+            kept = min(bench_parameters()["bits"], DATA_BITS * len(chunks))
             expected = sum(chunk << DATA_BITS * k for k, chunk in enumerate(chunks))
             assert (int(dut.o_data.value) ^ expected) & (1 << kept) - 1 == 0
             seen += 1
@@ -64,6 +66,7 @@ async def hands_words_out(dut):
         waited += offered and not idle
         if offered and idle:
             check = zlib.crc32(beats[0][0].to_bytes(64, "little"), check)
+            place = beats[0][0] >> ROW_AT & (1 << 24) - 1, beats[0][0] >> UNIT_AT & (1 << 16) - 1
             committed = beats.pop(0)[1]
             offered = False
     assert seen == len(words)
@@ -73,27 +76,47 @@ async def hands_words_out(dut):
 @cocotb.test()
 async def drops_words_for_unknown_targets(dut):
     await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=1)
-    for target in range(len(Target), 256):
-        beat = BEAT.const({"data": 1, "target": target, "commit": 1}).as_bits()
+    for target, check in [(target, check) for target in range(len(Target), 256) for check in (0, 1)]:
+        beat = BEAT.const({"data": 1, "target": target, "commit": 1, "check": check}).as_bits()
         await cycle(dut, s_axis_load__tvalid=1, s_axis_load__tdata=beat)
         await cycle(dut, s_axis_load__tvalid=0)
         assert dut.o_valid.value == 0, target
+        assert not bench_parameters()["reads"] or dut.o_reads.value == 0, target
 
 
 @cocotb.test()
 async def ignores_chunks_that_no_word_has(dut):
     await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=1)
-    for chunk, data in [(0, 5), (1, 6), (2, 7), (3, 999), (255, 999)]:
-        beat = BEAT.const({"data": data, "chunk": chunk, "commit": int(chunk == 255)}).as_bits()
+    word = random.getrandbits(bench_parameters()["bits"])
+    # Once more with all bits the other way, as each has to stay what it is.
+    for chunk, kept in [(chunk, kept) for kept in (word, ~word) for chunk in range(256)]:
+        data = (kept >> DATA_BITS * chunk if chunk < CHUNKS else random.getrandbits(DATA_BITS)) & (1 << DATA_BITS) - 1
+        beat = BEAT.const({"data": data, "chunk": chunk, "commit": 1}).as_bits()
         await cycle(dut, s_axis_load__tvalid=1, s_axis_load__tdata=beat)
-    await cycle(dut, s_axis_load__tvalid=0)
-    assert dut.o_valid.value == 1
-    assert dut.o_data.value == 5 | 6 << DATA_BITS | 7 << 2 * DATA_BITS
+        await cycle(dut, s_axis_load__tvalid=0)
+        assert dut.o_valid.value == 1
+        if chunk >= CHUNKS - 1:
+            assert dut.o_data.value == kept & (1 << bench_parameters()["bits"]) - 1, chunk
 
 
-@pytest.mark.parametrize("reads", [False, True])
-def test_hands_words_out(reads):
-    run_bench(Loader(word_bits=WORD_BITS, reads=reads), module=__name__, parameters={"reads": reads})
+@cocotb.test()
+async def forgets_a_write_that_a_reset_comes_upon(dut):
+    """No word is written and no beat has been taken, though one comes in the very cycle of the reset."""
+    await begin(dut, s_axis_load__tvalid=0, s_axis_load__tlast=0, i_idle=1)
+    for target, check in [(target, check) for target in Target for check in (0, 1)]:
+        beat = BEAT.const({"data": random.getrandbits(DATA_BITS), "target": target, "commit": 1, "check": check})
+        await cycle(dut, s_axis_load__tvalid=1, s_axis_load__tdata=beat.as_bits())
+        await cycle(dut, s_axis_load__tdata=beat.as_bits(), rst=1)
+        assert dut.o_check.value == zlib.crc32(beat.as_bits().to_bytes(64, "little"))
+        await cycle(dut, s_axis_load__tvalid=0, rst=0)
+        assert dut.o_check.value == 0
+        assert dut.o_valid.value == 0
+        assert not bench_parameters()["reads"] or dut.o_reads.value == 0
+
+
+@pytest.mark.parametrize(("bits", "reads"), [(CUT, False), (CUT, True), (WHOLE, True)])
+def test_hands_words_out(bits, reads):
+    run_bench(Loader(word_bits=bits, reads=reads), module=__name__, parameters={"bits": bits, "reads": reads})
 
 
 @pytest.mark.parametrize("bits", [0, -1, 256 * DATA_BITS + 1])

@@ -4,10 +4,9 @@ import random
 
 import cocotb
 import pytest
-from cocotb.triggers import FallingEdge, RisingEdge
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
-from microduet_hw.config import CHECKSUM_BITS, Array, EngineConfig, Feature, Layer, Part, Precision, Source, SourceKind
+from microduet_hw.config import CHECKSUM_BITS, SourceKind
 from microduet_hw.registers import (
     ADDRESS_BITS,
     CHANNEL_BASE,
@@ -18,61 +17,27 @@ from microduet_hw.registers import (
     register_map,
 )
 from tests.support.bench import bench_parameters, run_bench
-from tests.support.flow import begin
+from tests.support.flow import begin, cycle
 from tests.support.models import small_config
+from tests.support.registers import (
+    WRITABLE,
+    HostPort,
+    RegistersModel,
+    any_write,
+    connect,
+    engine,
+    neighbours,
+    readable,
+    results,
+)
 
 START, DONE, IDLE, READY = 1, 2, 4, 8
-
-
-def engine(*, kind=SourceKind.HBM):
-    """Three sources of one kind and one array."""
-    sources = tuple(
-        Source(kind=kind, parts=(Part(feature=k, rows=4, columns=4, base=0, stride_log2=5),)) for k in range(3)
-    )
-    return EngineConfig(
-        name="registers",
-        precision=Precision.FIXED16,
-        features=tuple(Feature(rows=4, dim=4, position=4 * k) for k in range(3)),
-        sources=sources,
-        hidden=(Layer(inputs=12, outputs=4),),
-        output=Layer(inputs=4, outputs=1),
-        arrays=(Array(pes=4, lanes=4, drain=4, layers=(0,)),),
-    )
 
 
 def subject():
     """The engine whose registers a bench runs."""
     checks = {"checksum_bits": CHECKSUM_BITS} if bench_parameters().get("checks") else {}
     return engine().replace(**checks)
-
-
-def pauses(probability):
-    rng = random.Random(random.getrandbits(64))
-    while True:
-        yield rng.random() < probability
-
-
-async def connect(dut):
-    """A master with random pauses on all five channels."""
-    inputs = ("i_result", "i_events", "i_loaded", "i_checked", "i_reads", "i_stalls", "i_strays")
-    await begin(dut, **{name: 0 for name in inputs if hasattr(dut, name)})
-    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_control_"), dut.clk, dut.rst)
-    reads, writes = master.read_if, master.write_if
-    for channel in (reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel):
-        channel.set_pause_generator(pauses(bench_parameters()["pause"]))
-    await RisingEdge(dut.clk)
-    return master
-
-
-async def results(dut, count, *, wait=0.5):
-    """Let `count` items leave, with random gaps."""
-    while count:
-        await FallingEdge(dut.clk)
-        leaves = random.random() >= wait
-        dut.i_result.value = int(leaves)
-        count -= leaves
-    await FallingEdge(dut.clk)
-    dut.i_result.value = 0
 
 
 @cocotb.test()
@@ -183,6 +148,42 @@ async def interrupts_as_enabled(dut):
     await master.write_dword(Register.INTERRUPT_STATUS, 2)
 
 
+async def write_now(dut, register, value, **inputs):
+    """Write in the very cycle in which the engine says `inputs`."""
+    bus = {"awvalid": 1, "wvalid": 1, "awaddr": int(register), "wdata": value, "wstrb": 15, "bready": 1}
+    await cycle(dut, **{f"s_axi_control__{name}": signal for name, signal in bus.items()}, **inputs)
+    await cycle(dut, s_axi_control__awvalid=0, s_axi_control__wvalid=0, **dict.fromkeys(inputs, 0))
+
+
+@cocotb.test()
+async def a_toggle_counts_in_the_cycle_in_which_a_run_ends(dut):
+    """Only what that end sets is set whatever is written."""
+    await begin(dut, i_result=0, s_axi_control__arvalid=0, s_axi_control__rready=1)
+    await write_now(dut, Register.GLOBAL_INTERRUPT, 1)
+    await write_now(dut, Register.INTERRUPT_STATUS, 2)
+    await write_now(dut, Register.INTERRUPT_ENABLE, 1)
+    await write_now(dut, Register.CONTROL, START)
+    await write_now(dut, Register.INTERRUPT_STATUS, 3, i_result=1)
+    assert dut.interrupt.value == 1
+    await write_now(dut, Register.INTERRUPT_ENABLE, 2)
+    assert dut.interrupt.value == 0, "its toggle is lost"
+
+
+@cocotb.test()
+async def a_run_of_many_does_not_end_as_one_of_few(dut):
+    await begin(dut, i_result=0, s_axi_control__arvalid=0, s_axi_control__rready=1)
+    for bit in range(2, 32):
+        await write_now(dut, Register.ITEMS, 1 << bit | 2)
+        await write_now(dut, Register.CONTROL, START)
+        for _ in range(3):
+            await cycle(dut, i_result=1)
+        await cycle(dut, i_result=0)
+        assert dut.o_run.value == 1, hex(1 << bit | 2)
+        await cycle(dut, rst=1)
+        await cycle(dut, rst=0)
+        assert dut.o_run.value == 0
+
+
 async def count_cycles(dut, counted):
     """Append to `counted` in every cycle of a run."""
     while True:
@@ -201,12 +202,12 @@ async def counters_count_during_runs_only(dut):
         counts = dict.fromkeys(names, 0)
         ran.clear()
         await master.write_dword(Register.CONTROL, START)
-        for cycle in range(120):
+        for number in range(120):
             await FallingEdge(dut.clk)
             events = random.getrandbits(len(names))
             dut.i_events.value = events
             counts = {name: counts[name] + (events >> k & 1) for k, name in enumerate(names)}
-            dut.i_result.value = int(cycle == 119)
+            dut.i_result.value = int(number == 119)
         await FallingEdge(dut.clk)
         dut.i_result.value = 0
         dut.i_events.value = (1 << len(names)) - 1  # after the run
@@ -285,15 +286,64 @@ async def answers_where_channels_would_be(dut):
     assert await master.read_dword(Register.CONTROL) == IDLE
 
 
+def any_inputs(dut):
+    """What the engine says in a cycle."""
+    names = ("i_result", "i_events", "i_loaded", "i_checked", "i_reads", "i_stalls", "i_strays")
+    inputs = {name: random.getrandbits(len(getattr(dut, name))) for name in names if hasattr(dut, name)}
+    for name, value in inputs.items():
+        getattr(dut, name).value = value
+    return inputs
+
+
+def wind_on(dut, model):
+    """Set counters to just before something happens to high bits of them, or to anything."""
+    for name in model.counters:
+        model.counters[name] = random.choice([(1 << random.randrange(65)) - 1, random.getrandbits(64)])
+        getattr(dut, name).value = model.counters[name]
+
+
+@cocotb.test()
+async def every_cycle_is_as_the_model_says(dut):
+    """Whatever a host asks and an engine says, with counters that have come far and a reset now and then."""
+    model = RegistersModel(subject())
+    reads, writes = neighbours(readable(subject()), times=12), neighbours(WRITABLE, times=30)
+    reader = HostPort(dut, asks=("ar",), answers="r", accesses=({"araddr": address} for address in reads))
+    writer = HostPort(dut, asks=("aw", "w"), answers="b", accesses=map(any_write, writes))
+    await begin(dut, **dict.fromkeys((f"s_axi_control__{name}" for name in ("araddr", "awaddr", "wdata", "wstrb")), 0))
+    for _ in range(6000):
+        await RisingEdge(dut.clk)
+        reader.offer()
+        writer.offer()
+        inputs = any_inputs(dut)
+        if random.random() < 0.05:
+            wind_on(dut, model)
+        reset = random.random() < (0.05 if model.left > 8 else 0.002)
+        dut.rst.value = int(reset)
+        await ReadOnly()
+        assert (dut.interrupt.value, dut.o_run.value) == (model.interrupt, model.run)
+        assert dut.o_items.value == model.started
+        if model.answer is not None:
+            assert dut.s_axi_control__rdata.value == model.answer
+        read, write = reader.look(owed=model.answer is not None), writer.look(owed=model.written)
+        model.edge(inputs, read=read and read["araddr"], write=write, willing=(reader.willing, writer.willing))
+        if reset:
+            model.reset()
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_behave_as_a_vitis_kernel(pause):
-    run_bench(ControlRegisters(config=engine()), module=__name__, parameters={"pause": pause})
+    run_bench(ControlRegisters(config=engine()), module=__name__, parameters={"pause": pause}, opened=engine().counters)
 
 
 def test_an_engine_whose_weights_are_checked_has_their_crc():
     config = engine().replace(checksum_bits=CHECKSUM_BITS)
     assert register_map(config) == register_map(engine()) | {"checked": Register.CHECKED}
-    run_bench(ControlRegisters(config=config), module=__name__, parameters={"pause": 0.2, "checks": True})
+    run_bench(
+        ControlRegisters(config=config),
+        module=__name__,
+        parameters={"pause": 0.2, "checks": True},
+        opened=engine().counters,
+    )
 
 
 def test_an_engine_without_memory_channels_has_registers():

@@ -7,6 +7,7 @@ import pytest
 
 from microduet_hw.config import Array, Feature, Part, Precision, Source, SourceKind
 from microduet_hw.shard import LINK_BITS, VECTORS, ShardConfig, ShareStage, share_output
+from microduet_hw.status import HEADER
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.flow import Bare, begin, cycle
 from tests.support.models import small_config
@@ -19,7 +20,7 @@ async def sends_packets(dut):
     parameters = bench_parameters()
     words = parameters["words"]
     vectors = [[random.getrandbits(LINK_BITS) for _ in range(words)] for _ in range(120)]
-    headers = [random.getrandbits(40) for _ in vectors]
+    headers = [random.getrandbits(HEADER.size) for _ in vectors]
     await begin(dut, **IDLE)
     started, word, header, full, beats = 0, words, False, False, []
     space, offered = False, None
@@ -53,6 +54,78 @@ async def sends_packets(dut):
     packets = [[header, *vector] for header, vector in zip(headers, vectors, strict=True)]
     assert beats == [(beat, int(k == words)) for packet in packets for k, beat in enumerate(packet)]
     assert full or parameters["stall"] < 0.8, f"{VECTORS} vectors wait at most"
+
+
+class Waiting:
+    """Headers and words that wait in the stage, vectors that have a place in it, and whether the header has left."""
+
+    def __init__(self):
+        self.headers, self.words, self.places, self.body = [], [], 0, False
+
+    @property
+    def beat(self):
+        """The beat that is offered, as (data, last); None as long as the header or the word that is due is missing."""
+        if not self.headers or not self.words:
+            return None
+        return self.words[0] if self.body else (self.headers[0], False)
+
+    def take(self):
+        """The offered beat leaves; whether it is the last of its packet."""
+        _, last = self.beat
+        if self.body:
+            self.words.pop(0)
+        if last:
+            self.headers.pop(0)
+            self.places -= 1
+        self.body = not last
+        return last
+
+
+def vector(words):
+    return [(random.getrandbits(LINK_BITS), word == words - 1) for word in range(words)]
+
+
+def inputs(*, reserve, header, word, ready, reset):
+    data, last = word or (random.getrandbits(LINK_BITS), random.getrandbits(1))
+    return {
+        "i_reserve": int(reserve),
+        "i_header__valid": int(header is not None),
+        "i_header__payload": random.getrandbits(HEADER.size) if header is None else header,
+        "i_words__valid": int(word is not None),
+        "i_words__payload": data | last << LINK_BITS,
+        "m_axis_results__tready": int(ready),
+        "rst": int(reset),
+    }
+
+
+@cocotb.test()
+async def header_and_words_wait_for_each_other(dut):
+    """Cycle by cycle: headers come early or late, words with gaps, and now and then all is forgotten in a reset."""
+    await begin(dut, **IDLE)
+    stage, coming, header, seen, eagerness = Waiting(), [], None, set(), 0.5
+    for now in range(1200):
+        if now % 60 == 0:
+            eagerness = random.choice([0.2, 0.6, 0.9])
+        reserve = stage.places < VECTORS and random.random() < eagerness
+        header = random.getrandbits(HEADER.size) if header is None and random.random() < eagerness / 2 else header
+        word = coming.pop(0) if coming and random.random() < 0.7 else None
+        ready, reset, beat = random.random() > eagerness / 2, random.random() < 0.01, stage.beat
+        await cycle(dut, **inputs(reserve=reserve, header=header, word=word, ready=ready, reset=reset))
+        fits = len(stage.headers) < VECTORS
+        assert (dut.o_space.value, dut.i_header__ready.value) == (stage.places < VECTORS, fits)
+        assert dut.m_axis_results__tvalid.value == (beat is not None)
+        assert beat is None or (dut.m_axis_results__tdata.value, dut.m_axis_results__tlast.value) == beat
+        seen |= {("places", stage.places), ("headers", len(stage.headers)), ("words", bool(stage.words))}
+        leaves = bool(beat and ready and stage.take())
+        assert dut.o_return.value == leaves
+        coming += vector(bench_parameters()["words"]) if reserve else []
+        stage.places += reserve
+        stage.words += [word] if word else []
+        if header is not None and fits:
+            stage.headers, header = [*stage.headers, header], None
+        if reset:
+            stage, coming, header = Waiting(), [], None
+    assert {("places", VECTORS), ("headers", VECTORS), ("headers", 0), ("words", False)} <= seen
 
 
 @pytest.mark.parametrize("words", [1, 5])

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import cocotb
 import pytest
-from amaranth.hdl import Instance, Module
+from amaranth.hdl import Instance, Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from tests.support.bench import BenchError, bench_parameters, run_bench
 from tests.support.bench_build import BuildError
 from tests.support.demo import Crossing, Queue
+from tests.support.flow import begin, cycle
 from tests.support.streams import StreamSink, StreamSource, chance, start_clocks
 
 
@@ -26,6 +27,32 @@ class Unbuildable(wiring.Component):
         m = Module()
         m.submodules.cell = Instance("no_such_cell", i_a=self.i)
         return m
+
+
+class Slow(wiring.Component):
+    """Says so after 2^40 cycles."""
+
+    def __init__(self) -> None:
+        super().__init__({"o": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        count = Signal(40)
+        m.d.sync += count.eq(count + 1)
+        m.d.comb += self.o.eq(count == (1 << 40) - 1)
+        return m
+
+
+@cocotb.test()
+async def sets_an_opened_register(dut):
+    await begin(dut)
+    for _ in range(3):
+        await cycle(dut, count=(1 << 40) - 3)
+        said = []
+        for _ in range(3):
+            await cycle(dut)
+            said.append(int(dut.o.value))
+        assert said == [0, 1, 0]
 
 
 @cocotb.test()
@@ -61,6 +88,10 @@ def test_keeps_order_under_waits(wait, stall):
 
 def test_measures_cycles():
     run_bench(Queue(), module=__name__, scenarios=["moves_a_word_per_cycle"])
+
+
+def test_sets_an_opened_register():
+    run_bench(Slow(), module=__name__, scenarios=["sets_an_opened_register"], opened=["count"])
 
 
 def test_crosses_clock_domains():

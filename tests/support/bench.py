@@ -99,6 +99,7 @@ class _Bench:
     module: str
     scenarios: Sequence[str]
     parameters: Mapping[str, object]
+    opened: Sequence[str]
     seed: int
     simulator: str
     folder: Path
@@ -119,6 +120,7 @@ class _Bench:
             waves=waves,
             coverage=coverage,
             undefined=bool(drawn),
+            opened=self.opened,
         )
         arguments = [f"+dumpfile_path={self.waves}"] if self.simulator == "icarus" else drawn
         failures, said = self._run(runner, folder, waves=waves, arguments=arguments)
@@ -174,6 +176,7 @@ def run_bench(
     module: str,
     scenarios: Sequence[str] = (),
     parameters: Mapping[str, object] | None = None,
+    opened: Sequence[str] = (),
     seed: int | None = None,
     waves_on_failure: bool = True,
 ) -> None:
@@ -188,6 +191,7 @@ def run_bench(
     module : the module that holds the scenarios; a test file passes ``__name__``
     scenarios : names of the coroutines to run; all of the module's if empty
     parameters : anything that JSON can hold, read in the simulator's process by `bench_parameters`
+    opened : registers of the top level that scenarios set, as counters that nothing else brings near their end
     seed : of the scenarios' random numbers; COCOTB_RANDOM_SEED, or a new one, if None
     waves_on_failure : whether a failed bench is run again for its waves
 
@@ -199,7 +203,7 @@ def run_bench(
         if the component does not build without warnings
     """
     if mutated():
-        write_down(component, module=module, scenarios=scenarios, parameters=parameters or {})
+        write_down(component, module=module, scenarios=scenarios, parameters=parameters or {}, opened=opened)
         return
     if seed is None:
         seed = int(os.environ.get("COCOTB_RANDOM_SEED") or secrets.randbits(31))
@@ -209,6 +213,7 @@ def run_bench(
         module=module,
         scenarios=scenarios,
         parameters=parameters or {},
+        opened=opened,
         seed=seed,
         simulator=chosen_simulator(),
         folder=output_folder(f"benches/{module}/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}"),

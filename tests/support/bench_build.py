@@ -52,7 +52,15 @@ def _environment_of(simulator: str) -> dict[str, str]:
     return environment
 
 
-def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: bool, undefined: bool) -> str:
+def _key(
+    component: wiring.Component,
+    *,
+    simulator: str,
+    waves: bool,
+    coverage: bool,
+    undefined: bool,
+    opened: Sequence[str],
+) -> str:
     """Hash of all that a build depends on. RTLIL stands for the Verilog made from it: Yosys takes a second more.
 
     Coverage is told by lines of the source, so its builds depend on those too.
@@ -61,6 +69,7 @@ def _key(component: wiring.Component, *, simulator: str, waves: bool, coverage: 
     more = [
         *([COVERAGE_FLAGS, COUNTING_FLAGS] if coverage else []),
         *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else []),
+        *opened,
     ]
     return _hash(text, simulator=simulator, waves=waves, more=more)
 
@@ -89,12 +98,20 @@ def _ports(text: str) -> list[str]:
     return re.findall(r"[\w$]+", head[1]) if head else []
 
 
-def _verilate(source: Path, text: str, *, folder: Path, flags: Sequence[str], environment: dict[str, str]) -> None:
-    """Compile with Verilator, with ports and words of memories for VPI to see and nothing else.
+def _verilate(
+    source: Path,
+    text: str,
+    *,
+    folder: Path,
+    flags: Sequence[str],
+    opened: Sequence[str],
+    environment: dict[str, str],
+) -> None:
+    """Compile with Verilator, with ports, words of memories and what is `opened` for VPI to see and nothing else.
 
     cocotb's own runner makes every signal public, which keeps Verilator from optimising: six times the compiler's work.
     """
-    public = [*((TOP, name) for name in _ports(text)), *([(RAM, "words")] if RAM in text else [])]
+    public = [*((TOP, name) for name in (*_ports(text), *opened)), *([(RAM, "words")] if RAM in text else [])]
     seen = folder / "public.vlt"
     lines = [f'public_flat_rw -module "{module}" -var "{name}"\n' for module, name in public]
     seen.write_text("`verilator_config\n" + "".join(lines))
@@ -109,7 +126,15 @@ def _verilate(source: Path, text: str, *, folder: Path, flags: Sequence[str], en
 
 
 def _compile(
-    runner: Runner, text: str, *, name: str, simulator: str, waves: bool, flags: Sequence[str], folder: Path
+    runner: Runner,
+    text: str,
+    *,
+    name: str,
+    simulator: str,
+    waves: bool,
+    flags: Sequence[str],
+    opened: Sequence[str],
+    folder: Path,
 ) -> None:
     source = folder / f"{TOP}.v"
     source.write_text(text)
@@ -120,7 +145,7 @@ def _compile(
     try:
         if simulator != "icarus":
             every = (*flags, "--trace") if waves else flags
-            _verilate(source, text, folder=folder, flags=every, environment=environment)
+            _verilate(source, text, folder=folder, flags=every, opened=opened, environment=environment)
         else:
             with changed_environment({"WAVES": str(int(waves))}):
                 runner.build(
@@ -182,10 +207,12 @@ def build(
     waves: bool,
     coverage: bool = False,
     undefined: bool = False,
+    opened: Sequence[str] = (),
 ) -> Path:
     """Folder of the simulation of `component`, taken from the cache or built into it; safe for processes side by side.
 
-    With `undefined` no register has an initial value (`without_initial_values`), so that Verilator may draw one.
+    Scenarios may set its ports and registers that are `opened`. With `undefined` no register has an initial value
+    (`without_initial_values`), so that Verilator may draw one.
 
     Raises
     ------
@@ -202,13 +229,14 @@ def build(
             # Gates have bits that nobody reads, and no assertions: warnings say nothing of the source here.
             text, flags = _synthesised(text, folder=folder), (*flags, "-Wno-fatal", "-Wno-lint")
         name = type(component).__name__
-        _compile(runner, text, name=name, simulator=simulator, waves=waves, flags=flags, folder=folder)
+        options = {"simulator": simulator, "waves": waves, "flags": flags, "opened": opened}
+        _compile(runner, text, name=name, folder=folder, **options)
 
-    key = _key(component, simulator=simulator, waves=waves, coverage=coverage, undefined=undefined)
+    key = _key(component, simulator=simulator, waves=waves, coverage=coverage, undefined=undefined, opened=opened)
     return _built(cache_folder() / "benches" / key, compile_into)
 
 
-def build_text(runner: Runner, text: str, *, name: str, flags: Sequence[str]) -> Path:
+def build_text(runner: Runner, text: str, *, name: str, flags: Sequence[str], opened: Sequence[str] = ()) -> Path:
     """Folder of the Verilator simulation of Verilog, kept as `build` keeps its own.
 
     Raises
@@ -218,10 +246,10 @@ def build_text(runner: Runner, text: str, *, name: str, flags: Sequence[str]) ->
     """
 
     def compile_into(folder: Path) -> None:
-        every = (*VERILATOR_FLAGS, *flags)
-        _compile(runner, text, name=name, simulator="verilator", waves=False, flags=every, folder=folder)
+        options = {"simulator": "verilator", "waves": False, "flags": (*VERILATOR_FLAGS, *flags), "opened": opened}
+        _compile(runner, text, name=name, folder=folder, **options)
 
-    key = _hash(text, simulator="verilator", waves=False, more=list(flags))
+    key = _hash(text, simulator="verilator", waves=False, more=[*flags, *opened])
     return _built(cache_folder() / "benches" / key, compile_into)
 
 

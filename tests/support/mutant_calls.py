@@ -25,7 +25,7 @@ class Call:
     Members
     -------
     test : pytest's name of the test
-    module, scenarios, parameters : as `run_bench` takes them
+    module, scenarios, parameters, opened : as `run_bench` takes them
     netlist : the whole design as RTLIL
     modules : modules of the netlist that belong to the component; the first is the component itself
     depth : components above it
@@ -35,6 +35,7 @@ class Call:
     module: str
     scenarios: Sequence[str]
     parameters: Mapping[str, object]
+    opened: Sequence[str] = ()
     netlist: str
     modules: Sequence[str]
     depth: int
@@ -51,7 +52,12 @@ def folder_of(name: str) -> Path:
 
 
 def write_down(
-    component: wiring.Component, *, module: str, scenarios: Sequence[str], parameters: Mapping[str, object]
+    component: wiring.Component,
+    *,
+    module: str,
+    scenarios: Sequence[str],
+    parameters: Mapping[str, object],
+    opened: Sequence[str] = (),
 ) -> None:
     """Keep a call of `run_bench`, if the component to be mutated is in what it simulates."""
     found = [(depth, path) for path, (owner, depth) in owners(component).items() if owner == mutated()]
@@ -65,6 +71,7 @@ def write_down(
         module=module,
         scenarios=list(scenarios),
         parameters=dict(parameters),
+        opened=list(opened),
         netlist=rtlil.convert(component, name=TOP, emit_src=False),
         modules=modules,
         depth=depth,

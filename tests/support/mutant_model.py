@@ -153,4 +153,5 @@ def verilog(model: Model) -> str:
 def build_model(runner: Runner, model: Model) -> Path:
     """Folder of the simulation of all mutants."""
     # A mutant leaves logic that nobody reads, and compares numbers of any width: warnings say nothing here.
-    return build_text(runner, verilog(model), name=model.call.modules[0], flags=("-Wno-fatal", "-Wno-lint"))
+    flags, opened = ("-Wno-fatal", "-Wno-lint"), model.call.opened
+    return build_text(runner, verilog(model), name=model.call.modules[0], flags=flags, opened=opened)

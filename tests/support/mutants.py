@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.support import ledger_sources
 from tests.support.bench_build import runner_of
@@ -99,7 +100,8 @@ def examine(
     if not calls:
         raise MutantError(f"{name}: no bench of CI builds it")
     folder = folder_of(name)
-    model = make(calls[0], folder / "model", count=count, seed=seed)
+    opened = sorted({name for call in calls for name in call.opened})
+    model = make(replace(calls[0], opened=opened), folder / "model", count=count, seed=seed)
     numbers = list(range(1, len(model.mutations) + 1))
     if before is not None:
         numbers = [number for number in numbers if _text(model, number) in before.survivors]

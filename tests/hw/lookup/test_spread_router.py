@@ -5,15 +5,17 @@ import random
 import cocotb
 import numpy as np
 import pytest
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 
 from microduet_hw.lookup.geometry import ITEM_BITS, dense_beats, index_beats, packet_words
+from microduet_hw.lookup.layouts import dense_layout
 from microduet_hw.lookup.reference import packet_beats, routed
 from microduet_hw.lookup.spread import lanes, queue_depth, spread_schedule
 from microduet_hw.lookup.spread_router import SpreadRouter
 from tests.hw.lookup.test_spread import CASES as UNITS
 from tests.hw.lookup.test_spread import spread
 from tests.support.bench import bench_parameters, run_bench
-from tests.support.flow import Bare
+from tests.support.flow import Bare, cycle
 from tests.support.lookup_items import random_packet
 from tests.support.lookups import HBM, Table, lookup_config
 from tests.support.streams import StreamSink, StreamSource, start_clocks
@@ -21,6 +23,7 @@ from tests.support.streams import StreamSink, StreamSource, start_clocks
 EMPTY, LAST = 1 << 32, 1 << 33
 CASES = {
     "two_channels": UNITS["two_channels"],
+    "four_channels": lambda: spread([(99, 5, 19), (64, 9, 1), (77, 4, 6)], 2, dense=37),
     "mixed": UNITS["mixed"],
     "sixteen_lanes": lambda: spread([(64, 9, 33), (77, 20, 18)], 4, dense=17),
     "more_channels_than_lanes": lambda: spread([(500, 8, 50), (320, 20, 17)], 5),
@@ -45,21 +48,66 @@ def features_of(payloads):
     return features[:-1]
 
 
+async def stop_within_an_item(dut, config):
+    """Send some beats of an item and reset all, whether or not its rows have left."""
+    for number in range(len(config.sources)):
+        getattr(dut, f"o_lookups__{number}__ready").value = random.getrandbits(1)
+    for _ in range(random.randrange(3, 60)):
+        await cycle(dut, clock="mem_clk", i__valid=1, i__payload=random.getrandbits(ITEM_BITS))
+    await cycle(dut, clock="mem_clk", i__valid=0, mem_rst=1)
+    await cycle(dut, clock="mem_clk", mem_rst=0)
+    await FallingEdge(dut.mem_clk)
+
+
+class Beside:
+    """Dense beats, and how many beats were taken before each end of an item."""
+
+    def __init__(self, dut):
+        self.dut, self.dense, self.ends, self.taken = dut, [], [], 0
+        cocotb.start_soon(self.watch())
+
+    async def watch(self):
+        dut = self.dut
+        while True:
+            await RisingEdge(dut.mem_clk)
+            await ReadOnly()
+            if dut.o_dense__valid.value:
+                self.dense.append(int(dut.o_dense__payload.value))
+            if dut.o_dealt.value:
+                self.ends.append(self.taken)
+            self.taken += dut.i__valid.value == 1 and dut.i__ready.value == 1
+
+
+def dense_payloads(config, beats):
+    """The dense beats of an item, numbered."""
+    count, layout = dense_beats(config), dense_layout(config)
+    fields = [(beat & (1 << ITEM_BITS) - 1, beat >> ITEM_BITS) for beat in beats[len(beats) - count :]]
+    return [
+        layout.const({"data": words, "number": number, "bad": bad}).as_bits()
+        for number, (words, bad) in enumerate(fields)
+    ]
+
+
 @cocotb.test()
 async def deals_out_what_the_reference_says(dut):
     config = CASES[bench_parameters()["case"]]()
     packets = [random_packet(config, np.random.default_rng(random.getrandbits(32)), faulty=True) for _ in range(60)]
+    items = [item_beats(config, packet) for packet in packets]
     await start_clocks(dut)
-    source = StreamSource(dut, "i", clock=dut.mem_clk, wait=0.2)
+    await stop_within_an_item(dut, config)
+    beside, source = Beside(dut), StreamSource(dut, "i", clock=dut.mem_clk, wait=0.2)
     sinks = [
         StreamSink(dut, f"o_lookups__{k}", clock=dut.mem_clk, stall=random.choice([0.0, 0.3, 0.8]))
         for k in range(len(config.sources))
     ]
-    source.send(beat for packet in packets for beat in item_beats(config, packet))
+    source.send(beat for item in items for beat in item)
     wanted = [[rows for item in packets for rows in routed(config, item)[k]] for k in range(len(sinks))]
     for sink, features in zip(sinks, wanted, strict=True):
         came = features_of(await sink.receive(sum(max(1, len(rows)) for rows in features), timeout_us=5000))
         assert [sorted(rows) for rows in came] == [sorted(rows) for rows in features]
+    await ClockCycles(dut.mem_clk, 10)
+    assert beside.dense == [payload for item in items for payload in dense_payloads(config, item)]
+    assert beside.ends == [len(items[0]) * (k + 1) for k in range(len(items))], "an end comes before the next beat"
 
 
 @cocotb.test()
