@@ -1,6 +1,7 @@
 """Coverage of benches: points have the source's names, what was not reached is missed, and waivers need an argument."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import cocotb
@@ -46,6 +47,14 @@ module \\top.part (i, clk);
       endcase
     end
   end
+  wire [31:0] \\counts[0] ;
+  wire [31:0] \\counts$7[1] ;
+  always @*
+    \\$4 [1:0] = word[1:0];
+  always @*
+    \\$5 [3] = word[3];
+  always @(posedge clk)
+    word <= \\$4 ;
 endmodule
 """
 
@@ -60,7 +69,10 @@ def counted(*entries: tuple[int, str, str, int]) -> str:
 
 
 def keys(*entries: tuple[int, str, str, int]) -> dict[str, int]:
-    return {point.key: point.count for point in points(verilog=VERILOG, counts=counted(*entries))}
+    found: Counter[str] = Counter()
+    for point in points(verilog=VERILOG, counts=counted(*entries)):
+        found[point.key] += point.count
+    return dict(found)
 
 
 def test_a_branch_is_called_by_its_register_and_the_place_of_its_condition():
@@ -86,6 +98,19 @@ def test_what_a_loop_makes_alike_is_one_and_numbers_have_no_width():
     }
 
 
+def test_elements_of_an_array_are_alike():
+    assert keys((4, "toggle", "counts[65]:0->1", 0), (4, "toggle", "counts__0247[33]:0->1", 2)) == {
+        "toggle: counts[#][1] rise": 2
+    }
+
+
+def test_a_bit_that_its_register_does_not_always_keep_is_a_point():
+    assert keys((4, "toggle", "word[2]:0->1", 0), (4, "toggle", "word[3]:0->1", 0)) == {
+        "toggle: word[2] rise": 0,
+        "toggle: word[3] rise": 0,
+    }
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -95,6 +120,7 @@ def test_what_a_loop_makes_alike_is_one_and_numbers_have_no_width():
         (5, "toggle", "idle:0->1", 0),
         (3, "toggle", "__0241:0->1", 0),
         (4, "toggle", "i__02efield:0->1", 0),
+        (4, "toggle", "word[1]:0->1", 0),
     ],
     ids=[
         "what Yosys writes into a block",
@@ -103,6 +129,7 @@ def test_what_a_loop_makes_alike_is_one_and_numbers_have_no_width():
         "a constant",
         "a net without a name",
         "a field of a signal",
+        "a bit that a register always keeps",
     ],
 )
 def test_what_nobody_wrote_is_no_point(entry):

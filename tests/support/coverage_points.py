@@ -12,6 +12,9 @@ _NET = re.compile(r"\\(\S+) |(?<![\w'$\\.])([A-Za-z_][\w$]*)")
 _ALIKE = re.compile(r"(?<=[a-z])_\d+(?=_|$)")
 _NUMBER = re.compile(r"\d+'([hbd])0*(?=[0-9a-f])")
 _CONDITION = re.compile(r"\b(?:if|casez) \((?:\\(\S+) |([\w$]+))\s*\)")
+_KEPT = re.compile(r"    (?:\\(\S+) |([\w$]+))\s*(\[\d+(?::\d+)?\])? = (?:\\(\S+) |([\w$]+))\s*(\[\d+(?::\d+)?\])?;")
+"""The one statement of a block: what a register that is assigned in part does with its other bits."""
+_ELEMENT = re.compile(r"\s*wire(?: signed)? (?:\[(\d+):0\] )?\\([^\s.\[$]+)\[\d+\] ;")
 _WORDS = {"if", "else", "begin", "end", "casez", "default", "endcase", "posedge", "negedge", "always", "assign"}
 
 
@@ -39,6 +42,10 @@ class _Module:
     constants: set[str] = field(default_factory=set)
     targets: dict[str, str] = field(default_factory=dict)
     """Name of the register behind each net that a combinational block computes for it."""
+    kept: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """Nets, and the one whose bits they are in all cases."""
+    elements: dict[str, int] = field(default_factory=dict)
+    """Bits of an element of each net that is an array."""
 
     def label(self, net: str) -> str:
         """A net's name, without the number that a loop gives it; the place in the source if it was given none."""
@@ -51,7 +58,7 @@ def _modules(lines: list[str]) -> tuple[dict[str, _Module], list[str]]:
     """Nets of every module, and the module of every line."""
     modules: dict[str, _Module] = {}
     of_line: list[str] = []
-    name, source = "", ""
+    name, source, before = "", "", ""
     for line in lines:
         if started := re.match(r"module (?:\\(\S+) |(\w+))", line):
             name = started[1] or started[2]
@@ -62,8 +69,14 @@ def _modules(lines: list[str]) -> tuple[dict[str, _Module], list[str]]:
             continue
         if name:
             _learn(modules[name], line, source)
+            _learn_shape(modules[name], line, alone=before == "  always @*")
+        before = line
         if not re.match(r"\s*\(\*", line):
             source = ""
+    for module in modules.values():
+        for net, register, part in module.kept:
+            if module.targets.get(net) == register:
+                module.constants.update(_bits(register, part))
     return modules, of_line
 
 
@@ -81,6 +94,14 @@ def _learn(module: _Module, line: str, source: str) -> None:
         module.sources.setdefault(made[1], made[2].split("/")[-1])
     elif clocked := re.match(r"\s*(?:\\(\S+) |([\w$]+)) <= \\(\S+) ;", line):
         module.targets[clocked[3]] = clocked[1] or clocked[2]
+
+
+def _learn_shape(module: _Module, line: str, *, alone: bool) -> None:
+    """Learn which bits are elements of an array, and which a register keeps for ever (`alone`: a block's one line)."""
+    if element := _ELEMENT.match(line):
+        module.elements[element[2]] = int(element[1] or 0) + 1
+    elif alone and (kept := _KEPT.match(line)) and kept[3] == kept[6]:
+        module.kept.append((kept[1] or kept[2], kept[4] or kept[5], kept[3]))
 
 
 def _bits(net: str, part: str | None) -> Iterator[str]:
@@ -135,7 +156,8 @@ def _toggle(comment: str, module: _Module) -> str | None:
     """Key of a bit's rise or fall; None if it is not a point.
 
     No points are: nets that the source does not name, views of a bit that has a name already (fields, elements), words
-    of memories, and bits that are tied to a constant, which cannot move.
+    of memories, and bits that are tied to a constant or that a register always keeps, which cannot move. Elements of an
+    array are alike, as what a loop makes is.
     """
     raw, edge = comment.split(":", 1)
     if re.search("__02e|__05b", raw):
@@ -145,7 +167,10 @@ def _toggle(comment: str, module: _Module) -> str | None:
     if bit in module.constants or net in module.constants or re.match(r"\$(\d+$|auto\$)", net):
         return None
     # A signal of one bit has no index, and has one in a build with larger parameters.
-    return f"toggle: {module.label(net)}{bit[len(net) :] or '[0]'} {'rise' if edge == '0->1' else 'fall'}"
+    index = bit[len(net) :] or "[0]"
+    if (width := module.elements.get(net.split("$", maxsplit=1)[0])) and (number := re.fullmatch(r"\[(\d+)\]", index)):
+        index = f"[#][{int(number[1]) % width}]"
+    return f"toggle: {module.label(net)}{index} {'rise' if edge == '0->1' else 'fall'}"
 
 
 def points(*, verilog: str, counts: str) -> Iterator[Point]:

@@ -1,0 +1,152 @@
+"""The intake of item packets: real watchdogs, packets of any length, and a limit of as many items as there may be."""
+
+import cocotb
+import pytest
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, Timer
+
+from microduet_hw.lookup.intake import PacketIntake
+from microduet_hw.status import QUERY
+from tests.support.bench import bench_parameters, chosen_simulator, run_bench
+from tests.support.flow import Bare, begin
+
+BEATS, WATCHDOG, SLOTS = 600, 5000, 40
+SHORT, LONG, TIMEOUT = 1, 2, 4
+"""Flags of an item's packet."""
+MANY = (1 << 21) + 5
+"""Items up to a limit: two cycles each, of which nobody looks at one."""
+
+
+async def started(dut, **inputs):
+    idle = {"s_axis_items__tvalid": 0, "s_axis_items__tdata": 0, "s_axis_items__tlast": 0, "i_limit": 0, "i_dealt": 1}
+    await begin(dut, **(idle | {"i_free": 1, "o_beats__ready": 1, "i_run": 1} | inputs))
+    await ClockCycles(dut.mem_clk, 2)
+
+
+class Packets:
+    """Sends packets a beat per cycle, and collects what becomes of them."""
+
+    def __init__(self, dut):
+        self.dut, self.items, self.beats = dut, [], []
+        """Tag, query, flags, beats and bad beats of every item; the beats of the one that is under way."""
+        cocotb.start_soon(self.watch())
+
+    async def offer(self, beats, *, last, first=0):
+        """Offer some beats, each until it is taken."""
+        dut = self.dut
+        for number in range(beats):
+            dut.s_axis_items__tvalid.value = 1
+            dut.s_axis_items__tdata.value = first if number == 0 else number
+            dut.s_axis_items__tlast.value = int(last and number == beats - 1)
+            await ReadOnly()
+            while dut.s_axis_items__tready.value == 0:
+                await RisingEdge(dut.mem_clk)
+                await ReadOnly()
+            await RisingEdge(dut.mem_clk)
+        dut.s_axis_items__tvalid.value = 0
+
+    async def watch(self):
+        dut = self.dut
+        while True:
+            await RisingEdge(dut.mem_clk)
+            await ReadOnly()
+            if dut.o_beats__valid.value == 1 and dut.o_beats__ready.value == 1:
+                self.beats.append(dut.o_beats__payload.value.to_unsigned() >> 512)
+            if dut.o_packet__valid.value == 1:
+                said = dut.o_packet__payload.value.to_unsigned()
+                flags = said >> 32 & 7
+                self.items.append((said & 0xFFFFFFFF, said >> 35, flags, len(self.beats), sum(self.beats)))
+                self.beats = []
+
+    async def received(self, count):
+        for _ in range(3 * BEATS):
+            if len(self.items) >= count:
+                break
+            await RisingEdge(self.dut.mem_clk)
+        await ClockCycles(self.dut.mem_clk, 2)
+
+
+def first_beat(number):
+    """The first beat of an item's packet, and the tag and query that it must give; every other slot is too large."""
+    tag, slot = number * 0x9E3779B1 & 0xFFFFFFFF, (5 * number if number % 2 else SLOTS + number)
+    query = QUERY.const({"number": tag >> 7 & 0xFFFF, "slot": slot, "scores": number & 1, "last": number >> 1 & 1})
+    kept = QUERY.const({**{name: query[name] for name, _ in QUERY}, "slot": min(slot, SLOTS - 1)})
+    return tag | query.as_bits() << 32, (tag, kept.as_bits())
+
+
+@cocotb.test()
+async def waits_for_a_packet_as_long_as_its_watchdog(dut):
+    """Cycles without a beat are granted anew behind every beat; what comes too late is dropped up to its TLAST."""
+    await started(dut)
+    packets, expected = Packets(dut), []
+    await ClockCycles(dut.mem_clk, 2)
+    # Beats before the pause, cycles of the pause, beats behind it, and what becomes of the item.
+    for number, (before, pause, behind, flags, bad) in enumerate(
+        [
+            (1, 0, BEATS - 1, 0, 0),
+            (3, WATCHDOG - 1, BEATS - 3, 0, 0),
+            (BEATS, WATCHDOG - 1, 1, LONG, 0),
+            (9, 0, 1, SHORT, BEATS - 10),
+            (1, WATCHDOG, 5, TIMEOUT, BEATS - 1),
+            (BEATS - 1, WATCHDOG + 700, BEATS, TIMEOUT, 1),
+            (BEATS, WATCHDOG, 2, TIMEOUT, 0),
+            (BEATS + 2, WATCHDOG, 1, LONG | TIMEOUT, 0),
+            (BEATS - 1, 2, 1, 0, 0),
+        ]
+    ):
+        first, told = first_beat(number)
+        await packets.offer(before, last=False, first=first)
+        await ClockCycles(dut.mem_clk, pause)
+        await packets.offer(behind, last=True)
+        await packets.received(number + 1)
+        expected.append((*told, flags, BEATS, bad))
+        assert packets.items == expected
+
+
+async def starts(dut, cycles):
+    """In which of the next cycles an item begins."""
+    found = []
+    for cycle in range(cycles):
+        await ReadOnly()
+        found += [cycle] if dut.o_start.value == 1 else []
+        await RisingEdge(dut.mem_clk)
+    return found
+
+
+@cocotb.test()
+async def takes_as_many_items_as_its_limit(dut):
+    """Packets of one beat come without a pause, so an item begins every second cycle, and none behind the last."""
+    many = bench_parameters()["items"]
+    await started(dut, s_axis_items__tvalid=1, s_axis_items__tlast=1, i_run=0)
+    dut.i_limit.value = many
+    dut.i_run.value = 1
+    assert await starts(dut, 9) == [1, 3, 5, 7]
+    # A trigger for each of the cycles would take most of the time.
+    await Timer(2500 * 2 * (many - 8) - 1250, "ps")
+    await RisingEdge(dut.mem_clk)
+    assert await starts(dut, 30) == [0, 2, 4, 6]
+    dut.i_run.value = 0
+    dut.i_limit.value = (1 << 32) - 1
+    assert await starts(dut, 3) == []
+    dut.i_run.value = 1
+    assert await starts(dut, 9) == [1, 3, 5, 7]
+    dut.i_limit.value = 0
+    assert await starts(dut, 9) == [0, 2, 4, 6, 8]
+
+
+SCENARIOS = {
+    "long": ({"beats": BEATS, "watchdog": WATCHDOG, "slots": SLOTS}, ["waits_for_a_packet_as_long_as_its_watchdog"]),
+    "of_one_beat": ({"beats": 1, "watchdog": 9}, ["takes_as_many_items_as_its_limit"]),
+}
+
+
+@pytest.mark.parametrize("case", SCENARIOS)
+def test_intake(case):
+    parameters, scenarios = SCENARIOS[case]
+    # Icarus would take minutes, and looks at every cycle if it is compared.
+    items = MANY if chosen_simulator() == "verilator" else 300
+    run_bench(
+        Bare(PacketIntake(**parameters)),
+        module=__name__,
+        scenarios=scenarios,
+        parameters={"case": case, "items": items},
+    )
