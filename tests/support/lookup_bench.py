@@ -19,7 +19,7 @@ from tests.support.axi_memory import Memory
 from tests.support.cover_plan import hit
 from tests.support.dram_memory import DramMemory
 from tests.support.lookup_items import banked, damaged, expected_query, random_fates, random_packet, rows_at, stopped
-from tests.support.lookups import bank_words, banks, memory_image, random_tables
+from tests.support.lookups import bank_writes, memory_image, random_tables
 from tests.support.streams import StreamSink, start_clocks
 
 
@@ -129,28 +129,16 @@ class LookupBench:
 
     async def load_banks(self):
         dut = self.dut
-        for source, address, word in bank_words(self.config, self.tables):
+        for source, row, word, counts in bank_writes(self.config, self.tables, self.random):
             await RisingEdge(dut.clk)
             dut.write_valid.value = 1
             dut.write_source.value = source
-            dut.write_row.value = address // 32
-            dut.write_data.value = word ^ self.damage[source, address]
-            if self.random.random() < 0.3:
-                await RisingEdge(dut.clk)
-                dut.write_source.value, dut.write_row.value = self.nowhere()
-                dut.write_data.value = self.random.getrandbits(256)
+            dut.write_row.value = row
+            dut.write_data.value = word ^ (self.damage[source, 32 * row] if counts else 0)
         await RisingEdge(dut.clk)
         dut.write_valid.value = 0
         for _ in range(4):
             await RisingEdge(dut.clk)
-
-    def nowhere(self):
-        """A source and a row that are in no bank: what is written there changes nothing."""
-        held = {source: source_plan(self.config, source).words for source in banks(self.config)}
-        source, row = self.random.randrange(1 << 8), self.random.randrange(max([0, *held.values()]), 1 << 24)
-        if source in held or row % 4:
-            return source, row
-        return self.random.choice(list(held)), row
 
     async def send(self):
         dut = self.dut

@@ -1,5 +1,6 @@
 """Small configurations of the memory side, their tables, and what lies at which address."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -181,6 +182,18 @@ def bank_words(config: EngineConfig, tables: list[npt.NDArray[np.int64]]) -> Ite
                 yield source, address, word << CHECK_BITS | word_check(stored, row=address // AXI_BYTES, source=source)
             else:
                 yield source, address, word
+
+
+def bank_writes(
+    config: EngineConfig, tables: list[npt.NDArray[np.int64]], rng: random.Random
+) -> Iterator[tuple[int, int, int, bool]]:
+    """Bank, row, word and whether it counts, as banks are loaded; others, of no bank's words, change nothing."""
+    held = {source: source_plan(config, source).words for source in banks(config)}
+    for source, address, word in bank_words(config, tables):
+        yield source, address // AXI_BYTES, word, True
+        if rng.random() < 0.3:
+            other = rng.choice(list(held)) if rng.random() < 0.3 else rng.randrange(1 << 8)
+            yield other, rng.randrange(held.get(other, 0), 1 << 24), rng.getrandbits(8 * AXI_BYTES), False
 
 
 def reader_of(image: dict[int, int]) -> Callable[[int], int]:

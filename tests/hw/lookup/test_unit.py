@@ -254,6 +254,7 @@ async def never_hangs_without_requests(dut):
     dut.i_run.value = 0
     await ClockCycles(dut.clk, 50)
     assert len(bench.memories[0].requests) == 1
+    dut.i_limit.value = 4
     dut.i_run.value = 1
     await bench.finish()
     assert [header >> 32 for header in bench.headers.received[given_up:]] == [Status.OK] * 4
