@@ -137,7 +137,7 @@ def test_keeps_vectors_apart(words, eagerness, patience, vectors):
 
 
 @pytest.mark.parametrize("vectors", [0, 1, 3, 6])
-def test_holds_a_power_of_two_of_vectors(vectors):
+def test_keeps_a_power_of_two_of_vectors(vectors):
     with pytest.raises(ValueError, match=f"vectors must be a power of two, at least 2, not {vectors}"):
         ActivationBuffer(words=4, bits=8, vectors=vectors)
 
