@@ -51,7 +51,7 @@ cocotb: setup
 # Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
 coverage: setup
 	rm -rf build/coverage
-	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw -k "not proof and not holds$(if $(DUT), and $(DUT))"
+	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw -k "not proof and not holds$(if $(DUT), and ($(DUT)))"
 	$(BIN)/python -m tests.support.coverage_merge --keep
 
 # Situations of the cover plan that benches meet, kept in tests/data/cover_plan.json; a test fails if one is not.

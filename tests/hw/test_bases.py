@@ -1,5 +1,6 @@
 """Bases of memory channels in front of an engine's registers: each register where the map says, answers in order."""
 
+import itertools
 import random
 from types import SimpleNamespace
 
@@ -17,8 +18,8 @@ from microduet_hw.kernel import Kernel, kernel_ports
 from microduet_hw.registers import ADDRESS_BITS, ControlRegisters, Register, register_map
 from tests.support.bench import run_bench
 from tests.support.flow import begin
+from tests.support.registers import HostPort, engine
 from tests.support.registers import connect as connect_master
-from tests.support.registers import engine
 
 CHANNELS = 3
 WITH_ENGINE = [
@@ -123,30 +124,22 @@ class Accesses:
 
     def __init__(self, dut, *, write):
         self.dut, self.write = dut, write
-        self.asks = ("aw", "w") if write else ("ar",)
-        self.answers = "b" if write else "r"
+        self.asks, self.answers = (("aw", "w"), "b") if write else (("ar",), "r")
+        accesses = (any_access() if write else {"araddr": any_access()["awaddr"]} for _ in itertools.count())
+        self.host = HostPort(dut, asks=self.asks, answers=self.answers, accesses=accesses)
         self.bases, self.engine = 0, 0
         self.forget()
 
     def forget(self):
-        self.access, self.own, self.engines, self.shown = None, None, None, set()
+        self.host.forget()
+        self.own, self.engines = None, None
 
     def port(self, side, name):
         return getattr(self.dut, f"{side}_axi_control__{name}")
 
     def offer(self):
         """Random inputs of a cycle that keep the rules: what is asked stays until it is taken, and so do answers."""
-        if self.access is None and random.random() < 0.7:
-            self.access = any_access() if self.write else {"araddr": any_access()["awaddr"]}
-        for name in self.asks if self.access else ():
-            if random.random() < 0.7:
-                self.shown.add(name)
-        for name in self.asks:
-            self.port("s", f"{name}valid").value = int(name in self.shown)
-        for name, value in (self.access or {}).items():
-            self.port("s", name).value = value
-        self.willing = random.random() < 0.6
-        self.port("s", f"{self.answers}ready").value = int(self.willing)
+        self.host.offer()
         self.takes = self.engines is None and random.random() < 0.6
         for name in self.asks:
             # One that does not keep an answer may be ready before it is asked.
@@ -166,32 +159,30 @@ class Accesses:
 
     def look(self, words):
         """Compare with what has to be; the word that is written, as (number, value), if one is."""
-        asked = self.access is not None and len(self.shown) == len(self.asks)
-        address = self.access[f"{self.asks[0]}addr"] if asked else 0
-        passed = asked and address < BASE_START and self.own is None
-        taken = asked and address >= BASE_START and self.own is None and self.engines is None
+        host = self.host
+        address = host.access[f"{self.asks[0]}addr"] if host.asked else 0
+        passed = host.asked and address < BASE_START and self.own is None
+        taken = host.asked and address >= BASE_START and self.own is None and self.engines is None
         for name in self.asks:
             assert self.port("m", f"{name}valid").value == passed
             assert self.port("s", f"{name}ready").value == (taken or (passed and self.takes))
         answer = self.engines if self.own is None else self.own
         assert self.port("s", f"{self.answers}valid").value == (answer is not None)
-        assert self.port("m", f"{self.answers}ready").value == (self.willing and self.own is None)
-        for side, payload in (("m", self.access if passed else None), ("s", answer)):
+        assert self.port("m", f"{self.answers}ready").value == (host.willing and self.own is None)
+        for side, payload in (("m", host.access if passed else None), ("s", answer)):
             for name, value in (payload or {}).items():
                 assert self.port(side, name).value == value, name
         return self.step((address - BASE_START) // 4, words, taken=taken, passed=passed and self.takes)
 
     def step(self, number, words, *, taken, passed):
         """Go on to the next cycle; the word that is written, if one is."""
-        access = self.access
-        if self.willing:
+        if self.host.willing:
             self.own = self.engines = None
         if taken:
             self.own = {"bresp": 0} if self.write else {"rresp": 0, "rdata": words.get(number, 0)}
         elif passed:
             self.engines = self.any_answer()
-        if taken or passed:
-            self.access, self.shown = None, set()
+        access = self.host.take() if taken or passed else None
         self.bases, self.engine = self.bases + taken, self.engine + passed
         return (number, access["wdata"]) if taken and self.write and access["wstrb"] == 0xF else None
 

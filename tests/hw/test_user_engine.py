@@ -4,7 +4,7 @@ import random
 
 import cocotb
 import pytest
-from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge
 
 from microduet_hw.config import Array, Payload, Precision
 from microduet_hw.image import load_beats
@@ -173,13 +173,7 @@ async def a_host_that_stops_in_a_packet_ends_its_own_query_only(dut):
     await host.start()
     gone, good = host.query(3, user_status=UserStatus.TIMEOUT), host.query(4)
     half = words(gone.packets.pop()(0))[0]
-    dut.s_axis_users__tvalid.value, dut.s_axis_users__tdata.value, dut.s_axis_users__tlast.value = 1, half, 0
-    await ReadOnly()
-    while dut.s_axis_users__tready.value == 0:
-        await RisingEdge(dut.clk)
-        await ReadOnly()
-    await RisingEdge(dut.clk)
-    dut.s_axis_users__tvalid.value = 0
+    await host.packets.send([half], ends=False)
     begun = host.cycle
     await host.run([gone])
     assert host.cycle - begun < 2 * WATCHDOG

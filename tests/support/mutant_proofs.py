@@ -60,8 +60,8 @@ class _Design:
 
 def _flat(model: Model) -> _Design | None:
     """Write ``flat.il``, with registers called r0, r1, ...; None if it is too large, or has another clock."""
-    # Streams are known by their names, which are those of the top level: a wrapper of the bench may be round it.
     (model.folder / "first_wins.v").write_text(FIRST_WINS)
+    # Streams are known by their names, which are those of the top level: a wrapper of the bench may be round it.
     root = "top" if model.call.depth == 0 else model.call.modules[0]
     prepare = (
         f"read_rtlil mutated.il\nhierarchy -top {root}\ndelete {ASSERTIONS}\nflatten\n"

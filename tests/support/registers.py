@@ -130,19 +130,25 @@ class HostPort:
         self.willing = random.random() < 0.8
         self.port(f"{self._answers}ready").value = int(self.willing)
 
-    def look(self, *, owed: bool) -> Mapping[str, int] | None:
-        """The access that is taken in this cycle, if one is: when all of it is there and no answer is `owed`."""
-        asked = len(self._shown) == len(self._asks)
-        for name in self._asks:
-            # An address may be waited for with ready; a write's two channels are taken together.
-            ready = not owed and (asked or len(self._asks) == 1)
-            assert self.port(f"{name}ready").value == ready, f"{name}ready"
-        assert self.port(f"{self._answers}valid").value == owed, f"{self._answers}valid"
-        if not asked or owed:
-            return None
+    @property
+    def asked(self) -> bool:
+        """Whether all of an access is there."""
+        return len(self._shown) == len(self._asks)
+
+    def take(self) -> Mapping[str, int] | None:
+        """The access, which is taken in this cycle."""
         taken, self.access = self.access, None
         self._shown.clear()
         return taken
+
+    def look(self, *, owed: bool) -> Mapping[str, int] | None:
+        """The access that is taken in this cycle, if one is: when all of it is there and no answer is `owed`."""
+        for name in self._asks:
+            # An address may be waited for with ready; a write's two channels are taken together.
+            ready = not owed and (self.asked or len(self._asks) == 1)
+            assert self.port(f"{name}ready").value == ready, f"{name}ready"
+        assert self.port(f"{self._answers}valid").value == owed, f"{self._answers}valid"
+        return self.take() if self.asked and not owed else None
 
 
 class RegistersModel:

@@ -6,7 +6,7 @@ and ready are high at a clock edge; valid and payload hold until then.
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cocotb
@@ -177,3 +177,28 @@ class StreamSink(_End):
                 self.cycles.append(self.cycle)
                 self._arrived.set()
             self.cycle += 1
+
+
+class AxiStream:
+    """Sends packets on an AXI4-Stream port, with pauses."""
+
+    def __init__(self, dut: Any, name: str, *, clock: Any, wait: float = 0.0) -> None:
+        self._signals = [getattr(dut, f"{name}__{part}") for part in ("tvalid", "tready", "tdata", "tlast")]
+        self.clock, self.wait = clock, wait
+        self._random = random.Random(random.getrandbits(64))
+        self._signals[0].value = 0
+
+    async def send(self, beats: Sequence[int], *, ends: bool = True) -> None:
+        """Send one packet, or beats that do not end it; return in the cycle after its last beat was taken."""
+        valid, ready, data, last = self._signals
+        for number, beat in enumerate(beats):
+            while self._random.random() < self.wait:
+                valid.value = 0
+                await RisingEdge(self.clock)
+            valid.value, data.value, last.value = 1, beat, int(ends and number == len(beats) - 1)
+            await ReadOnly()
+            while ready.value == 0:
+                await RisingEdge(self.clock)
+                await ReadOnly()
+            await RisingEdge(self.clock)
+        valid.value = 0

@@ -31,7 +31,7 @@ from tests.support.axi_memory import Memory
 from tests.support.cover_plan import hit
 from tests.support.lookups import memory_image, random_tables
 from tests.support.models import random_model
-from tests.support.streams import start_clocks
+from tests.support.streams import AxiStream, start_clocks
 from tests.support.users import random_payload, random_users, user_packet
 
 
@@ -88,33 +88,6 @@ class Query:
     user_status: UserStatus = UserStatus.OK
     slot: int = 0
     sent: int = 0
-
-
-class AxiStream:
-    """Sends packets on an AXI4-Stream port, with pauses."""
-
-    def __init__(self, dut: Any, name: str, *, clock: Any, wait: float = 0.0) -> None:
-        self._signals = [getattr(dut, f"{name}__{part}") for part in ("tvalid", "tready", "tdata", "tlast")]
-        self.clock, self.wait = clock, wait
-        self.ends = 0
-        self._random = random.Random(random.getrandbits(64))
-        self._signals[0].value = 0
-
-    async def send(self, beats: list[int]) -> None:
-        """Send one packet; return in the cycle after its last beat was taken."""
-        valid, ready, data, last = self._signals
-        for number, beat in enumerate(beats):
-            while self._random.random() < self.wait:
-                valid.value = 0
-                await RisingEdge(self.clock)
-            valid.value, data.value, last.value = 1, beat, int(number == len(beats) - 1)
-            await ReadOnly()
-            while ready.value == 0:
-                await RisingEdge(self.clock)
-                await ReadOnly()
-            await RisingEdge(self.clock)
-        valid.value = 0
-        self.ends += 1
 
 
 class Host:

@@ -19,7 +19,8 @@ from tests.support.bench import run_bench
 from tests.support.edge import UNITS
 from tests.support.edge_sessions import Session, check_answer, random_edge_model
 from tests.support.flow import begin
-from tests.support.user_engine import AxiStream, words
+from tests.support.streams import AxiStream
+from tests.support.user_engine import words
 
 CONFIG = UNITS["sram"].replace(checksum_bits=CHECKSUM_BITS)
 DONE = 2

@@ -8,6 +8,7 @@ from microduet_hw.lookup.intake import PacketIntake
 from microduet_hw.status import QUERY
 from tests.support.bench import bench_parameters, chosen_simulator, run_bench
 from tests.support.flow import Bare, begin
+from tests.support.streams import AxiStream
 
 BEATS, WATCHDOG, SLOTS = 600, 5000, 40
 SHORT, LONG, TIMEOUT = 1, 2, 4
@@ -28,21 +29,12 @@ class Packets:
     def __init__(self, dut):
         self.dut, self.items, self.beats = dut, [], []
         """Tag, query, flags, beats and bad beats of every item; the beats of the one that is under way."""
+        self.stream = AxiStream(dut, "s_axis_items", clock=dut.mem_clk)
         cocotb.start_soon(self.watch())
 
     async def offer(self, beats, *, last, first=0):
         """Offer some beats, each until it is taken."""
-        dut = self.dut
-        for number in range(beats):
-            dut.s_axis_items__tvalid.value = 1
-            dut.s_axis_items__tdata.value = first if number == 0 else number
-            dut.s_axis_items__tlast.value = int(last and number == beats - 1)
-            await ReadOnly()
-            while dut.s_axis_items__tready.value == 0:
-                await RisingEdge(dut.mem_clk)
-                await ReadOnly()
-            await RisingEdge(dut.mem_clk)
-        dut.s_axis_items__tvalid.value = 0
+        await self.stream.send([first, *range(1, beats)], ends=last)
 
     async def watch(self):
         dut = self.dut
