@@ -64,7 +64,7 @@ cover-plan: setup
 proofs: setup
 	rm -rf build/proved
 	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 -m "nightly or not nightly" tests/hw -k "proof or proven or holds or stand"
-	$(BIN)/python -m tests.support.proof_record
+	$(BIN)/python -m tests.support.proof_record --anew
 
 # Mutants of one component (DUT=store) or of all that have been drawn before, kept in tests/data/mutants.json; AGAIN=1 judges
 # only those that lived, once tests have been added.

@@ -7,6 +7,7 @@ import pytest
 from tests.support import ledger, ledger_sources
 from tests.support.environment import REPOSITORY
 from tests.support.meta import tests_that_cannot_fail as cannot_fail
+from tests.support.proof_record import joined
 
 HELPERS = sorted(path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_"))
 
@@ -48,6 +49,21 @@ def test_figures_of_a_changed_source_are_stale(monkeypatch):
         line, branch, toggle = ledger.coverage_text(name)
         assert (ledger.STALE in line) == stale
         assert (line.startswith("100.0 %"), branch, toggle) == (True, "100.0 %", "100.0 %")
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        pytest.param("same", {"first": ["bmc", 9], "second": ["prove", 2], "third": ["bmc", 8]}, id="same source"),
+        pytest.param("new", {"second": ["prove", 2], "third": ["bmc", 8]}, id="source has changed"),
+    ],
+)
+def test_proofs_that_ran_join_those_of_the_same_source(source: str, kept: dict[str, list[object]]):
+    other = {"source": "x", "proofs": {"z": ["bmc", 4]}}
+    old = {"b.B": other, "a.A": {"source": "same", "proofs": {"first": ["bmc", 9], "second": ["bmc", 7]}}}
+    ran = {"a.A": {"source": source, "proofs": {"third": ["bmc", 8], "second": ["prove", 2]}}}
+    assert joined(old, ran) == {"a.A": {"source": source, "proofs": kept}, "b.B": other}
+    assert list(joined(old, ran)) == ["a.A", "b.B"]
 
 
 def test_every_component_has_a_whole_contract():

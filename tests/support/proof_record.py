@@ -1,5 +1,10 @@
-"""Which proofs passed of which component: kept by ``python -m tests.support.proof_record`` after ``make proofs``."""
+"""Which proofs passed of which component: kept by ``python -m tests.support.proof_record`` after proofs ran.
 
+Proofs of a component that has not changed join those that were kept; with ``--anew``, as ``make proofs`` calls it, only
+those that ran are kept.
+"""
+
+import argparse
 import json
 import os
 import re
@@ -43,11 +48,23 @@ def read_kept(path: Path = KEPT) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def main(folder: Path | None = None) -> int:
+def joined(old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Kept proofs and new ones; those of a component whose source has changed since are forgotten."""
+    both = dict(old) | dict(new)
+    for name in set(old) & set(new):
+        if old[name]["source"] == new[name]["source"]:
+            both[name] = new[name] | {"proofs": dict(sorted((old[name]["proofs"] | new[name]["proofs"]).items()))}
+    return dict(sorted(both.items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Put what passed with the sources."""
-    folder = folder or REPOSITORY / "build" / FOLDER
-    kept = read_kept() | merge([json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))])
-    KEPT.with_suffix(".new").write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--anew", action="store_true", help="forget what was kept before")
+    options = parser.parse_args(arguments)
+    ran = merge([json.loads(path.read_text()) for path in sorted((REPOSITORY / "build" / FOLDER).glob("*.json"))])
+    kept = ran if options.anew else joined(read_kept(), ran)
+    KEPT.with_suffix(".new").write_text(json.dumps(kept, indent=1) + "\n")
     KEPT.with_suffix(".new").replace(KEPT)
     print(f"{sum(len(one['proofs']) for one in kept.values())} proofs of {len(kept)} components")
     return 0
