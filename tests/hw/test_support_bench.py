@@ -1,7 +1,10 @@
 """The bench runner and the stream helpers: they carry data, and they fail when they must."""
 
+import os
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cocotb
@@ -11,8 +14,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tests.support.bench import BenchError, bench_parameters, run_bench
-from tests.support.bench_build import BuildError
+from tests.support.bench_build import BuildError, ordered
 from tests.support.demo import Crossing, Queue
+from tests.support.environment import REPOSITORY
 from tests.support.flow import begin, cycle
 from tests.support.streams import StreamSink, StreamSource, chance, start_clocks
 
@@ -143,3 +147,27 @@ def test_component_that_does_not_build_says_why():
 def test_refuses_a_wait_that_never_ends(wait):
     with pytest.raises(ValueError, match=r"wait must be .*, not"):
         chance(wait, name="wait")
+
+
+NETLIST = """\
+import sys
+from amaranth.back import rtlil
+from tests.support.demo import Crossing
+sys.stdout.write(rtlil.convert(Crossing(), name="top", emit_src=False))
+"""
+
+
+def netlist(seed: str) -> str:
+    command, environment = [sys.executable, "-c", NETLIST], os.environ | {"PYTHONHASHSEED": seed}
+    return subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_build_is_known_again_whatever_the_order_of_its_clocks():
+    first, *others = [netlist(seed) for seed in "1234"]
+    assert {ordered(text) for text in others} == {ordered(first)}
+    assert any(text != first for text in others), "all processes listed clocks alike, so nothing was ordered"
+
+
+def test_netlists_that_differ_in_what_a_clock_drives_are_not_one():
+    cell = "  cell \\a \\b\n    connect \\clk \\{}\n    connect \\mem_clk \\{}\n  end\nend\n"
+    assert ordered(cell.format("clk", "mem_clk")) != ordered(cell.format("mem_clk", "clk"))

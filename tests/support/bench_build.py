@@ -33,6 +33,8 @@ ZERO_CONTENTS = r"^  initial begin\n(?:    \S+ = \d+'[bdh]0+;\n)+  end\n"
 """What `without_initial_values` leaves out."""
 GATES = "proc; flatten; opt; wreduce; alumacc; memory -nomap; opt -full; techmap; opt; abc; opt"
 """Yosys's steps from Verilog to gates; memories stay."""
+CLOCK_PORT = re.compile(r"^  wire width 1 input \d+ +(\\\S*(?:clk|rst))$", re.MULTILINE)
+"""A clock or reset of a module, in RTLIL."""
 COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle")
 """What Verilator counts. Its counting of state machines stops at every memory, with an internal error."""
 COUNTING_FLAGS = ("OPT_FAST=-O0",)
@@ -71,7 +73,31 @@ def _key(
         *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else []),
         *opened,
     ]
-    return _hash(text, simulator=simulator, waves=waves, more=more)
+    return _hash(ordered(text), simulator=simulator, waves=waves, more=more)
+
+
+def ordered(text: str) -> str:
+    """RTLIL for a hash, with clock ports and connections in the order of their names.
+
+    Amaranth lists clock domains in the order of a set, which is another one in each process.
+    """
+    lines: list[str] = []
+    clocks: list[str] = []
+    connections: list[str] = []
+    for line in text.splitlines():
+        if clock := CLOCK_PORT.match(line):
+            clocks.append(clock[1])
+        elif line.startswith("    connect "):
+            connections.append(line)
+        else:
+            if line == "  end":
+                lines += sorted(connections)
+                connections.clear()
+            elif line == "end":
+                lines += sorted(clocks)
+                clocks.clear()
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _hash(text: str, *, simulator: str, waves: bool, more: Sequence[object]) -> str:
