@@ -4,7 +4,7 @@ Written as a loop in a branch, it is the same XOR gates, and a simulator compute
 of Amaranth they took an engine of 32 multipliers three times as long per cycle.
 """
 
-from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value, ValueLike
 
 MODULE = "microduet_crc32"
 
@@ -38,13 +38,13 @@ endmodule
 """Verilog that goes with every design that is loaded."""
 
 
-def crc32(*, take: Value, data: Value, check: Value) -> Instance:
-    """The CRC `check`, 32 bits, of all `data` with `take` (domain sync)."""
+def crc32(*, take: Value, data: Value, check: Value, begin: ValueLike = 0) -> Instance:
+    """The CRC `check`, 32 bits, of all `data` with `take` since the last `begin` (domain sync)."""
     return Instance(
         MODULE,
         p_WIDTH=len(data),
         i_clk=ClockSignal(),
-        i_rst=ResetSignal(),
+        i_rst=ResetSignal() | begin,
         i_take=take,
         i_data=data,
         o_check=check,

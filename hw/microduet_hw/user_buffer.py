@@ -1,7 +1,5 @@
 """Takes user packets in whole, and says what is wrong with them before they act."""
 
-import functools
-import operator
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -9,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from microduet_hw.axi import StreamMaster
+from microduet_hw.crc import crc32
 from microduet_hw.status import UserStatus
 from microduet_hw.store import Store
 from microduet_hw.user_packets import USER, USER_BITS, USER_BYTES, USER_CONSTANTS, UserKind, user_beats
@@ -122,14 +121,10 @@ class UserBuffer(wiring.Component):
         Sums are of whole beats, zeros behind the last byte; the header's is carried over as many zeros.
         """
         bits = 8 * self._length - USER_BITS * (self._beats - 1)
-        word, state = Signal(USER_BITS), Signal(32)
+        word, check = Signal(USER_BITS), Signal(32)
         m.d.comb += word.eq(Mux(last, self.s_axis_users.tdata[:bits], self.s_axis_users.tdata))
-        with m.If(begin):
-            m.d.sync += state.eq(ONES)
-        with m.Elif(vector):
-            # A message's first 32 bits count as the state does.
-            m.d.sync += state.eq(_carried(Cat(word[:32] ^ state, word[32:]), USER_BYTES))
-        return state == _carried(self.o_header.crc32 ^ ONES, USER_BYTES - bits // 8)
+        m.submodules.beats_sum = crc32(begin=begin, take=vector, data=word, check=check)
+        return (check ^ ONES) == _carried(self.o_header.crc32 ^ ONES, USER_BYTES - bits // 8)
 
     def _judge(self, m: Module, *, header: Value, right: Value, sound: Value) -> None:
         """The header's part of the status when it comes, the rest once the packet has ended."""
@@ -146,10 +141,7 @@ class UserBuffer(wiring.Component):
 
 
 def after_zeros(state: int, count: int) -> int:
-    """A checksum's state, before its last inversion, carried over `count` bytes of zeros.
-
-    Of more than 32 bits the upper ones are bytes that follow instead, at most `count` with the first four.
-    """
+    """A checksum's state of 32 bits, before its last inversion, carried over `count` bytes of zeros."""
     for _ in range(8 * count):
         state = state >> 1 ^ (POLYNOMIAL if state & 1 else 0)
     return state
@@ -157,6 +149,6 @@ def after_zeros(state: int, count: int) -> int:
 
 def _carried(state: Value, count: int) -> Value:
     """The hardware of `after_zeros`: every bit is a sum of some of the state's."""
-    columns = [after_zeros(1 << k, count) for k in range(len(state))]
-    rows = [[state[k] for k, column in enumerate(columns) if column >> place & 1] for place in range(32)]
-    return Cat(*(functools.reduce(operator.xor, row) for row in rows))
+    columns = [after_zeros(1 << k, count) for k in range(32)]
+    masks = [sum((column >> place & 1) << k for k, column in enumerate(columns)) for place in range(32)]
+    return Cat((state & mask).xor() for mask in masks)

@@ -27,7 +27,7 @@ WAIVERS = Path(microduet_hw.__file__).parent / "verilator.vlt"
 VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique", "--output-split", "200000")
 """One C++ file for all but the largest: each file reads the same headers again."""
 # Benches are short: the compiler's time counts for more than the model's.
-COMPILER_FLAGS = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+COMPILER_FLAGS = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 INITIAL_VALUE = r"^(\s*reg (?:\[[^]\n]*\] )?\S+ ?) = \d+'[bdh][0-9a-f]+;"
 ZERO_CONTENTS = r"^  initial begin\n(?:    \S+ = \d+'[bdh]0+;\n)+  end\n"
 """What `without_initial_values` leaves out."""
@@ -54,20 +54,8 @@ def _environment_of(simulator: str) -> dict[str, str]:
     return environment
 
 
-def _key(
-    component: wiring.Component,
-    *,
-    simulator: str,
-    waves: bool,
-    coverage: bool,
-    undefined: bool,
-    opened: Sequence[str],
-) -> str:
-    """Hash of all that a build depends on. RTLIL stands for the Verilog made from it: Yosys takes a second more.
-
-    Coverage is told by lines of the source, so its builds depend on those too.
-    """
-    text = rtlil.convert(component, name=TOP, emit_src=coverage)
+def _key(text: str, *, simulator: str, waves: bool, coverage: bool, undefined: bool, opened: Sequence[str]) -> str:
+    """Hash of all that a build of RTLIL depends on."""
     more = [
         *([COVERAGE_FLAGS, COUNTING_FLAGS] if coverage else []),
         *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else []),
@@ -225,6 +213,11 @@ def without_initial_values(text: str) -> str:
     return re.sub(ZERO_CONTENTS, "", text, flags=re.MULTILINE)
 
 
+def _verilog_of(netlist: str, *, attributes: bool) -> str:
+    """The Verilog that Amaranth makes of RTLIL. Its public function makes the RTLIL again, which takes seconds."""
+    return verilog._convert_rtlil_text(netlist, strip_internal_attrs=not attributes)
+
+
 def build(
     runner: Runner,
     component: wiring.Component,
@@ -246,8 +239,11 @@ def build(
         if the simulator or the compiler refuses it, or warns
     """
 
+    # Coverage is told by lines of the source, so its builds depend on those too.
+    netlist = rtlil.convert(component, name=TOP, emit_src=coverage)
+
     def compile_into(folder: Path) -> None:
-        text = with_modules(verilog.convert(component, name=TOP, emit_src=coverage, strip_internal_attrs=not coverage))
+        text = with_modules(_verilog_of(netlist, attributes=coverage))
         flags = (*VERILATOR_FLAGS, *(COVERAGE_FLAGS if coverage else ()))
         if undefined:
             text = without_initial_values(text)
@@ -258,7 +254,7 @@ def build(
         options = {"simulator": simulator, "waves": waves, "flags": flags, "opened": opened}
         _compile(runner, text, name=name, folder=folder, **options)
 
-    key = _key(component, simulator=simulator, waves=waves, coverage=coverage, undefined=undefined, opened=opened)
+    key = _key(netlist, simulator=simulator, waves=waves, coverage=coverage, undefined=undefined, opened=opened)
     return _built(cache_folder() / "benches" / key, compile_into)
 
 
