@@ -26,7 +26,7 @@ TOP = "top"
 WAIVERS = Path(microduet_hw.__file__).parent / "verilator.vlt"
 VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique", "--output-split", "200000")
 """One C++ file for all but the largest: each file reads the same headers again."""
-# Benches are short: the compiler's time counts for more than the model's.
+# Benches are short: the compiler's time counts for more than the model's, above all for counters' ten times as much code.
 COMPILER_FLAGS = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 INITIAL_VALUE = r"^(\s*reg (?:\[[^]\n]*\] )?\S+ ?) = \d+'[bdh][0-9a-f]+;"
 ZERO_CONTENTS = r"^  initial begin\n(?:    \S+ = \d+'[bdh]0+;\n)+  end\n"
@@ -37,8 +37,6 @@ CLOCK_PORT = re.compile(r"^  wire width 1 input \d+ +(\\\S*(?:clk|rst))$", re.MU
 """A clock or reset of a module, in RTLIL."""
 COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle")
 """What Verilator counts. Its counting of state machines stops at every memory, with an internal error."""
-COUNTING_FLAGS = ("OPT_FAST=-O0",)
-"""Counters make ten times the code, with which an optimising compiler takes minutes."""
 
 
 class BuildError(AssertionError):
@@ -57,7 +55,7 @@ def _environment_of(simulator: str) -> dict[str, str]:
 def _key(text: str, *, simulator: str, waves: bool, coverage: bool, undefined: bool, opened: Sequence[str]) -> str:
     """Hash of all that a build of RTLIL depends on."""
     more = [
-        *([COVERAGE_FLAGS, COUNTING_FLAGS] if coverage else []),
+        *([COVERAGE_FLAGS] if coverage else []),
         *([INITIAL_VALUE, ZERO_CONTENTS] if undefined else []),
         *opened,
     ]
@@ -154,8 +152,6 @@ def _compile(
     source.write_text(text)
     log = folder / "build.log"
     environment = _environment_of(simulator)
-    if set(COVERAGE_FLAGS) <= set(flags):
-        environment["MAKEFLAGS"] += " " + " ".join(COUNTING_FLAGS)
     try:
         if simulator != "icarus":
             every = (*flags, "--trace") if waves else flags
