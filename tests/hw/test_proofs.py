@@ -5,9 +5,16 @@ import pytest
 from microduet_hw.config import Array
 from microduet_hw.layout import plan_layer
 from microduet_hw.sequencer import SequencerShape
-from tests.support.contracts import ActivationContract, RegistersContract, ResultContract, SequencerContract
+from tests.support.contracts import (
+    ActivationContract,
+    BasesContract,
+    RegistersContract,
+    ResultContract,
+    SequencerContract,
+)
 from tests.support.formal import prove
 from tests.support.models import small_config
+from tests.support.share_contracts import ShareContract
 
 
 def sequencer_shape():
@@ -21,6 +28,7 @@ CONTRACTS = {
     # the contract, how it is proven, cycles; "prove" is for all time, "bmc" for so many cycles after reset
     "results stand until taken": (ResultContract, "bmc", 11),
     "registers answer once": (lambda **fault: RegistersContract(config=small_config(), **fault), "prove", 3),
+    "bases answer once, or whoever is behind them": (BasesContract, "prove", 6),
     "buffers lose nothing": (lambda **fault: ActivationContract(words=2, **fault), "bmc", 14),
     "buffers of one word lose nothing": (lambda **fault: ActivationContract(words=1, **fault), "bmc", 16),
     "buffers of four vectors lose nothing": (
@@ -28,6 +36,7 @@ CONTRACTS = {
         "bmc",
         14,
     ),
+    "shares leave whole and in order": (lambda **fault: ShareContract(words=1, **fault), "bmc", 8),
     "rounds wait for the drain": (lambda **fault: SequencerContract(shape=sequencer_shape(), **fault), "prove", 7),
 }
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, DomainRenamer, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from microduet_hw.activation import VECTORS, ActivationBuffer
+from microduet_hw.bases import BaseRegisters
 from microduet_hw.config import EngineConfig
 from microduet_hw.places import RESULTS
 from microduet_hw.registers import ControlRegisters
@@ -30,7 +31,7 @@ class Contract(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.dut = self._dut
+        m.submodules.dut = DomainRenamer({"mem": "sync"})(self._dut)  # induction takes one clock
         m.d.comb += [getattr(self._dut, name).eq(getattr(self, name)) for name in self.signature.members]
         self.rules(m, {name: Value.cast(getattr(self._dut, name)) for name in self._dut.signature.members})
         return m
@@ -69,34 +70,113 @@ class ResultContract(Contract):
         ]
 
 
-class RegistersContract(Contract):
+class LiteContract(Contract):
+    """A component with AXI4-Lite ports: what masters and slaves keep at such a port."""
+
+    def bus(self, ports: dict[str, Any], name: str) -> dict[str, Value]:
+        """Signals of the port `name`, as the standard calls them."""
+        return {port.removeprefix(f"{name}__"): port_of for port, port_of in ports.items() if port.startswith(name)}
+
+    def offers_stand(self, m: Module, bus: dict[str, Value], *names: str) -> list[Value]:
+        """What is offered in these channels stands until it is taken."""
+        payloads = {
+            "aw": bus["awaddr"],
+            "w": Cat(bus["wdata"], bus["wstrb"]),
+            "ar": bus["araddr"],
+            "r": Cat(bus["rdata"], bus["rresp"]),
+            "b": bus["bresp"],
+        }
+        return [
+            self.holds(m, valid=bus[f"{name}valid"], ready=bus[f"{name}ready"], payload=Value.cast(payloads[name]))
+            for name in names
+        ]
+
+    def taken(self, bus: dict[str, Value]) -> dict[str, Value]:
+        """Channels in which something is taken in this cycle."""
+        return {name: bus[f"{name}valid"] & bus[f"{name}ready"] for name in ("ar", "aw", "w", "r", "b")}
+
+    def answers_once(self, m: Module, bus: dict[str, Value], *, fault: bool = False) -> list[Value]:
+        """A slave takes address and data together, and has one answer for every request, from the next cycle on."""
+        taken, reads, writes = self.taken(bus), Signal(), Signal()
+        m.d.sync += [reads.eq(reads + taken["ar"] - taken["r"]), writes.eq(writes + taken["aw"] - taken["b"])]
+        return [
+            taken["aw"] == taken["w"],
+            bus["rvalid"] == (reads ^ fault),
+            bus["bvalid"] == writes,
+            ~(reads & taken["ar"] & ~taken["r"]),
+            ~(writes & taken["aw"] & ~taken["b"]),
+        ]
+
+
+class RegistersContract(LiteContract):
     """`ControlRegisters`: answers stand until taken, and every request gets exactly one."""
 
     def __init__(self, *, config: EngineConfig, fault: bool = False) -> None:
         super().__init__(ControlRegisters(config=config), fault=fault)
 
     def rules(self, m: Module, ports: dict[str, Any]) -> None:
-        bus = {name.removeprefix("s_axi_control__"): value for name, value in ports.items()}
-        for channel, payload in (("aw", bus["awaddr"]), ("w", bus["wdata"]), ("ar", bus["araddr"])):
-            valid, ready = bus[f"{channel}valid"], bus[f"{channel}ready"]
-            m.d.comb += Assume(self.holds(m, valid=valid, ready=ready, payload=payload))
-        for channel, payload in (("r", bus["rdata"]), ("b", bus["bresp"])):
-            valid, ready = bus[f"{channel}valid"], bus[f"{channel}ready"]
-            m.d.comb += Assert(self.holds(m, valid=valid, ready=ready, payload=payload))
-        taken = {channel: bus[f"{channel}valid"] & bus[f"{channel}ready"] for channel in ("ar", "aw", "w", "r", "b")}
-        reads, writes = Signal(), Signal()
-        m.d.sync += [reads.eq(reads + taken["ar"] - taken["r"]), writes.eq(writes + taken["aw"] - taken["b"])]
+        bus = self.bus(ports, "s_axi_control")
+        taken = self.taken(bus)
         m.d.comb += [
-            Assert(taken["aw"] == taken["w"]),
-            Assert(bus["rvalid"] == (reads ^ self.fault)),
-            Assert(bus["bvalid"] == writes),
-            Assert(~(reads & taken["ar"] & ~taken["r"])),
-            Assert(~(writes & taken["aw"] & ~taken["b"])),
+            *(Assume(rule) for rule in self.offers_stand(m, bus, "aw", "w", "ar")),
+            *(Assert(rule) for rule in self.offers_stand(m, bus, "r", "b")),
+            *(Assert(rule) for rule in self.answers_once(m, bus, fault=self.fault)),
             Cover(taken["r"] & (bus["rdata"] != 0)),
             Cover(taken["b"]),
             Cover(bus["rvalid"] & ~bus["rready"] & bus["arvalid"]),
             Cover(ports["interrupt"]),
             Cover(ports["o_run"]),
+        ]
+
+
+class BasesContract(LiteContract):
+    """`BaseRegisters` in front of a slave that keeps the rules of `RegistersContract`: together they keep them too.
+
+    Bases change by whole words that are written where they are, and are read as they are. No answer waits for more than
+    `PATIENCE` cycles: with waits of any length, induction would begin in states that no reset leads to.
+    """
+
+    CHANNELS, PATIENCE = 1, 3
+
+    def __init__(self, *, fault: bool = False) -> None:
+        super().__init__(BaseRegisters(channels=self.CHANNELS), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        outer, inner = self.bus(ports, "s_axi_control"), self.bus(ports, "m_axi_control")
+        slave = [*self.offers_stand(m, inner, "r", "b"), *self.answers_once(m, inner)]
+        m.d.comb += [
+            *(Assume(rule) for rule in self.offers_stand(m, outer, "aw", "w", "ar")),
+            *(Assume(rule | self.fault) for rule in slave),
+            *(Assert(rule) for rule in self.offers_stand(m, inner, "aw", "w", "ar")),
+            *(Assert(rule) for rule in self.offers_stand(m, outer, "r", "b")),
+            *(Assert(rule) for rule in self.answers_once(m, outer)),
+        ]
+        for bus, channel in ((outer, "b"), (outer, "r"), (inner, "aw"), (inner, "ar")):
+            waited = Signal(name=f"waited_{channel}")
+            m.d.sync += waited.eq(bus[f"{channel}valid"] & ~bus[f"{channel}ready"])
+            m.d.comb += Cover(waited & self.taken(bus)[channel])
+        for channel in ("r", "b"):
+            waits = Signal(range(self.PATIENCE + 1), name=f"waits_{channel}")
+            m.d.sync += waits.eq(Mux(outer[f"{channel}valid"] & ~outer[f"{channel}ready"], waits + 1, 0))
+            m.d.comb += Assume(waits < self.PATIENCE)
+        self._bases(m, ports, outer, inner)
+
+    def _bases(self, m: Module, ports: dict[str, Any], outer: dict[str, Value], inner: dict[str, Value]) -> None:
+        bases, taken, passed = ports["o_bases"], self.taken(outer), self.taken(inner)
+        due, word, own = Signal(len(bases)), Signal(32), Signal()
+        number, words = outer["awaddr"][2:-1], 2 * self.CHANNELS
+        m.d.sync += due.eq(bases)
+        with m.If(taken["aw"] & ~passed["aw"] & outer["wstrb"].all() & (number < words)):
+            m.d.sync += due.word_select(number, 32).eq(outer["wdata"])
+        with m.If(taken["ar"]):
+            read = outer["araddr"][2:-1]
+            m.d.sync += [own.eq(~passed["ar"]), word.eq(Mux(read < words, bases.word_select(read, 32), 0))]
+        m.d.comb += [
+            Assert(bases == due),
+            Assert(~outer["rvalid"] | (outer["rdata"] == Mux(own, word, inner["rdata"]))),
+            Assert(~taken["ar"] | (passed["ar"] == ~outer["araddr"][-1])),
+            Assert(~taken["aw"] | (passed["aw"] == ~outer["awaddr"][-1])),
+            Cover(taken["r"] & own & (outer["rdata"] != 0)),
         ]
 
 

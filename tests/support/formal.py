@@ -14,6 +14,7 @@ from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, ResetSigna
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import FlippedSignature, In
 
+from microduet_hw import crc
 from microduet_sim import tools
 from tests.support.environment import output_folder, require_tool
 from tests.support.proof_record import record_proof
@@ -31,10 +32,12 @@ multiclock {multiclock}
 smtbmc yices
 
 [script]
+read_verilog -defer crc.v
 read_rtlil top.il
 prep -top top
 
 [files]
+crc.v
 top.il
 """
 
@@ -157,6 +160,7 @@ def prove(
     folder = output_folder(f"proofs/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}-{mode}")
     top = _harness(component, domains=domains, clocks=clocks)
     (folder / "top.il").write_text(rtlil.convert(top, name="top", ports=_ports(component), emit_src=True))
+    (folder / "crc.v").write_text(crc.VERILOG)
     multiclock = "on" if len(clocks) > 1 else "off"
     script = SBY.format(mode=mode, depth=depth, timeout_s=timeout_s, multiclock=multiclock)
     (folder / "proof.sby").write_text(script)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.support.channels import channels
 from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, TooLongError, yosys
 
 DEPTH = 4
@@ -84,26 +85,16 @@ def _flat(model: Model) -> _Design | None:
     return _Design(ports=ports, registers=registers)
 
 
-def _streams(ports: Mapping[str, tuple[str, int]]) -> Iterator[tuple[str, str, list[str]]]:
-    """Names of valid, ready and payloads of every stream, Amaranth's and AXI4-Stream's."""
-    for valid in ports:
-        if valid.endswith("__valid"):
-            stem, ready = valid.removesuffix("valid") + "payload", valid.removesuffix("valid") + "ready"
-        elif valid.endswith("__tvalid"):
-            stem, ready = valid.removesuffix("valid"), valid.removesuffix("valid") + "ready"
-        else:
-            continue
-        yield valid, ready, [name for name in ports if name.startswith(stem) and name not in (valid, ready)]
-
-
 def _masks(ports: Mapping[str, tuple[str, int]]) -> dict[str, str]:
     """When a payload counts that goes out: when it is valid."""
-    return {name: f"g_{valid}" for valid, _, names in _streams(ports) if ports[valid][0] == "output" for name in names}
+    outgoing = [one for one in channels(ports) if ports[one.valid][0] == "output"]
+    return {name: f"g_{one.valid}" for one in outgoing for name in one.payloads}
 
 
 def _assumptions(ports: Mapping[str, tuple[str, int]]) -> Iterator[str]:
     """Stream rules of the inputs: what is offered stays until it is taken."""
-    for valid, ready, names in _streams(ports):
+    for one in channels(ports):
+        valid, ready, names = one.valid, one.ready, one.payloads
         if ports[valid][0] != "input" or ports.get(ready, ("", 0))[0] != "output":
             continue
         yield f"reg stalled_{valid} = 0;"
