@@ -7,17 +7,16 @@ import cocotb
 import msgspec
 import pytest
 from amaranth.hdl import Value
-from cocotb.triggers import ClockCycles
 
 from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
-from microduet_hw.edge.message import HEADER, EdgeStatus, Kind, message_beats, message_elements
+from microduet_hw.edge.message import EdgeStatus, Kind, message_beats, message_elements
 from microduet_hw.edge.message_buffer import MessageBuffer, buffer_rows
 from microduet_hw.edge.reference import message_status
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.edge import bottom, small_edge
+from tests.support.edge_messages import IDLE, Packet, give, stands
 from tests.support.flow import begin, cycle
 
-IDLE = {"s_axis_items__tvalid": 0, "s_axis_items__tlast": 0, "i_run": 0, "i_release": 0, "i_row": 0, "i_version": 0}
 VERSIONS = (0, 1, 1 << 31, 0xFFFFFFFF)
 REASONS = (
     EdgeStatus.STALE_VERSION,
@@ -26,23 +25,6 @@ REASONS = (
     EdgeStatus.LONG_PACKET,
     EdgeStatus.UNKNOWN,
 )
-
-
-class Packet:
-    """A message as its beats; its header may ask for something else than what follows."""
-
-    def __init__(self, *, kind, group, elements, beats, version):
-        self.fields = {"tag": random.getrandbits(32), "version": version, "kind": kind, "group": group}
-        self.fields["elements"] = elements
-        rest = random.getrandbits(BEAT_BITS - HEADER.size) << HEADER.size
-        self.data = [random.getrandbits(BEAT_BITS) for _ in range(beats)]
-        self.beats = [HEADER.const(self.fields).as_bits() | rest, *self.data]
-
-    def status(self, config, *, own_version, came=None):
-        """`came` : beats of data before the host stopped; None if it did not."""
-        fields = {name: self.fields[name] for name in ("version", "kind", "group", "elements")}
-        beats, gone = (len(self.data), False) if came is None else (came, True)
-        return message_status(config, **fields, beats=beats, own_version=own_version, gone=gone)
 
 
 def nearly(number, bits):
@@ -105,13 +87,6 @@ async def look_at(dut, config, packet, status):
         asked = row
 
 
-def stands(dut, packet, status):
-    assert dut.o_valid.value == 1
-    assert dut.s_axis_items__tready.value == 0
-    assert int(dut.o_header.value) == HEADER.const(packet.fields).as_bits()
-    assert int(dut.o_status.value) == status, packet.fields
-
-
 @cocotb.test()
 async def packets_become_messages(dut):
     given = bench_parameters()
@@ -171,13 +146,6 @@ async def takes_a_beat_per_cycle(dut):
     assert cycles == len(packets) * (1 + beats + 1)
 
 
-async def give(dut, beats, **inputs):
-    """Offer beats, each of which is taken in its cycle: pairs of what it holds and whether it is the last."""
-    for beat, last in beats:
-        await cycle(dut, s_axis_items__tvalid=1, s_axis_items__tdata=beat, s_axis_items__tlast=int(last), **inputs)
-        assert (dut.s_axis_items__tready.value, dut.o_valid.value) == (1, 0)
-
-
 @cocotb.test()
 async def a_host_that_stops_ends_its_own_message(dut):
     """What it sends after all is dropped up to its TLAST; one that comes back a cycle before is waited for."""
@@ -219,31 +187,6 @@ async def a_host_that_stops_ends_its_own_message(dut):
     assert hesitated > 10
 
 
-@cocotb.test()
-async def long_messages_are_kept_whole_and_waited_for_as_long_as_they_may_take(dut):
-    config = EdgeConfig.from_json(bench_parameters()["config"])
-    limit = config.watchdog
-    await begin(dut, **IDLE)
-    for kind, pause in [(Kind.STATIC, limit - 1), (Kind.QUERY, limit), (Kind.STATIC, 2), (Kind.QUERY, 2)]:
-        elements, count = message_elements(config, kind), message_beats(config, kind)
-        packet = Packet(kind=kind, group=0, elements=elements, beats=count, version=1)
-        beats = [(beat, k == count) for k, beat in enumerate(packet.beats)]
-        came, gone = random.randint(1, count), pause == limit
-        await give(dut, beats[:came], i_run=1, i_version=1, i_release=0)
-        await cycle(dut, s_axis_items__tvalid=0)
-        await ClockCycles(dut.clk, pause - 1)
-        if not gone:
-            await give(dut, beats[came:])
-        status = EdgeStatus.TIMEOUT if gone else EdgeStatus.OK
-        await cycle(dut, s_axis_items__tvalid=0)
-        stands(dut, packet, status)
-        await look_at(dut, config, packet, status)
-        await cycle(dut, i_release=1)
-        stands(dut, packet, status)
-        if gone:
-            await give(dut, beats[came:], i_release=0)
-
-
 CONFIGS = {
     "one history, nothing else": small_edge(((4,), 3)),
     "rows of a beat and a bit": small_edge(((18,), 1), ((18, 18), 5), lanes=18, static=bottom(13, outputs=18)),
@@ -276,19 +219,14 @@ def test_a_host_that_stops_ends_its_own_message(name, watchdog):
     )
 
 
-def test_long_messages_and_long_waits():
-    """Numbers of elements with every bit of the header's, one with the odd bits and one with the even ones."""
-    config = small_edge(((4,), 3), static=bottom(0xAAAA), dynamic=bottom(0x5555))
-    run_bench(
-        MessageBuffer(config=config),
-        module=__name__,
-        scenarios=["long_messages_are_kept_whole_and_waited_for_as_long_as_they_may_take"],
-        parameters={"config": config.to_json().decode()},
-    )
-
-
-ROWS = dict(zip(CONFIGS, (1, 2, 2, 5, 3), strict=True))
-"""That the longest message fills."""
+ROWS = {
+    # rows for the longest message
+    "one history, nothing else": 1,
+    "rows of a beat and a bit": 2,
+    "rows of two beats": 2,
+    "rows of a beat and a half": 5,
+    "16 bits": 3,
+}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -297,3 +235,41 @@ def test_has_room_for_the_longest_message(name):
     assert buffer_rows(config) == ROWS[name]
     buffer = MessageBuffer(config=config)
     assert len(Value.cast(buffer.o_row)) == config.row_beats * BEAT_BITS
+
+
+STATUSES = [
+    # kind, group, elements, beats, version; the flags
+    ((Kind.CLICK, 0, 12, 3, 1), "OK"),
+    ((Kind.CLICK, 1, 4, 1, 1), "OK"),
+    ((Kind.CLICK, 1, 12, 3, 1), "WRONG_COUNT|LONG_PACKET"),
+    ((Kind.PRELOAD, 0, 4, 1, 1), "WRONG_COUNT|SHORT_PACKET"),
+    ((Kind.CLICK, 2, 0, 0, 1), "UNKNOWN"),
+    ((Kind.CLICK, 2, 4, 1, 0), "STALE_VERSION|WRONG_COUNT|LONG_PACKET|UNKNOWN"),
+    ((Kind.QUERY, 9, 5, 1, 1), "OK"),
+    ((Kind.STATIC, 0, 70, 2, 1), "SHORT_PACKET"),
+    ((Kind.CLEAR, 1, 0, 0, 2), "STALE_VERSION"),
+    ((7, 0, 0, 0, 1), "UNKNOWN"),
+]
+
+
+@pytest.mark.parametrize(("message", "flags"), STATUSES)
+def test_names_every_reason(message, flags):
+    fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
+    assert message_status(CONFIGS["16 bits"], **fields, own_version=1).name == flags
+
+
+GONE = [
+    # kind, group, elements, beats that came, version; the flags
+    ((Kind.CLICK, 0, 12, 0, 1), "TIMEOUT"),
+    ((Kind.CLICK, 0, 12, 3, 1), "TIMEOUT"),  # all that it should have, but no TLAST
+    ((Kind.CLICK, 0, 12, 4, 1), "LONG_PACKET|TIMEOUT"),
+    ((Kind.FENCE, 0, 0, 0, 1), "TIMEOUT"),
+    ((Kind.STATIC, 0, 69, 1, 0), "STALE_VERSION|WRONG_COUNT|TIMEOUT"),
+    ((7, 0, 0, 0, 1), "UNKNOWN|TIMEOUT"),
+]
+
+
+@pytest.mark.parametrize(("message", "flags"), GONE)
+def test_a_message_that_does_not_end_is_late_and_not_short(message, flags):
+    fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
+    assert message_status(CONFIGS["16 bits"], **fields, own_version=1, gone=True).name == flags

@@ -1,10 +1,9 @@
-"""The reference of histories and messages: plain lists, clear refusals, and every reason by its name."""
+"""The reference of the histories: plain lists, and clear refusals."""
 
 import pytest
 
-from microduet_hw.edge.message import Kind
-from microduet_hw.edge.reference import HistoryReference, message_status
-from tests.support.edge import bottom, small_edge
+from microduet_hw.edge.reference import HistoryReference
+from tests.support.edge import small_edge
 
 CONFIG = small_edge(((1, 1), 3), ((2,), 1), lanes=2, element_bits=16)
 
@@ -43,42 +42,3 @@ def test_refuses_wrong_entries_and_stays(update, entry, message):
     with pytest.raises(ValueError, match=message):
         getattr(reference, update)(0, entry)
     assert reference.entries(0) == [[7, 8]]
-
-
-MESSAGES = small_edge(((4, 8), 3), ((4,), 2), element_bits=16, static=bottom(70), dynamic=bottom(5))
-STATUSES = [
-    # kind, group, elements, beats, version; the flags
-    ((Kind.CLICK, 0, 12, 3, 1), "OK"),
-    ((Kind.CLICK, 1, 4, 1, 1), "OK"),
-    ((Kind.CLICK, 1, 12, 3, 1), "WRONG_COUNT|LONG_PACKET"),
-    ((Kind.PRELOAD, 0, 4, 1, 1), "WRONG_COUNT|SHORT_PACKET"),
-    ((Kind.CLICK, 2, 0, 0, 1), "UNKNOWN"),
-    ((Kind.CLICK, 2, 4, 1, 0), "STALE_VERSION|WRONG_COUNT|LONG_PACKET|UNKNOWN"),
-    ((Kind.QUERY, 9, 5, 1, 1), "OK"),
-    ((Kind.STATIC, 0, 70, 2, 1), "SHORT_PACKET"),
-    ((Kind.CLEAR, 1, 0, 0, 2), "STALE_VERSION"),
-    ((7, 0, 0, 0, 1), "UNKNOWN"),
-]
-
-
-@pytest.mark.parametrize(("message", "flags"), STATUSES)
-def test_names_every_reason(message, flags):
-    fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
-    assert message_status(MESSAGES, **fields, own_version=1).name == flags
-
-
-GONE = [
-    # kind, group, elements, beats that came, version; the flags
-    ((Kind.CLICK, 0, 12, 0, 1), "TIMEOUT"),
-    ((Kind.CLICK, 0, 12, 3, 1), "TIMEOUT"),  # all that it should have, but no TLAST
-    ((Kind.CLICK, 0, 12, 4, 1), "LONG_PACKET|TIMEOUT"),
-    ((Kind.FENCE, 0, 0, 0, 1), "TIMEOUT"),
-    ((Kind.STATIC, 0, 69, 1, 0), "STALE_VERSION|WRONG_COUNT|TIMEOUT"),
-    ((7, 0, 0, 0, 1), "UNKNOWN|TIMEOUT"),
-]
-
-
-@pytest.mark.parametrize(("message", "flags"), GONE)
-def test_a_message_that_does_not_end_is_late_and_not_short(message, flags):
-    fields = dict(zip(("kind", "group", "elements", "beats", "version"), message, strict=True))
-    assert message_status(MESSAGES, **fields, own_version=1, gone=True).name == flags
