@@ -49,7 +49,7 @@ def test_reference_equals_the_table():
 
 
 async def load(dut, entries):
-    await begin(dut, i_load=0, i__valid=0)
+    await begin(dut, i_load=0, i__valid=0, **({"check__read": 0} if bench_parameters()["checked"] else {}))
     for row, entry in enumerate(entries):
         await cycle(dut, i_load=1, i_load_row=row, i_load_data=int(entry))
     await cycle(dut, i_load=0)
@@ -80,5 +80,33 @@ async def one_entry_is_loaded_without_touching_others(dut):
     assert await monitor.receive(3) == [0x1234 if other == row else int(entries[other]) & 0xFFFF for other in near]
 
 
-def test_hardware_equals_the_reference():
-    run_bench(Bare(Sigmoid()), module=__name__, parameters={"fraction": 12})
+@cocotb.test()
+async def the_table_is_read_as_it_was_loaded(dut):
+    """Between logits, whose scores stay what they are."""
+    if not bench_parameters()["checked"]:
+        return
+    entries = [random.getrandbits(32) for _ in range(1 << INDEX_BITS)]
+    await load(dut, entries)
+    for _ in range(300):
+        row, logit = random.randrange(1 << INDEX_BITS), random.randint(-32768, 32767)
+        await cycle(dut, i__valid=1, i__payload=logit & 0xFFFF)
+        await cycle(dut, i__valid=0, check__read=1, i_load_row=row)
+        await cycle(dut)
+        assert dut.check__data.value == entries[row]
+        index, place = divmod(logit + 32768, 16)
+        score = (entries[index] & 0xFFFF) + ((entries[index] >> 16) * place >> 4)
+        assert (dut.o__valid.value, int(dut.o__payload.value)) == (1, score & 0xFFFF)
+        await cycle(dut, check__read=0)
+
+
+CASES = [
+    # fraction: at 0 an entry rises by half of all scores; whether the table can be read
+    (12, False),
+    (0, True),
+]
+
+
+@pytest.mark.parametrize(("fraction", "checked"), CASES)
+def test_hardware_equals_the_reference(fraction, checked):
+    parameters = {"fraction": fraction, "checked": checked}
+    run_bench(Bare(Sigmoid(checked=checked)), module=__name__, parameters=parameters)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.message import EdgeStatus, Kind, message_elements
@@ -64,10 +65,13 @@ class Session:
     config, model : of the unit
     rng : of the messages
     bad : share of messages that are to be refused
+    stride : from a message's tag to the next one's, modulo 2^32; odd, so that 2^16 in a row differ in 16 bits too
     """
 
-    def __init__(self, config: EdgeConfig, model: EdgeModel, rng: np.random.Generator, *, bad: float = 0.05) -> None:
-        self._config, self._model, self._rng, self._bad = config, model, rng, bad
+    def __init__(
+        self, config: EdgeConfig, model: EdgeModel, rng: np.random.Generator, *, bad: float = 0.05, stride: int = 1
+    ) -> None:
+        self._config, self._model, self._rng, self._bad, self._stride = config, model, rng, bad, stride
         self.reference = EdgeReference(config, model)
         self._tag = 0
         self._statics: dict[int, list[int]] = {} if config.static else {0: []}
@@ -90,15 +94,26 @@ class Session:
 
     def make(self, kind: Kind, group: int = 0) -> tuple[Beats, Expected]:
         """A message of this kind with random contents, refused now and then."""
-        self._tag += 1
         elements = self._elements(kind, group)
-        message = pack_message(
-            self._config, tag=self._tag, version=self._model.version, kind=kind, group=group, elements=elements
-        )
+        message = self._pack(kind, group, elements)
         if self._rng.random() < self._bad:
             message, status = self._spoil(message)
             return message, Expected(kind=kind, tag=self._tag, status=status)
         return message, self._act(kind, group, elements.tolist())
+
+    def unknown(self) -> tuple[Beats, Expected]:
+        """A message of a kind that there is not, or for a history that the unit does not have."""
+        kind, group = int(self._rng.integers(len(Kind), 256)), int(self._rng.integers(256))
+        if self._rng.random() < 0.5:
+            kind, group = Kind.CLEAR, int(self._rng.integers(len(self._config.histories), 256))
+        message = self._pack(kind, group, ())
+        return message, Expected(kind=kind, tag=self._tag, status=EdgeStatus.UNKNOWN)
+
+    def _pack(self, kind: int, group: int, elements: npt.ArrayLike) -> Beats:
+        """A message with the next tag."""
+        self._tag = (self._tag + self._stride) % (1 << 32)
+        version = self._model.version
+        return pack_message(self._config, tag=self._tag, version=version, kind=kind, group=group, elements=elements)
 
     def _elements(self, kind: Kind, group: int) -> np.ndarray:
         count, rng = message_elements(self._config, kind, group), self._rng

@@ -9,6 +9,7 @@ import pytest
 
 from microduet_hw.config import CHECKSUM_BITS
 from microduet_hw.edge.answers import WAITING
+from microduet_hw.edge.arrays import array_shape
 from microduet_hw.edge.check import EdgeCheck, checked_memories, sum_unit
 from microduet_hw.edge.check_image import weight_checks
 from microduet_hw.edge.image import load_beats
@@ -32,7 +33,7 @@ class Bench:
         self.dut, self.config = dut, CASES[bench_parameters()["case"]]
         self.names = list(self.config.stacks)
         self.crc = 0
-        words = [f"load__o_{part}" for part in ("valid", "reads", "unit", "data")]
+        words = [f"load__o_{part}" for part in ("valid", "reads", "unit")]
         self.inputs = dict.fromkeys((*words, "i_constants", *STATE), 0)
         self.inputs |= {
             f"array_{name}__stream__{end}": 0 for name in self.config.streams for end in ("busy", "changed")
@@ -42,12 +43,17 @@ class Bench:
         zeros = {"load__o_row": 0}
         for name, stack in self.config.stacks.items():
             if stack is not None:
-                zeros[f"array_{name}__parameters__data"] = 0
+                self.inputs[f"array_{name}__parameters__data"] = 0
                 zeros |= {} if stack.streamed else {f"array_{name}__weights__data": 0}
         await begin(self.dut, **self.inputs, **zeros)
 
     async def step(self, **changes):
-        await cycle(self.dut, **{**self.inputs, **changes})
+        # Rows, and the data where no word is loaded, are whatever they are.
+        any_word = {
+            "load__o_row": random.getrandbits(24),
+            "load__o_data": random.getrandbits(len(self.dut.load__o_data)),
+        }
+        await cycle(self.dut, **{**self.inputs, **any_word, **changes})
 
     def again(self):
         return [name for name in self.config.streams if getattr(self.dut, f"array_{name}__stream__again").value]
@@ -79,7 +85,7 @@ class Bench:
 
 
 @cocotb.test()
-async def shows_constants_and_the_sums_of_streamed_weights(dut):
+async def shows_constants_parameters_and_the_sums_of_streamed_weights(dut):
     bench = Bench(dut)
     await bench.start()
     for _ in range(20):
@@ -87,6 +93,12 @@ async def shows_constants_and_the_sums_of_streamed_weights(dut):
         bench.inputs["i_constants"] = constants
         await bench.read(Target.MODEL, 0)
         bench.fold(constants)
+        for unit, (name, stack) in enumerate(bench.config.stacks.items()):
+            if stack is not None:
+                parameters = random.getrandbits(array_shape(stack).drain.requantiser.parameters.size)
+                bench.inputs[f"array_{name}__parameters__data"] = parameters
+                await bench.read(Target.PARAMETERS, unit)
+                bench.fold(parameters)
         for name in bench.config.streams:
             unit, changed, wanted = bench.names.index(name), random.getrandbits(1), random.getrandbits(32)
             ran = random.getrandbits(1)
@@ -119,6 +131,22 @@ async def has_streamed_weights_read_anew_when_they_are_asked_for(dut):
             bench.inputs[f"array_{name}__stream__busy"] = 0
             await bench.step()
             assert (dut.o_busy.value, dut.o_idle.value) == (0, 1)
+
+
+@cocotb.test()
+async def what_is_not_there_is_neither_loaded_nor_read(dut):
+    bench = Bench(dut)
+    await bench.start()
+    there = {(memory.target, memory.unit) for memory in checked_memories(bench.config)}
+    for _ in range(20):
+        for target in Target:
+            array, low = random.randrange(len(bench.names), 1 << 15 - PAIR_BITS), random.getrandbits(PAIR_BITS + 1)
+            unit = array << PAIR_BITS + 1 | low if target is Target.WEIGHTS else random.getrandbits(16)
+            if (target, unit) not in there:
+                assert await bench.read(target, unit) == []
+            await bench.step(load__o_valid=1 << target, load__o_unit=sum_unit(len(bench.names)), i_ran=1)
+            assert bench.again() == []
+    assert dut.o_check.value == 0
 
 
 @cocotb.test()

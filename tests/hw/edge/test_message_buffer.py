@@ -9,14 +9,14 @@ import pytest
 from amaranth.hdl import Value
 
 from microduet_hw.edge.config import BEAT_BITS, EdgeConfig
-from microduet_hw.edge.message import HEADER, EdgeStatus, Kind, message_beats, message_elements
+from microduet_hw.edge.message import EdgeStatus, Kind, message_beats, message_elements
 from microduet_hw.edge.message_buffer import MessageBuffer, buffer_rows
 from microduet_hw.edge.reference import message_status
 from tests.support.bench import bench_parameters, run_bench
 from tests.support.edge import bottom, small_edge
+from tests.support.edge_messages import IDLE, Packet, give, stands
 from tests.support.flow import begin, cycle
 
-IDLE = {"s_axis_items__tvalid": 0, "s_axis_items__tlast": 0, "i_run": 0, "i_release": 0, "i_row": 0, "i_version": 0}
 VERSIONS = (0, 1, 1 << 31, 0xFFFFFFFF)
 REASONS = (
     EdgeStatus.STALE_VERSION,
@@ -25,23 +25,6 @@ REASONS = (
     EdgeStatus.LONG_PACKET,
     EdgeStatus.UNKNOWN,
 )
-
-
-class Packet:
-    """A message as its beats; its header may ask for something else than what follows."""
-
-    def __init__(self, *, kind, group, elements, beats, version):
-        self.fields = {"tag": random.getrandbits(32), "version": version, "kind": kind, "group": group}
-        self.fields["elements"] = elements
-        rest = random.getrandbits(BEAT_BITS - HEADER.size) << HEADER.size
-        self.data = [random.getrandbits(BEAT_BITS) for _ in range(beats)]
-        self.beats = [HEADER.const(self.fields).as_bits() | rest, *self.data]
-
-    def status(self, config, *, own_version, came=None):
-        """`came` : beats of data before the host stopped; None if it did not."""
-        fields = {name: self.fields[name] for name in ("version", "kind", "group", "elements")}
-        beats, gone = (len(self.data), False) if came is None else (came, True)
-        return message_status(config, **fields, beats=beats, own_version=own_version, gone=gone)
 
 
 def nearly(number, bits):
@@ -104,13 +87,6 @@ async def look_at(dut, config, packet, status):
         asked = row
 
 
-def stands(dut, packet, status):
-    assert dut.o_valid.value == 1
-    assert dut.s_axis_items__tready.value == 0
-    assert int(dut.o_header.value) == HEADER.const(packet.fields).as_bits()
-    assert int(dut.o_status.value) == status, packet.fields
-
-
 @cocotb.test()
 async def packets_become_messages(dut):
     given = bench_parameters()
@@ -168,13 +144,6 @@ async def takes_a_beat_per_cycle(dut):
             cycles += 1
             assert (dut.o_valid.value, dut.o_status.value) == (1, 0)
     assert cycles == len(packets) * (1 + beats + 1)
-
-
-async def give(dut, beats, **inputs):
-    """Offer beats, each of which is taken in its cycle: pairs of what it holds and whether it is the last."""
-    for beat, last in beats:
-        await cycle(dut, s_axis_items__tvalid=1, s_axis_items__tdata=beat, s_axis_items__tlast=int(last), **inputs)
-        assert (dut.s_axis_items__tready.value, dut.o_valid.value) == (1, 0)
 
 
 @cocotb.test()

@@ -16,7 +16,7 @@ from tests.support.flow import begin, cycle
 
 WATCHDOG = 60
 CASES = {
-    "passes of odd length, two channels": {"beats": 37, "channels": 2, "burst": 16, "depth": 64},
+    "single beats, passes of odd length, two channels": {"beats": 37, "channels": 2, "burst": 1, "depth": 64},
     "a pass shorter than a burst": {"beats": 5, "channels": 1, "burst": 8, "depth": 16},
     "one row, single beats": {"beats": 1, "channels": 3, "burst": 1, "depth": 4},
 }
