@@ -26,7 +26,7 @@ TOP = "top"
 WAIVERS = Path(microduet_hw.__file__).parent / "verilator.vlt"
 VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique", "--output-split", "200000")
 """One C++ file for all but the largest: each file reads the same headers again."""
-# Benches are short: the compiler's time counts for more than the model's, most of all with counters: ten times the code.
+# Benches are short: the compiler's time counts for more than the model's, most of all with counters.
 COMPILER_FLAGS = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 INITIAL_VALUE = r"^(\s*reg (?:\[[^]\n]*\] )?\S+ ?) = \d+'[bdh][0-9a-f]+;"
 ZERO_CONTENTS = r"^  initial begin\n(?:    \S+ = \d+'[bdh]0+;\n)+  end\n"
