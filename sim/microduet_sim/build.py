@@ -47,6 +47,9 @@ MEMORY_SIDE_INPUTS = ("mem_rst", "m_axi_", "s_axis_items_")
 SPLIT = 12_000
 """Verilator's measure of a C++ file's size, so that all cores have something to compile."""
 
+SMALL = 20_000
+"""Bytes below which Verilator's files are compiled as one: most of a small one's time is its headers'."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
@@ -224,6 +227,9 @@ class _Plan:
     def verilated(self, folder: Path) -> list[Unit]:
         """Verilator's output and the parts of its library that it needs; the largest files first."""
         files = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
+        small = [path for path in files if path.stat().st_size < SMALL]
+        (folder / "small.cpp").write_text("".join(f'#include "{path.name}"\n' for path in small))
+        files = [path for path in files if path not in small] + [folder / "small.cpp"]
         root = verilator_root()
         assert root is not None, "verilate has checked it"
         library = ["verilated.cpp", "verilated_threads.cpp", *([f"verilated_{self.wave}_c.cpp"] if self.wave else [])]
