@@ -8,17 +8,23 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from microduet_hw.config import Array, Payload, Precision
 from microduet_hw.image import load_beats
+from microduet_hw.loader import BEAT, Target
+from microduet_hw.pe import PAIR_BITS
+from microduet_hw.registers import Register
 from microduet_hw.status import UserStatus
 from microduet_hw.user_bank import UserBank
 from microduet_hw.user_shape import user_shape
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.channel_counters import counters, since, wind_on
 from tests.support.flow import Bare
 from tests.support.models import random_model, small_config
 from tests.support.user_engine import Host, WholeEngine, abandoned, changed, words
 from tests.support.users import with_users
 
 ROWS = 40
+BASE = (1 << 33) - ROWS // 2 * 32  # every bit of an address is 0 in some rows and 1 in others
 WATCHDOG = 3000
+UNIT = "bare.core.lookup"
 
 
 def engine(*, layer, arrays, payload=Payload.VECTOR, precision=Precision.FIXED16, hidden=(9,), **sizes):
@@ -26,7 +32,7 @@ def engine(*, layer, arrays, payload=Payload.VECTOR, precision=Precision.FIXED16
     (feature,), (source,) = config.features, config.sources
     (part,) = source.parts
     config = config.replace(
-        features=(feature.replace(rows=ROWS),), sources=(source.replace(parts=(part.replace(rows=ROWS),)),)
+        features=(feature.replace(rows=ROWS),), sources=(source.replace(parts=(part.replace(rows=ROWS, base=BASE),)),)
     )
     return with_users(config, layer=layer, payload=payload, watchdog=WATCHDOG, **sizes)
 
@@ -182,6 +188,74 @@ async def a_host_that_stops_in_a_packet_ends_its_own_query_only(dut):
     assert [query for query, _ in host.answers] == [gone, good]
 
 
+@cocotb.test()
+async def registers_tell_what_a_channel_does(dut):
+    """In all bits of the counters: reads, cycles in which a lookup waits, and beats that nobody asked for."""
+    host = Host(dut, ENGINES[bench_parameters()["engine"]])
+    await host.start()
+    wound = await wind_on(dut, host.config, unit=UNIT)
+    host.memory.open, host.memory.stray = False, 0.3
+    running = cocotb.start_soon(host.run([host.query(40)]))
+    await ClockCycles(dut.mem_clk, 400)
+    host.memory.open = True
+    await running
+    host.memory.stray = 0.0
+    await ClockCycles(dut.clk, 20)
+    told = {(source, kind): await host.counter(f"channel_{source:02}_{kind}") for source, kind in wound}
+    counted = since(wound, told)
+    assert counted[0, "reads"] == len(host.memory.requests)
+    assert 200 < counted[0, "stalls"] < host.memory.cycle
+    assert counted[0, "strays"] == host.memory.strays > 20
+
+
+@cocotb.test()
+async def the_end_of_a_run_interrupts(dut):
+    host = Host(dut, ENGINES[bench_parameters()["engine"]])
+    await host.start()
+    await host.write(Register.GLOBAL_INTERRUPT, 1)
+    await host.write(Register.INTERRUPT_ENABLE, 1)
+    for _ in range(2):
+        assert dut.interrupt.value == 0
+        await host.run([host.query(3)])
+        assert dut.interrupt.value == 1
+        await host.write(Register.INTERRUPT_STATUS, 1)
+
+
+@cocotb.test()
+async def a_run_waits_for_all_its_items(dut):
+    """As many as a register can say: what has come is answered, and the run goes on."""
+    host = Host(dut, ENGINES[bench_parameters()["engine"]])
+    await host.start()
+    running = cocotb.start_soon(host.run([host.query(5)], items=(1 << 32) - 1))
+    while not host.answers:
+        await ClockCycles(dut.clk, 10)
+    await host.stop(running)
+    await ClockCycles(dut.clk, 2)  # for the answer to what the run has asked last
+    assert await host.read(Register.CONTROL) == 1
+    again = Host(dut, host.config)
+    await again.start()
+    await again.run([again.query(2)])
+    assert len(again.answers) == 1
+
+
+def foreign_beat(config):
+    """A load beat for a bank, an array or a kind of memory that the engine has not."""
+    arrays = len(config.arrays)
+    firsts = {Target.WEIGHTS: arrays << PAIR_BITS + 1, Target.PARAMETERS: arrays}
+    target = random.choice([Target.ONCHIP, *firsts, random.randrange(len(Target), 1 << 8)])
+    told = {"target": target, "unit": random.randrange(firsts.get(target, 0), 1 << 16), "commit": 1}
+    return BEAT.const({**told, "row": random.getrandbits(24), "data": random.getrandbits(448)}).as_bits()
+
+
+@cocotb.test()
+async def load_beats_for_what_is_not_there_change_nothing(dut):
+    host = Host(dut, ENGINES[bench_parameters()["engine"]])
+    await host.start()
+    await host.load.send([foreign_beat(host.config) for _ in range(60)])
+    await host.run([host.query(9) for _ in range(3)])
+    assert len(host.answers) == 3
+
+
 async def reset_when(dut, due):
     """Reset an engine that has much to do when `due` has been awaited: it answers as a fresh one does."""
     config = ENGINES[bench_parameters()["engine"]]
@@ -219,4 +293,5 @@ async def in_a_read(dut):
 
 @pytest.mark.parametrize("name", list(ENGINES))
 def test_answers_queries(name):
-    run_bench(Bare(WholeEngine(config=ENGINES[name])), module=__name__, parameters={"engine": name})
+    opened = counters(ENGINES[name], unit=UNIT)
+    run_bench(Bare(WholeEngine(config=ENGINES[name])), module=__name__, parameters={"engine": name}, opened=opened)

@@ -191,7 +191,8 @@ def run_bench(
     module : the module that holds the scenarios; a test file passes ``__name__``
     scenarios : names of the coroutines to run; all of the module's if empty
     parameters : anything that JSON can hold, read in the simulator's process by `bench_parameters`
-    opened : registers of the top level that scenarios set, as counters that nothing else brings near their end
+    opened : registers that scenarios set, as counters that nothing else brings near their end; those below the top
+        level with the instances that lead to them, ``bare.reader_00.o_reads``
     seed : of the scenarios' random numbers; COCOTB_RANDOM_SEED, or a new one, if None
     waves_on_failure : whether a failed bench is run again for its waves
 

@@ -110,6 +110,12 @@ def _ports(text: str) -> list[str]:
     return re.findall(r"[\w$]+", head[1]) if head else []
 
 
+def _place(register: str) -> tuple[str, str]:
+    """Module and name of a register, which those of the instances that lead to it stand before."""
+    module, _, name = f"{TOP}.{register}".rpartition(".")
+    return module, name
+
+
 def _verilate(
     source: Path,
     text: str,
@@ -123,7 +129,7 @@ def _verilate(
 
     cocotb's own runner makes every signal public, which keeps Verilator from optimising: six times the compiler's work.
     """
-    public = [*((TOP, name) for name in (*_ports(text), *opened)), *([(RAM, "words")] if RAM in text else [])]
+    public = [*((TOP, name) for name in _ports(text)), *map(_place, opened), *([(RAM, "words")] if RAM in text else [])]
     seen = folder / "public.vlt"
     lines = [f'public_flat_rw -module "{module}" -var "{name}"\n' for module, name in public]
     seen.write_text("`verilator_config\n" + "".join(lines))

@@ -36,7 +36,6 @@ class LookupBench:
     waits : probability of a wait on every stream, in every cycle
     latency : the least number of cycles that no answer takes
     dram : what stands behind the channels of each kind, in place of a memory with such latencies and faults
-    stray : probability, in a cycle, that a channel sends a beat that answers nothing
     gone : probability that the host stops in a packet, and sends some more beats once its item has been given up
     exchanged : whether reads that are in flight together are answered with each other's rows
     changed : probability that every word of a row in a bank has a changed bit
@@ -54,12 +53,11 @@ class LookupBench:
         latency=40,
         dram=None,
         in_order=False,
-        stray=0,
         gone=0.0,
         exchanged=False,
         changed=0.0,
     ):
-        self.dut, self.config, self.waits, self.dram, self.stray = dut, config, waits, dram, stray
+        self.dut, self.config, self.waits, self.dram = dut, config, waits, dram
         rng = np.random.default_rng(random.getrandbits(32))
         self.tables = random_tables(config, rng)
         packets = [random_packet(config, rng, faulty=faulty) for _ in range(items)]
@@ -122,8 +120,6 @@ class LookupBench:
             getattr(dut, name).value = 0
         self.headers = StreamSink(dut, "o_header", clock=dut.clk, stall=self.waits)
         await start_clocks(dut)
-        for memory in self.memories.values():
-            memory.stray = self.stray
         await self.load_banks()
         cocotb.start_soon(self.receive())
 
@@ -281,6 +277,9 @@ class LookupBench:
 
     async def run(self):
         await self.start()
+        await self.go()
+
+    async def go(self):
         self.dut.i_run.value = 1
         cocotb.start_soon(self.send())
         await self.finish()

@@ -145,10 +145,13 @@ class Host:
         await ClockCycles(self.dut.clk, 2)
         await self.load.send(words(beats))
 
-    async def run(self, queries: list[Query], *, timeout_us: float = 2000) -> None:
-        """Send the queries, as many at a time as there are slots, and wait until the run is over."""
+    async def run(self, queries: list[Query], *, items: int | None = None, timeout_us: float = 2000) -> None:
+        """Send the queries, as many at a time as there are slots, and wait until the run is over.
+
+        The engine is told of as many items as the queries have, or of `items`.
+        """
         total = sum(len(query.items) for query in queries)
-        await self.write(Register.ITEMS, total)
+        await self.write(Register.ITEMS, total if items is None else items)
         await self.write(Register.CONTROL, 1)
         sending = cocotb.start_soon(self._send_items(deque(queries)))
         self._tasks.append(sending)

@@ -13,6 +13,7 @@ from microduet_hw.lookup.unit import LookupUnit
 from microduet_hw.status import Status
 from tests.support.axi_memory import Fate
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.channel_counters import counters, shown, since, wind_on
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
 from tests.support.lookups import HBM, ONCHIP, Table, lookup_config, replicas
@@ -262,17 +263,23 @@ async def never_hangs_without_requests(dut):
 
 @cocotb.test()
 async def drops_and_counts_what_nobody_asked_for(dut):
-    """Doubled answers and IDs that are not in flight change no vector, no status and no neighbour."""
+    """Doubled answers and IDs that are not in flight change no vector, status or neighbour; counters go round."""
     config = CASES[bench_parameters()["case"]]()
-    bench = LookupBench(dut, config, items=60, faulty=True, waits=0.1, stray=0.3)
-    await bench.run()
+    bench = LookupBench(dut, config, items=60, faulty=True, waits=0.1)
+    await bench.start()
+    wound = await wind_on(dut, config, unit="bare")
+    for memory in bench.memories.values():
+        memory.stray = 0.3
+    await bench.go()
     bench.check()
     for memory in bench.memories.values():
         memory.stray = 0.0
     await ClockCycles(dut.clk, 20)
-    counted = [dut.o_strays.value.to_unsigned() >> 32 * place & 0xFFFFFFFF for place in range(len(config.channels))]
-    assert counted == [bench.memories[source].strays for source in config.channels]
-    assert min(counted) > 20
+    counted = since(wound, shown(dut, config))
+    for source, memory in bench.memories.items():
+        assert counted[source, "reads"] == len(memory.requests)
+        assert counted[source, "stalls"] < memory.cycle
+        assert counted[source, "strays"] == memory.strays > 20
 
 
 @cocotb.test()
@@ -339,9 +346,11 @@ SCENARIOS = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_lookup_unit(case):
+    config = CASES[case]()
     run_bench(
-        Bare(LookupUnit(config=CASES[case]())),
+        Bare(LookupUnit(config=config)),
         module=__name__,
         scenarios=SCENARIOS.get(case, ["assembles_what_the_reference_says", "names_what_failed"]),
         parameters={"case": case},
+        opened=counters(config, unit="bare"),
     )
