@@ -22,7 +22,7 @@ from microduet_hw.lookup.geometry import source_plan
 from microduet_hw.lookup.issuer import ReadIssuer
 from microduet_hw.lookup.spread_router import SpreadRouter
 from microduet_hw.lookup.unit import LookupUnit
-from microduet_hw.shard import ShardConfig, ShardUnit, ShareStage
+from microduet_hw.shard import ShardConfig, ShardUnit
 from microduet_hw.user_expander import UserExpander
 from tests.hw.lookup.test_spread import spread
 from tests.hw.test_shard import share_config
@@ -86,11 +86,6 @@ def model_stays(m, ports):
     return [~began | (now == before), ~reserve | ports["o_space"], ~comes | word]
 
 
-def two_bits(m, ports):
-    """Two bits of a header or a word are as good as all, and quicker."""
-    return [ports["i_words__payload"][2:-1] == 0, ports["i_header__payload"][2:] == 0]
-
-
 def id_of_a_read(order):
     """An order that is no read has no ID."""
     return Cat(order[0], order[1] & order[0], order[2:])
@@ -123,7 +118,6 @@ CASES = {
         faults=(Fault.NEEDS,),
     ),
     "lookup.spread_router.SpreadRouter": Case(make=lambda: SpreadRouter(config=spread([(8, 1, 2)], 1, lanes=1))),
-    "shard.ShareStage": Case(make=lambda: ShareStage(words=1), mode="bmc", depth=8, needs=two_bits, reached=8),
     "user_expander.UserExpander": Case(make=lambda: UserExpander(length=20), faults=(Fault.WITHDRAWN, Fault.INPUTS)),
 }
 """By the component's name in the ledger."""
@@ -164,6 +158,7 @@ ELSEWHERE = {
     "rank.RankStage": "tests/hw/test_user_proofs.py",
     "registers.ControlRegisters": "tests/hw/test_proofs.py",
     "result.ResultStage": "tests/hw/test_proofs.py",
+    "shard.ShareStage": "tests/hw/test_proofs.py",
     "waiting_room.WaitingRoom": "tests/hw/test_user_proofs.py",
 }
 """Components whose streams have proofs of more than this rule, and where these are."""

@@ -26,13 +26,15 @@ class ShareContract(Contract):
         with m.If(valid & ready):
             m.d.sync += [body.eq(~last), place.eq(Mux(body & ~last, place + 1, 0))]
             m.d.sync += [packets.eq(packets + last), words.eq(words + body)]
+        stalled = Signal()
+        m.d.sync += stalled.eq(valid & ~ready)
         m.d.comb += [
             Assert(self.holds(m, valid=valid, ready=ready, payload=Cat(beat, last))),
             Assert(~valid | (beat == Mux(body, words, packets))),
             Assert(~valid | (last == (body & (place == self._words - 1)))),
             Assert(ports["o_return"] == (valid & ready & last)),
             Cover(ports["o_return"] & (packets == 1)),
-            Cover(valid & ~ready & ~ports["o_space"]),
+            Cover(stalled & valid & ready & ~ports["o_space"]),
         ]
 
     def _come(self, m: Module, ports: dict[str, Any]) -> None:
