@@ -48,6 +48,10 @@ def test_reference_equals_the_table():
     assert sigmoid_reference(0, 12) == 32768
 
 
+ROWS = range(0, 1 << INDEX_BITS, 61)
+"""Some, whose numbers have each bit set and not."""
+
+
 async def load(dut, entries):
     await begin(dut, i_load=0, i__valid=0)
     for row, entry in enumerate(entries):
@@ -78,6 +82,20 @@ async def one_entry_is_loaded_without_touching_others(dut):
     near = [min(max(other, 0), (1 << INDEX_BITS) - 1) for other in (row - 1, row, row + 1)]
     source.send([(16 * other - 32768) & 0xFFFF for other in near])
     assert await monitor.receive(3) == [0x1234 if other == row else int(entries[other]) & 0xFFFF for other in near]
+
+
+@cocotb.test()
+async def any_entry_is_interpolated(dut):
+    """As steep as one may be, at every place of its stretch."""
+    entries = {row: (base := random.randrange(65536)) | random.randrange(65536 - base) << 16 for row in ROWS}
+    await begin(dut, i_load=0, i__valid=0)
+    monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i")
+    for row, entry in entries.items():
+        await cycle(dut, i_load=1, i_load_row=row, i_load_data=entry)
+    await cycle(dut, i_load=0)
+    source.send((16 * row + place - 32768) & 0xFFFF for row in entries for place in range(16))
+    expected = [(entry & 0xFFFF) + ((entry >> 16) * place >> 4) for entry in entries.values() for place in range(16)]
+    assert await monitor.receive(len(expected)) == expected
 
 
 def test_hardware_equals_the_reference():

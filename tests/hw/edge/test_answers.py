@@ -169,6 +169,22 @@ async def answers_in_order(dut):
 
 
 @cocotb.test()
+async def tells_the_constants_of_the_model(dut):
+    """Those that are there when the header comes: another model may have been loaded since the last answer."""
+    await begin(dut, **IDLE | {"m_axis_results__tready": 1})
+    source = StreamSource(dut, "i_records", clock=dut.clk)
+    for _ in range(20):
+        constants, record = random_constants(), random_record(payload=False)
+        source.send([RECORD.const(record).as_bits()])
+        await cycle(dut, i_constants=CONSTANTS.const(constants | UNUSED).as_bits())
+        while not dut.m_axis_results__tvalid.value:
+            await cycle(dut)
+        header = header_of(record, constants, length=0, status=0, coded=b"")
+        assert (dut.m_axis_results__tdata.value, dut.m_axis_results__tlast.value) == (header, 1)
+        await cycle(dut)
+
+
+@cocotb.test()
 async def holds_records_up_when_full(dut):
     """Behind a query's answer `WAITING` records wait, itself among them."""
     await begin(dut, **IDLE | {"m_axis_results__tready": 1})

@@ -238,15 +238,16 @@ def test_packets_become_messages(name, eagerness):
     )
 
 
-@pytest.mark.parametrize("watchdog", [1, 2, 9])
+# Cycles of a wait that is too long, and how eager another host is, whose messages none of its pauses ends.
+@pytest.mark.parametrize(("watchdog", "eagerness"), [(1, 1.0), (2, 1.0), (9, 0.9)])
 @pytest.mark.parametrize("name", ["rows of two beats", "16 bits"])
-def test_a_host_that_stops_ends_its_own_message(name, watchdog):
+def test_a_host_that_stops_ends_its_own_message(name, watchdog, eagerness):
     config = msgspec.structs.replace(CONFIGS[name], watchdog=watchdog)
     run_bench(
         MessageBuffer(config=config),
         module=__name__,
-        scenarios=["a_host_that_stops_ends_its_own_message"],
-        parameters={"config": config.to_json().decode(), "packets": 250},
+        scenarios=["a_host_that_stops_ends_its_own_message", "packets_become_messages"],
+        parameters={"config": config.to_json().decode(), "packets": 250, "eagerness": eagerness},
     )
 
 
