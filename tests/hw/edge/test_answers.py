@@ -45,8 +45,8 @@ def random_constants():
 
 
 def random_words(length):
-    """The words of a payload, many of whose bytes are 0, and anything behind its end."""
-    zeros = random.choice([0.0, 0.5, 0.9])
+    """The words of a payload, any share of whose bytes is 0, and anything behind its end."""
+    zeros = random.choice([0.0, 0.9, random.random()])
     payload = [0 if random.random() < zeros else random.randrange(256) for _ in range(length)]
     padded = bytes(payload) + random.randbytes(-length % LANES)
     return [int.from_bytes(padded[k : k + LANES], "little") for k in range(0, len(padded), LANES)]
