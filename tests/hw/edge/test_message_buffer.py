@@ -118,6 +118,8 @@ async def packets_become_messages(dut):
     packets = [random_packet(config, right=0.5) for _ in range(given["packets"])]
     elements = message_elements(config, Kind.CLICK, 0)  # few messages of a beat are short by chance
     packets.append(Packet(kind=Kind.CLICK, group=0, elements=elements, beats=0, version=1))
+    # Of kinds that are no others but for a bit, chance alone would leave some out.
+    packets += [Packet(kind=k ^ 1 << bit, group=0, elements=0, beats=0, version=1) for k in Kind for bit in range(8)]
     sender, statuses, own, kinds = Sender(packets, eagerness=eagerness), [], 0, Counter()
     await begin(dut, **IDLE)
     inside = False
