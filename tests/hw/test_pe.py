@@ -103,16 +103,17 @@ async def computes_as_told(dut):
     shape, extremes = shape_of(bench_parameters()["precision"]), bench_parameters()["extremes"]
     xs, ws = ranges(shape.precision)
     halves = [Element(shape), Element(shape)]
-    dut.i_index.value = PAIR
     await start_clocks(dut)
-    steps, compared, cycles = STEPS, 0, 2000
+    steps, compared, cycles, index = STEPS, 0, 2000, PAIR
     for number in range(cycles):
         control = random_control(steps)
         steps = (0 if control["i_first"] else steps) + control["i_accumulate"]
         # All rows of both halves first, then loads in between, half of them for other pairs.
         first_loads = number < 2 * shape.rows
         loading = first_loads or random.random() < 0.1
-        pair = PAIR if first_loads else random.choice([PAIR, PAIR, PAIR ^ 1, PAIR ^ 1 << PAIR_BITS - 1])
+        # Every pair has its own number; a load for another differs from it in as little as a bit.
+        index = random.getrandbits(PAIR_BITS) if random.random() < 0.1 else index
+        pair = index if first_loads or random.random() < 0.5 else index ^ 1 << random.randrange(PAIR_BITS)
         half = number % 2 if first_loads else random.randrange(2)
         address = number // 2 if first_loads else random.randrange(shape.rows)
         weights = [drawn(ws, extremes) for _ in range(shape.lanes)]
@@ -123,6 +124,7 @@ async def computes_as_told(dut):
             dut,
             i_x=pack(weights, shape.precision.width) if loading else x,
             i_address=address,
+            i_index=index,
             i_load=int(loading),
             i_load_pair=pair,
             i_load_half=half,
@@ -132,7 +134,7 @@ async def computes_as_told(dut):
         )
         for k, element in enumerate(halves):
             compared += element.check(shape, getattr(dut, f"o_chain_{k}").value.to_unsigned())
-            addressed = loading and (pair, half) == (PAIR, k)
+            addressed = loading and (pair, half) == (index, k)
             element.edge(
                 operands=None if loading else operands,
                 address=address,

@@ -48,6 +48,10 @@ def test_reference_equals_the_table():
     assert sigmoid_reference(0, 12) == 32768
 
 
+ROWS = range(0, 1 << INDEX_BITS, 61)
+"""Some, whose numbers have each bit set and not."""
+
+
 async def load(dut, entries):
     await begin(dut, i_load=0, i__valid=0, **({"check__read": 0} if bench_parameters()["checked"] else {}))
     for row, entry in enumerate(entries):
@@ -81,6 +85,7 @@ async def one_entry_is_loaded_without_touching_others(dut):
 
 
 @cocotb.test()
+<<<<<<< HEAD
 async def the_table_is_read_as_it_was_loaded(dut):
     """Between logits, whose scores stay what they are."""
     if not bench_parameters()["checked"]:
@@ -110,3 +115,20 @@ CASES = [
 def test_hardware_equals_the_reference(fraction, checked):
     parameters = {"fraction": fraction, "checked": checked}
     run_bench(Bare(Sigmoid(checked=checked)), module=__name__, parameters=parameters)
+=======
+async def any_entry_is_interpolated(dut):
+    """As steep as one may be, at every place of its stretch."""
+    entries = {row: (base := random.randrange(65536)) | random.randrange(65536 - base) << 16 for row in ROWS}
+    await begin(dut, i_load=0, i__valid=0)
+    monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i")
+    for row, entry in entries.items():
+        await cycle(dut, i_load=1, i_load_row=row, i_load_data=entry)
+    await cycle(dut, i_load=0)
+    source.send((16 * row + place - 32768) & 0xFFFF for row in entries for place in range(16))
+    expected = [(entry & 0xFFFF) + ((entry >> 16) * place >> 4) for entry in entries.values() for place in range(16)]
+    assert await monitor.receive(len(expected)) == expected
+
+
+def test_hardware_equals_the_reference():
+    run_bench(Bare(Sigmoid()), module=__name__, parameters={"fraction": 12})
+>>>>>>> ma

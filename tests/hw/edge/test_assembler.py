@@ -28,8 +28,9 @@ VECTORS = 150
 
 
 def random_multiplier(bits):
-    """Outputs of values of so many bits fill a byte, and are clipped now and then."""
-    mantissa, exponent = split_multiplier(np.float32(random.uniform(2, 4) * 2.0 ** (8 - bits)))
+    """Mostly outputs of values of so many bits fill a byte, and are clipped now and then; else any that there is."""
+    places = bits - 8 if random.random() < 0.7 else random.randint(4, 40)
+    mantissa, exponent = split_multiplier(np.float32(random.uniform(2, 4) * 2.0**-places))
     return {"mantissa": mantissa, "exponent": exponent}
 
 
@@ -73,10 +74,10 @@ class Part:
 
 
 class Vector:
-    """One vector: its parts, and the words that should become of them."""
+    """One vector: its parts, the model's constants meanwhile, and the words that should become of them."""
 
-    def __init__(self, config, start, memo):
-        self.start = start
+    def __init__(self, config, start, memo, constants):
+        self.start, self.constants = start, constants
         dynamic = random_values(config.dynamic.outputs if config.dynamic else 0, 16)
         self.lanes = config.row_elements
         self.sums = Part(
@@ -110,8 +111,9 @@ class Vector:
     def is_busy(self, now):
         return self.complete is None or now <= self.complete + len(self.tail)
 
-    def expected(self, constants):
+    def expected(self):
         """Words of the vector: (cycle in which they leave, bits)."""
+        constants = self.constants
         steps = [(now, row, constants["pooled"]) for now, row in zip(self.sums.cycles, self.sums.words, strict=True)]
         steps += [(self.complete + k, word, constants["bottom"]) for k, word in enumerate(self.tail, 1)]
         for now, values, multiplier in steps:
@@ -131,15 +133,17 @@ async def observe(dut, config, *, pause):
         elif len(given) == VECTORS and not given[-1].is_busy(now - 2 * Quantiser.LATENCY):
             return given, left
         else:
-            # What the register holds in the cycle of a start stays.
+            # What the register and the model hold in the cycle of a start stays.
             memo = random_values(config.static.outputs if config.static else 0, 16)
-            inputs |= {"i_memo": pack(memo, 16), "i_start": int(len(given) < VECTORS and random.random() >= pause)}
+            constants = random_constants(config)
+            inputs |= {"i_memo": pack(memo, 16), "i_constants": CONSTANTS.const(constants).as_bits()}
+            inputs["i_start"] = int(len(given) < VECTORS and random.random() >= pause)
         await cycle(dut, **inputs)
         assert dut.o_busy.value == busy
         if dut.o_words__valid.value:
             left[now] = int(dut.o_words__payload.value)
         if inputs["i_start"]:
-            given.append(Vector(config, now, memo))
+            given.append(Vector(config, now, memo, constants))
     return None
 
 
@@ -147,10 +151,9 @@ async def observe(dut, config, *, pause):
 async def quantises_each_word_in_its_cycle(dut):
     parameters = bench_parameters()
     config = UNITS[parameters["unit"]]
-    constants = random_constants(config)
-    await begin(dut, i_start=0, i_sums__valid=0, i_dynamic__valid=0, i_constants=CONSTANTS.const(constants).as_bits())
+    await begin(dut, i_start=0, i_sums__valid=0, i_dynamic__valid=0)
     given, left = await observe(dut, config, pause=parameters["pause"])
-    words = dict(word for vector in given for word in vector.expected(constants))
+    words = dict(word for vector in given for word in vector.expected())
     assert left == words
     assert {0, 255} < {word >> 8 * k & 255 for word in words.values() for k in range(config.row_elements)}
     ends = [vector.complete + len(vector.tail) for vector in given]

@@ -94,6 +94,8 @@ async def packets_become_messages(dut):
     packets = [random_packet(config, right=0.5) for _ in range(given["packets"])]
     elements = message_elements(config, Kind.CLICK, 0)  # few messages of a beat are short by chance
     packets.append(Packet(kind=Kind.CLICK, group=0, elements=elements, beats=0, version=1))
+    # Of kinds that are no others but for a bit, chance alone would leave some out.
+    packets += [Packet(kind=k ^ 1 << bit, group=0, elements=0, beats=0, version=1) for k in Kind for bit in range(8)]
     sender, statuses, own, kinds = Sender(packets, eagerness=eagerness), [], 0, Counter()
     await begin(dut, **IDLE)
     inside = False
@@ -207,15 +209,16 @@ def test_packets_become_messages(name, eagerness):
     )
 
 
-@pytest.mark.parametrize("watchdog", [1, 2, 9])
+# Cycles of a wait that is too long, and how eager another host is, whose messages none of its pauses ends.
+@pytest.mark.parametrize(("watchdog", "eagerness"), [(1, 1.0), (2, 1.0), (9, 0.9)])
 @pytest.mark.parametrize("name", ["rows of two beats", "16 bits"])
-def test_a_host_that_stops_ends_its_own_message(name, watchdog):
+def test_a_host_that_stops_ends_its_own_message(name, watchdog, eagerness):
     config = msgspec.structs.replace(CONFIGS[name], watchdog=watchdog)
     run_bench(
         MessageBuffer(config=config),
         module=__name__,
-        scenarios=["a_host_that_stops_ends_its_own_message"],
-        parameters={"config": config.to_json().decode(), "packets": 250},
+        scenarios=["a_host_that_stops_ends_its_own_message", "packets_become_messages"],
+        parameters={"config": config.to_json().decode(), "packets": 250, "eagerness": eagerness},
     )
 
 
