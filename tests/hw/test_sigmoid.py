@@ -53,8 +53,9 @@ ROWS = range(0, 1 << INDEX_BITS, 61)
 
 
 async def load(dut, entries):
+    """Entries by row, after a reset."""
     await begin(dut, i_load=0, i__valid=0, **({"check__read": 0} if bench_parameters()["checked"] else {}))
-    for row, entry in enumerate(entries):
+    for row, entry in entries.items():
         await cycle(dut, i_load=1, i_load_row=row, i_load_data=int(entry))
     await cycle(dut, i_load=0)
 
@@ -63,7 +64,7 @@ async def load(dut, entries):
 async def scores_equal_the_reference(dut):
     fraction = bench_parameters()["fraction"]
     monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i", wait=0.2)
-    await load(dut, sigmoid_entries(fraction))
+    await load(dut, dict(enumerate(sigmoid_entries(fraction))))
     logits = [-32768, 32767, -1, 0, 1, *(random.randint(-32768, 32767) for _ in range(3000))]
     source.send([logit & 0xFFFF for logit in logits])
     expected = table(fraction)
@@ -75,7 +76,7 @@ async def scores_equal_the_reference(dut):
 async def one_entry_is_loaded_without_touching_others(dut):
     entries = sigmoid_entries(12)
     monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i")
-    await load(dut, entries)
+    await load(dut, dict(enumerate(entries)))
     row = random.randrange(1 << INDEX_BITS)
     await cycle(dut, i_load=1, i_load_row=row, i_load_data=0x00101234)
     await cycle(dut, i_load=0)
@@ -85,13 +86,21 @@ async def one_entry_is_loaded_without_touching_others(dut):
 
 
 @cocotb.test()
-<<<<<<< HEAD
+async def any_entry_is_interpolated(dut):
+    """As steep as one may be, at every place of its stretch."""
+    entries = {row: (base := random.randrange(65536)) | random.randrange(65536 - base) << 16 for row in ROWS}
+    monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i")
+    await load(dut, entries)
+    source.send((16 * row + place - 32768) & 0xFFFF for row in entries for place in range(16))
+    expected = [(entry & 0xFFFF) + ((entry >> 16) * place >> 4) for entry in entries.values() for place in range(16)]
+    assert await monitor.receive(len(expected)) == expected
+
+
+@cocotb.test()
 async def the_table_is_read_as_it_was_loaded(dut):
     """Between logits, whose scores stay what they are."""
-    if not bench_parameters()["checked"]:
-        return
     entries = [random.getrandbits(32) for _ in range(1 << INDEX_BITS)]
-    await load(dut, entries)
+    await load(dut, dict(enumerate(entries)))
     for _ in range(300):
         row, logit = random.randrange(1 << INDEX_BITS), random.randint(-32768, 32767)
         await cycle(dut, i__valid=1, i__payload=logit & 0xFFFF)
@@ -104,6 +113,7 @@ async def the_table_is_read_as_it_was_loaded(dut):
         await cycle(dut, check__read=0)
 
 
+SCENARIOS = ["scores_equal_the_reference", "one_entry_is_loaded_without_touching_others", "any_entry_is_interpolated"]
 CASES = [
     # fraction: at 0 an entry rises by half of all scores; whether the table can be read
     (12, False),
@@ -114,21 +124,5 @@ CASES = [
 @pytest.mark.parametrize(("fraction", "checked"), CASES)
 def test_hardware_equals_the_reference(fraction, checked):
     parameters = {"fraction": fraction, "checked": checked}
-    run_bench(Bare(Sigmoid(checked=checked)), module=__name__, parameters=parameters)
-=======
-async def any_entry_is_interpolated(dut):
-    """As steep as one may be, at every place of its stretch."""
-    entries = {row: (base := random.randrange(65536)) | random.randrange(65536 - base) << 16 for row in ROWS}
-    await begin(dut, i_load=0, i__valid=0)
-    monitor, source = FlowMonitor(dut, "o"), FlowSource(dut, "i")
-    for row, entry in entries.items():
-        await cycle(dut, i_load=1, i_load_row=row, i_load_data=entry)
-    await cycle(dut, i_load=0)
-    source.send((16 * row + place - 32768) & 0xFFFF for row in entries for place in range(16))
-    expected = [(entry & 0xFFFF) + ((entry >> 16) * place >> 4) for entry in entries.values() for place in range(16)]
-    assert await monitor.receive(len(expected)) == expected
-
-
-def test_hardware_equals_the_reference():
-    run_bench(Bare(Sigmoid()), module=__name__, parameters={"fraction": 12})
->>>>>>> ma
+    scenarios = SCENARIOS + ["the_table_is_read_as_it_was_loaded"] * checked
+    run_bench(Bare(Sigmoid(checked=checked)), module=__name__, scenarios=scenarios, parameters=parameters)

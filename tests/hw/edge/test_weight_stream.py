@@ -120,15 +120,10 @@ async def takes_a_row_per_cycle(dut):
 
 
 @cocotb.test()
-<<<<<<< HEAD
-async def says_that_memory_answered_with_an_error(dut):
-    code = DECERR if bench_parameters()["case"] == "bursts of whole pages" else SLVERR
-    bench = Bench(dut, fate=lambda number: Fate(error_beat=0 if number == 2 else None, code=code))
-=======
 @cocotb.parametrize(troubled=[0, -1])
 async def says_that_memory_answered_with_an_error(dut, troubled):
-    bench = Bench(dut, fate=lambda number: Fate(error_beat=0 if number == 2 else None), troubled=troubled)
->>>>>>> ma
+    code = DECERR if bench_parameters()["case"] == "bursts of whole pages" else SLVERR
+    bench = Bench(dut, fate=lambda number: Fate(error_beat=0 if number == 2 else None, code=code), troubled=troubled)
     await bench.run()
     seen = []
     count = 3 * bench.case["depth"]
