@@ -214,6 +214,28 @@ async def waits_for_a_packet_as_long_as_its_watchdog(dut):
         assert packets.items == expected
 
 
+@cocotb.test()
+async def grants_whoever_uses_an_item_all_time(dut):
+    """The watchdog is the host's: neither beats that are not taken nor items that are dealt out late are given up."""
+    await started(dut, i_dealt=0)
+    packets = Packets(dut)
+    await ClockCycles(dut.mem_clk, 2)
+    await packets.offer(3, last=False, first=first_beat(1)[0])
+    dut.o_beats__ready.value = 0
+    await ClockCycles(dut.mem_clk, WATCHDOG - 1)
+    cocotb.start_soon(packets.offer(BEATS - 3, last=True))
+    await ClockCycles(dut.mem_clk, WATCHDOG + 9)
+    dut.o_beats__ready.value = 1
+    await ClockCycles(dut.mem_clk, BEATS)
+    # What follows is offered at once, and not taken before its turn.
+    cocotb.start_soon(packets.offer(BEATS, last=True, first=first_beat(2)[0]))
+    await ClockCycles(dut.mem_clk, WATCHDOG + 9)
+    assert packets.items == []
+    dut.i_dealt.value = 1
+    await packets.received(2)
+    assert packets.items == [(*first_beat(number)[1], 0, BEATS, 0) for number in (1, 2)]
+
+
 SCENARIOS = {
     "long": (
         {"beats": BEATS, "watchdog": WATCHDOG, "slots": SLOTS},
@@ -222,6 +244,7 @@ SCENARIOS = {
             "counts_items_up_to_any_limit",
             "offers_what_it_may_begin_until_it_is_taken",
             "hands_beats_on_whoever_waits",
+            "grants_whoever_uses_an_item_all_time",
         ],
     ),
     "of_one_beat": ({"beats": 1, "watchdog": 9}, ["takes_as_many_items_as_its_limit"]),
