@@ -194,6 +194,16 @@ def bank_writes(
         if rng.random() < 0.3:
             other = rng.choice(list(held)) if rng.random() < 0.3 else rng.randrange(1 << 8)
             yield other, rng.randrange(held.get(other, 0), 1 << 24), rng.getrandbits(8 * AXI_BYTES), False
+        if rng.random() < 0.3:
+            yield *near_miss(held, source, address // AXI_BYTES, rng), rng.getrandbits(8 * AXI_BYTES), False
+
+
+def near_miss(held: dict[int, int], source: int, row: int, rng: random.Random) -> tuple[int, int]:
+    """A source and a row that no bank has, but for one bit of either."""
+    others = [source ^ 1 << bit for bit in range(8) if source ^ 1 << bit not in held]
+    if rng.random() < 0.3:
+        return rng.choice(others), row
+    return source, row | 1 << rng.randrange(held[source].bit_length(), 24)
 
 
 def reader_of(image: dict[int, int]) -> Callable[[int], int]:

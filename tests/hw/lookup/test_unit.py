@@ -27,6 +27,9 @@ MIXED = [
     Table(rows=30, dim=33, lookups=2, places=((2, 0, 30, 0, 33),)),
 ]
 
+LAST_ROWS = (1 << 34) - 20 * 32
+"""Where 20 rows of a beat lie at the end of a channel, so that the address has upper bits too."""
+
 
 def long_rows(*, pooled, row_check=False):
     """Rows of several beats in few slots; `pooled` elements in those that are summed."""
@@ -91,7 +94,10 @@ CASES = {
     ),
     "checked": lambda: lookup_config([Table()], [HBM], row_check=True),
     "checked_two_beats": lambda: lookup_config(
-        [Table(dim=16), Table(dim=20), Table(dim=5), Table(dim=7)], [HBM], outstanding=64, row_check=True
+        [Table(dim=16), Table(dim=20), Table(dim=5), Table(dim=7, places=((0, 0, 20, 0, 7, 0, 0, None, LAST_ROWS),))],
+        [HBM],
+        outstanding=64,
+        row_check=True,
     ),
     "checked_partners": lambda: lookup_config(
         [Table(rows=40, dim=32, lookups=8, places=replicas(40, 32, {0: 3, 1: 5}))],
