@@ -122,7 +122,9 @@ async def keeps_the_reference_s_parts(dut):
     await begin(dut, **IDLE)
     await bench.load()
     held = {}
-    for shift in random.sample(SHIFTS, len(SHIFTS)):
+    # The reference gives 64 bits, which sums of wider accumulators are not shifted out of.
+    shifts = [shift for shift in SHIFTS if config.accumulator_width <= 64 or shift <= 24]
+    for shift in random.sample(shifts, len(shifts)):
         # Models follow each other, and parts of an earlier one stay.
         bench.users = replace(bench.users, shift=shift, version=random.getrandbits(32))
         await bench.load(names=MODEL_ROWS[:1])
@@ -153,7 +155,7 @@ async def keeps_the_reference_s_parts(dut):
             assert await bench.parts(other) == parts
         await bench.clear(slot, number)
         assert bench.status(slot) is None
-    assert bench.counts == {"taken": len(SHIFTS), "dropped": 0}
+    assert bench.counts == {"taken": len(shifts), "dropped": 0}
 
 
 def coded_cases(bench):
