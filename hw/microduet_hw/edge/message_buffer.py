@@ -14,7 +14,6 @@ from microduet_hw.edge.message import (
     HISTORY_KINDS,
     EdgeStatus,
     Kind,
-    flag,
     is_known,
     message_beats,
     message_elements,
@@ -139,20 +138,25 @@ class MessageBuffer(wiring.Component):
                                 elements.eq(message_elements(config, kind, group)),
                                 wanted.eq(message_beats(config, kind, group)),
                             ]
-        refused, length = Signal.like(self.o_status), Signal.like(beats)
+        length, stale, miscounted, unknown = Signal.like(beats), Signal(), Signal(), Signal()
         with m.If(header):
             m.d.sync += [
                 self.o_header.eq(came),
                 length.eq(wanted),
-                refused.eq(
-                    Mux(came.version != self.i_version, flag(EdgeStatus.STALE_VERSION), 0)
-                    | Mux(came.elements != elements, flag(EdgeStatus.WRONG_COUNT), 0)
-                    | Mux(known, 0, flag(EdgeStatus.UNKNOWN))
-                ),
+                stale.eq(came.version != self.i_version),
+                miscounted.eq(came.elements != elements),
+                unknown.eq(~known),
             ]
-        # One that was given up is late and not short: its beats may all be coming.
-        ending = Mux(late, flag(EdgeStatus.TIMEOUT), Mux(beats < length, flag(EdgeStatus.SHORT_PACKET), 0))
-        m.d.comb += self.o_status.eq(refused | ending | Mux(beats > length, flag(EdgeStatus.LONG_PACKET), 0))
+        found = {
+            EdgeStatus.STALE_VERSION: stale,
+            EdgeStatus.WRONG_COUNT: miscounted,
+            EdgeStatus.UNKNOWN: unknown,
+            EdgeStatus.TIMEOUT: late,
+            # One that was given up is late and not short: its beats may all be coming.
+            EdgeStatus.SHORT_PACKET: ~late & (beats < length),
+            EdgeStatus.LONG_PACKET: beats > length,
+        }
+        m.d.comb += [self.o_status[status.bit_length() - 1].eq(given) for status, given in found.items()]
 
     def _store(self, m: Module, *, begin: Value, write: Value) -> None:
         """Beats side by side in rows."""
