@@ -155,9 +155,10 @@ async def is_idle_while_nothing_is_under_way(dut):
     bench = Bench(dut)
     await bench.start()
     due, seen = 0, set()
-    for _ in range(600):
-        acted = due <= WAITING and random.random() < 0.5
-        sent = due > 0 and random.random() < random.choice([0.3, 0.7])
+    for number in range(600):
+        filling = number // 60 % 2
+        acted = due <= WAITING and random.random() < (0.2, 0.8)[filling]
+        sent = due > 0 and random.random() < (0.8, 0.2)[filling]
         message, updating = (int(random.random() < 0.2) for _ in range(2))
         await bench.step(i_acted=int(acted), i_sent=int(sent), i_message=message, i_updating=updating)
         assert dut.o_busy.value == 0
