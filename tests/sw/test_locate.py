@@ -16,7 +16,10 @@ from tests.support.environment import require_tool
 from tests.sw.cases import Mixed, batch
 
 
-@pytest.fixture(scope="module", params=["fixed16", "fixed32", "int8"])
+@pytest.fixture(
+    scope="module",
+    params=["fixed16", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("fixed32", "int8"))],
+)
 def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     require_tool("verilator")
     out: Path = tmp_path_factory.mktemp("locate") / "bundle"

@@ -31,6 +31,7 @@ from microduet_hw.lookup.geometry import read_beats
 from microduet_hw.status import Status
 from microduet_sim.tables import channel_beats
 
+PRECISIONS = ["fixed16", pytest.param("int8", marks=pytest.mark.nightly)]
 ROWS = 300_000
 ARRAYS = (Array(pes=8, lanes=4, drain=4, layers=(0, 1)),)
 
@@ -102,7 +103,7 @@ def expect(device: Device, sparse: np.ndarray, wrong: dict[int, Status]) -> None
     assert np.flatnonzero(np.isnan(batch.scores)).tolist() == sorted(wrong)
 
 
-@pytest.mark.parametrize("precision", ["fixed16", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_scores_are_the_golden_models(precision: str) -> None:
     bundle = compiled(precision)
     sparse = make_ids(bundle.config, items=60, traffic="uniform", seed=1)
@@ -113,7 +114,7 @@ def test_scores_are_the_golden_models(precision: str) -> None:
         expect(device, sparse, {})
 
 
-@pytest.mark.parametrize("precision", ["fixed16", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_changed_bit_marks_the_items_that_read_its_row(precision: str) -> None:
     """Any bit: of elements, of what fills the row up, of the check word."""
     bundle = compiled(precision)
@@ -132,7 +133,7 @@ def test_a_changed_bit_marks_the_items_that_read_its_row(precision: str) -> None
         expect(device, sparse, {})
 
 
-@pytest.mark.parametrize("precision", ["fixed16", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_changed_bit_in_a_bank_marks_the_items_that_read_its_row(precision: str) -> None:
     """Of the check word, the lowest 16 bits, and of elements; loading again repairs it."""
     bundle = compiled(precision, model=Banked)

@@ -30,7 +30,7 @@ from microduet_hw.weight_check import WeightCheck
 from microduet_sim.simulator import Simulator
 from tests.sw.cases import Mixed
 
-PRECISIONS = [str(precision) for precision in Precision]
+PRECISIONS = ["fixed16", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("fixed32", "int8"))]
 ARRAYS = {
     # two arrays; rounds that do not fill their array, and PEs that do not fill a step
     "fixed16": (Array(pes=10, lanes=4, drain=3, layers=(0,)), Array(pes=4, lanes=3, drain=3, layers=(1,))),

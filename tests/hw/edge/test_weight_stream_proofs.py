@@ -1,5 +1,6 @@
 """Proofs of streamed weights: the rules of AXI and of streams, whatever memory and the array do, and no hanging."""
 
+import pytest
 from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal
 
 from microduet_hw.axi import PAGE_BYTES
@@ -63,7 +64,13 @@ class WeightStreamContract(Contract):
 
 
 def test_keeps_its_rules():
-    proof = prove(WeightStreamContract(), depth=14)
+    proof = prove(WeightStreamContract(), depth=11)
+    assert proof, proof
+
+
+@pytest.mark.nightly
+def test_keeps_its_rules_for_longer():
+    proof = prove(WeightStreamContract(), depth=14, timeout_s=3600)
     assert proof, proof
 
 

@@ -245,7 +245,7 @@ def test_reader_delivers_rows_and_gives_reads_up(row_check):
     assert proof.passed, str(proof)
 
 
-@pytest.mark.parametrize("partners", [2, 3])
+@pytest.mark.parametrize("partners", [2, pytest.param(3, marks=pytest.mark.nightly)])
 def test_joiner_adds_every_beat_once_and_never_overflows(partners):
     proof = prove(Joining(partners=partners), depth=Joining.DEPTH)
     assert proof.passed, str(proof)
