@@ -15,6 +15,7 @@ from tests.support.contracts import (
 from tests.support.formal import prove
 from tests.support.models import small_config
 from tests.support.share_contracts import ShareContract
+from tests.support.weight_check_contracts import CheckFolds, CheckReads
 
 
 def sequencer_shape():
@@ -37,6 +38,8 @@ CONTRACTS = {
         14,
     ),
     "shares leave whole and in order": (lambda **fault: ShareContract(words=1, **fault), "bmc", 8),
+    "weights that are folded make the CRC": (CheckFolds, "prove", 1),
+    "weights that are asked for are folded": (CheckReads, "bmc", 22),
     "rounds wait for the drain": (lambda **fault: SequencerContract(shape=sequencer_shape(), **fault), "prove", 7),
 }
 
