@@ -18,7 +18,7 @@ from tests.support.bench_build import runner_of
 from tests.support.flow import begin, cycle
 from tests.support.mutant_judge import judge
 from tests.support.mutant_model import PINS, build_model, draw, make, yosys
-from tests.support.mutant_proofs import equivalent
+from tests.support.mutant_proofs import MOST_REGISTERS, equivalent
 
 LAST = 5
 
@@ -204,10 +204,12 @@ def test_a_number_that_two_branches_match_means_the_same_to_bench_and_proof(tmp_
     assert equivalent(model, branches) == set(branches) - verdict.killed.keys()
 
 
-def test_the_original_is_equal_to_itself_though_its_memory_begins_with_no_output(tmp_path):
-    call = dataclasses.replace(call_of(), netlist=rtlil.convert(Store(rows=4, bits=3), name="top", emit_src=False))
+@pytest.mark.parametrize("rows", [4, MOST_REGISTERS + 1])
+def test_a_memory_is_equal_to_itself_and_to_no_mutant_of_it(rows, tmp_path):
+    """Though its output begins with no value, and if it has more words than an induction takes."""
+    call = dataclasses.replace(call_of(), netlist=rtlil.convert(Store(rows=rows, bits=3), name="top", emit_src=False))
     model = make(call, tmp_path, count=5, seed=1)
-    assert equivalent(model, [6]) == {6}  # a number that no mutant has
+    assert equivalent(model, range(1, 7)) == {6}  # a number that no mutant has
 
 
 def test_a_seed_draws_the_same_mutants_and_none_of_a_clock(tmp_path):

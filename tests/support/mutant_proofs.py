@@ -1,4 +1,4 @@
-"""Which mutants are no other hardware: proven with Yosys's SAT solver by induction over `DEPTH` cycles, for all time.
+"""Which mutants are no other hardware: of the same logic, or proven by induction over `DEPTH` cycles, for all time.
 
 Original and mutant get the same inputs from the state after configuration on, in which registers without a value of
 their own, those at the outputs of memories, are 0. Outputs have to be the same in every cycle, the payload of a stream
@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.support.channels import channels
-from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, TooLongError, yosys
+from tests.support.mutant_logic import LOGIC_S, chosen, flatten, same_logic
+from tests.support.mutant_model import Model, TooLongError, yosys
 
 DEPTH = 4
 """Cycles of the induction."""
@@ -24,31 +25,9 @@ MOST_REGISTERS = 400
 """Registers and words of memory, above which nothing is tried."""
 
 BOUNDS = (
-    f"induction over at most {DEPTH} cycles, {PROOF_S} s of the processor, {MOST_REGISTERS} registers; "
-    "inputs keep the stream rules"
+    f"the same logic between registers, {LOGIC_S} s of the processor; or induction over at most {DEPTH} cycles, "
+    f"{PROOF_S} s of the processor, {MOST_REGISTERS} registers; inputs keep the stream rules"
 )
-
-
-FIRST_WINS = """\
-(* techmap_celltype = "$pmux" *)
-module first_wins(A, B, S, Y);
-  parameter WIDTH = 1;
-  parameter S_WIDTH = 1;
-  input [WIDTH-1:0] A;
-  input [WIDTH*S_WIDTH-1:0] B;
-  input [S_WIDTH-1:0] S;
-  output [WIDTH-1:0] Y;
-  wire [WIDTH*(S_WIDTH+1)-1:0] left;
-  assign left[WIDTH*S_WIDTH +: WIDTH] = A;
-  genvar k;
-  generate for (k = 0; k < S_WIDTH; k = k + 1) begin:branch
-    assign left[WIDTH*k +: WIDTH] = S[k] ? B[WIDTH*k +: WIDTH] : left[WIDTH*(k+1) +: WIDTH];
-  end endgenerate
-  assign Y = left[WIDTH-1:0];
-endmodule
-"""
-"""Of branches that match at once, as those of a mutant may, the lowest counts: so has it the Verilog that Yosys writes,
-which is what benches run. Its solver would take the highest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +40,7 @@ class _Design:
 
 def _flat(model: Model) -> _Design | None:
     """Write ``flat.il``, with registers called r0, r1, ...; None if it is too large, or has another clock."""
-    (model.folder / "first_wins.v").write_text(FIRST_WINS)
-    # Streams are known by their names, which are those of the top level: a wrapper of the bench may be round it.
-    root = "top" if model.call.depth == 0 else model.call.modules[0]
-    prepare = (
-        f"read_rtlil mutated.il\nhierarchy -top {root}\ndelete {ASSERTIONS}\nflatten\n"
-        "techmap -map first_wins.v\n"
-        f"memory_collect\nmemory_map\nopt_clean\nrename -top one\ndelete -port one/w:{SELECT}\n"
-    )
+    prepare = f"{flatten(model)}memory_map\nopt_clean\n"
     yosys(f"{prepare}write_json flat.json", folder=model.folder)
     module = json.loads((model.folder / "flat.json").read_text())["modules"]["one"]
     states = [cell["connections"] for cell in module["cells"].values() if "Q" in cell["connections"]]
@@ -122,16 +94,11 @@ def _both(design: _Design) -> str:
     return "\n".join(lines)
 
 
-def _chosen(number: int, name: str) -> list[str]:
-    tie = f"connect -set {SELECT} {BITS}'d{number}"
-    return ["design -load flat", "cd one", tie, "cd", "opt_expr", "opt_clean", f"rename one {name}"]
-
-
 def _attempt(number: int, registers: Sequence[str]) -> list[str]:
     """Commands that try one mutant."""
     pairs = " ".join(f"-prove g.{name} h.{name} -show g.{name},h.{name}" for name in registers)
     return [
-        *_chosen(number, "gate"),
+        chosen(number, "gate"),
         "design -copy-from gold -as gold gold",
         "read_verilog -formal both.v",
         "hierarchy -top both",
@@ -161,7 +128,7 @@ def _refuted(said: str) -> bool:
 def _equal(model: Model, number: int, registers: Sequence[str]) -> bool:
     """Whether a mutant is proven to be the original within the bounds."""
     for _ in range(ROUNDS):
-        script = ["read_rtlil flat.il", "design -save flat", *_chosen(0, "gold"), "design -save gold"]
+        script = ["read_rtlil flat.il", "design -save flat", chosen(0, "gold"), "design -save gold"]
         try:
             said = yosys("\n".join([*script, *_attempt(number, registers)]), folder=model.folder, processor_s=PROOF_S)
         except TooLongError:
@@ -180,8 +147,10 @@ def _equal(model: Model, number: int, registers: Sequence[str]) -> bool:
 
 def equivalent(model: Model, numbers: Sequence[int]) -> set[int]:
     """Those of the mutants that are proven to be the original."""
-    design = _flat(model) if numbers else None
+    same = {number for number in numbers if same_logic(model, number)}
+    left = [number for number in numbers if number not in same]
+    design = _flat(model) if left else None
     if design is None:
-        return set()
+        return same
     (model.folder / "both.v").write_text(_both(design))
-    return {number for number in numbers if _equal(model, number, design.registers)}
+    return same | {number for number in left if _equal(model, number, design.registers)}
