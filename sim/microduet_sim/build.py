@@ -47,8 +47,8 @@ MEMORY_SIDE_INPUTS = ("mem_rst", "m_axi_", "s_axis_items_")
 SPLIT = 12_000
 """Verilator's measure of a C++ file's size, so that all cores have something to compile."""
 
-SMALL = 20_000
-"""Bytes below which Verilator's files are compiled as one: most of a small one's time is its headers'."""
+JOINED = 1_000_000
+"""Bytes up to which Verilator's files are compiled as one: each reads the whole model's header, a second or more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +156,23 @@ def lane_unit(work: Path, *, number: int, pes: int, drain: int, chain_bits: int)
     return Unit(source=source)
 
 
+def joined(files: Sequence[Path], stem: Path, *, cold: bool) -> list[Unit]:
+    """C++ files `stem`_K.cpp that include the files, in their order, up to `JOINED` bytes each."""
+    groups: list[list[Path]] = []
+    room = 0
+    for file in files:
+        size = file.stat().st_size
+        if not groups or size > room:
+            groups.append([])
+            room = JOINED
+        groups[-1].append(file)
+        room -= size
+    units = [Unit(source=stem.with_name(f"{stem.name}_{k}.cpp"), cold=cold) for k in range(len(groups))]
+    for unit, group in zip(units, groups, strict=True):
+        unit.source.write_text("".join(f'#include "{file}"\n' for file in group))
+    return units
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     config: EngineConfig | EdgeConfig
@@ -225,15 +242,14 @@ class _Plan:
         return units
 
     def verilated(self, folder: Path) -> list[Unit]:
-        """Verilator's output and the parts of its library that it needs; the largest files first."""
+        """Verilator's output, joined, and the parts of its library that it needs; the largest files first."""
         files = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
-        small = [path for path in files if path.stat().st_size < SMALL]
-        (folder / "small.cpp").write_text("".join(f'#include "{path.name}"\n' for path in small))
-        files = [path for path in files if path not in small] + [folder / "small.cpp"]
+        slow = [path for path in files if "Slow" in path.name or "Trace" in path.name]
+        units = joined([path for path in files if path not in slow], folder / "fast", cold=False)
+        units += joined(slow, folder / "slow", cold=True)
         root = verilator_root()
         assert root is not None, "verilate has checked it"
         library = ["verilated.cpp", "verilated_threads.cpp", *([f"verilated_{self.wave}_c.cpp"] if self.wave else [])]
-        units = [Unit(source=path, cold="Slow" in path.name or "Trace" in path.name) for path in files]
         return units + [Unit(source=root / "include" / name, cold=True) for name in library]
 
     def ports(self) -> str:

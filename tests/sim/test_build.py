@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from microduet_sim import build as build_module
 from microduet_sim import cache
-from microduet_sim.build import build
+from microduet_sim.build import build, joined
 from microduet_sim.cache import CacheError, cache_folder, publish
 from microduet_sim.compiler import BuildError, Unit, compile_library
 from tests.sim.engines import echo_config, echo_verilog
@@ -38,6 +39,28 @@ def test_key_follows_verilog_and_options() -> None:
     paths.append(build(echo_config(), changed).path)
     paths.append(build(echo_config(), echo_verilog(), structure="flat").path)
     assert len(set(paths)) == 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [
+        ([], []),
+        ([600, 300, 100, 1], [[0, 1, 2], [3]]),
+        ([1_001, 999, 1], [[0], [1, 2]]),
+    ],
+)
+def test_small_files_are_compiled_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], groups: list[list[int]]
+) -> None:
+    monkeypatch.setattr(build_module, "JOINED", 1_000)
+    files = [tmp_path / f"{number}.cpp" for number in range(len(sizes))]
+    for file, size in zip(files, sizes, strict=True):
+        file.write_text("/" * size)
+    units = joined(files, tmp_path / "fast", cold=True)
+    texts = ["".join(f'#include "{files[number]}"\n' for number in group) for group in groups]
+    assert [(unit.source.name, unit.source.read_text(), unit.cold) for unit in units] == [
+        (f"fast_{number}.cpp", text, True) for number, text in enumerate(texts)
+    ]
 
 
 def test_bad_verilog_is_one_line_and_leaves_nothing() -> None:

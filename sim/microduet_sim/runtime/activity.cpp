@@ -1,7 +1,5 @@
 #include "activity.h"
 
-#include "ports.h"
-
 namespace microduet {
 
 static bool taken(const StreamPins& pins) { return pins.tvalid && *pins.tvalid && *pins.tready; }

@@ -66,6 +66,7 @@ inline void bind(Vmodel& top, Pins& pins) {
 #endif
     pins.load = MICRODUET_STREAM(s_axis_load);
     pins.results = MICRODUET_STREAM(m_axis_results);
+    pins.result_words = MICRODUET_RESULT_WORDS;
     bind_control(top, pins);
     MICRODUET_CHANNELS(MICRODUET_BIND_CHANNEL)
     MICRODUET_COUNTERS(MICRODUET_BIND_COUNTER)

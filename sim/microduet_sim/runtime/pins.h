@@ -1,4 +1,5 @@
-// The outside pins of a Verilated engine, as places in the model. `ports.h` of a build binds them by name.
+// The outside pins of a Verilated engine, as places in the model. `bind.h` finds them by name: what only looks at them is
+// the same for all models, so that a compiler cache has it.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +55,7 @@ struct ControlPins {
 struct Pins {
     uint8_t *rst, *mem_rst, *probe_vector, *interrupt;
     StreamPins items, users, load, results;  // users: null without any
+    uint32_t result_words;                   // of 32 bits, in a beat
     ControlPins control;
     std::vector<ChannelPins> channels;
     std::vector<const uint64_t*> counters;  // in their registers; none if this build does not show them

@@ -7,7 +7,6 @@
 
 #include "arguments.h"
 #include "pins.h"
-#include "ports.h"
 #include "slot_turns.h"
 #include "stall.h"
 
@@ -15,7 +14,8 @@ namespace microduet {
 
 class ResultCollector {
   public:
-    ResultCollector(const StreamPins& pins, const uint8_t* probe_vector) : pins_(pins), probe_(probe_vector) {
+    explicit ResultCollector(const Pins& pins)
+        : pins_(pins.results), words_(pins.result_words), users_(pins.users.tvalid), probe_(pins.probe_vector) {
         *pins_.tready = 1;
     }
 
@@ -33,11 +33,7 @@ class ResultCollector {
         if (!taken_ || finished_ == run_->results) return;
         last_ = *pins_.tlast;
         const uint32_t* beat = pins_.tdata;
-#if MICRODUET_USERS
-        constexpr uint32_t OWN_RESULT = 255;
-        const uint32_t slot = beat[2] >> 16 & 0xff, rank = beat[2] >> 24;
-        if (last_ && rank != OWN_RESULT) ++turns_.at(slot);
-#endif
+        if (last_ && users_) count_turn(beat);
         if (run_->answers) return keep(beat);
         run_->tag[finished_] = beat[0];
         run_->logit[finished_] = static_cast<int32_t>(beat[1]);
@@ -58,14 +54,21 @@ class ResultCollector {
     }
 
   private:
+    void count_turn(const uint32_t* beat) {
+        constexpr uint32_t OWN_RESULT = 255;
+        const uint32_t slot = beat[2] >> 16 & 0xff, rank = beat[2] >> 24;
+        if (rank != OWN_RESULT) ++turns_.at(slot);
+    }
+
     void keep(const uint32_t* beat) {
         if (run_->answer_count == run_->answer_capacity) throw std::runtime_error("an answer has too many beats");
-        std::memcpy(run_->answers + MICRODUET_RESULT_WORDS * run_->answer_count++, beat,
-                    MICRODUET_RESULT_WORDS * sizeof *beat);
+        std::memcpy(run_->answers + words_ * run_->answer_count++, beat, words_ * sizeof *beat);
         ++run_->answer_beats[finished_];
     }
 
     StreamPins pins_;
+    uint32_t words_;
+    bool users_;
     const uint8_t* probe_;
     Stall stall_;
     MdRun* run_ = nullptr;

@@ -28,7 +28,7 @@ Simulation::Simulation(const MdOpen& open)
       clocks_(open.engine_mhz, open.memory_mhz),
       tables_(open.tables, open.tables + open.table_count),
       contents_(open.channels, ChannelContents(open.width, tables_.data())),
-      results_(model_->pins.results, model_->pins.probe_vector),
+      results_(model_->pins),
       items_(model_->pins.items, results_.turns()),
       users_(model_->pins.users, results_.turns()),
       load_(model_->pins.load),
