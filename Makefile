@@ -51,13 +51,13 @@ cocotb: setup
 # Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
 coverage: setup
 	rm -rf build/coverage
-	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 tests/hw -k "not proof and not holds$(if $(DUT), and ($(DUT)))"
+	MICRODUET_COVERAGE=1 $(BIN)/python -m pytest -n 2 -m "not nightly or counted" tests/hw -k "not proof and not holds$(if $(DUT), and ($(DUT)))"
 	$(BIN)/python -m tests.support.coverage_merge --keep
 
 # Situations of the cover plan that benches meet, kept in tests/data/cover_plan.json; a test fails if one is not.
 cover-plan: setup
 	rm -rf build/bins
-	MICRODUET_COVER_PLAN=1 $(BIN)/python -m pytest -n 2 tests/hw -k "not proof and not holds"
+	MICRODUET_COVER_PLAN=1 $(BIN)/python -m pytest -n 2 -m "not nightly or counted" tests/hw -k "not proof and not holds"
 	$(BIN)/python -m tests.support.cover_plan --keep
 
 # The proofs, kept in tests/data/proofs.json.

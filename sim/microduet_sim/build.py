@@ -202,9 +202,8 @@ class _Plan:
             (work / "quiet.h").write_text(
                 quiet_header(work / "model", prefix="Vmodel", clock="clk", other="mem_clk", inputs=MEMORY_SIDE_INPUTS)
             )
-        units = [Unit(source=RUNTIME / name) for name in (f"{self.structure}_model.cpp", *COMMON_SOURCES)]
-        units += self.arrays(work)
-        units += self.verilated(work / "model")
+        units = [*self.verilated(work / "model"), *self.arrays(work)]
+        units += [Unit(source=RUNTIME / name) for name in COMMON_SOURCES]
         compile_library(units, folder / "model.so", folder=work, flags=self.compile_flags(work), progress=progress)
         shutil.rmtree(work)
 
@@ -242,10 +241,11 @@ class _Plan:
         return units
 
     def verilated(self, folder: Path) -> list[Unit]:
-        """Verilator's output, joined, and the parts of its library that it needs; the largest files first."""
+        """Verilator's output and what binds its names, joined, and the parts of its library that they need."""
         files = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
         slow = [path for path in files if "Slow" in path.name or "Trace" in path.name]
-        units = joined([path for path in files if path not in slow], folder / "fast", cold=False)
+        fast = [RUNTIME / f"{self.structure}_model.cpp", *(path for path in files if path not in slow)]
+        units = joined(fast, folder / "fast", cold=False)
         units += joined(slow, folder / "slow", cold=True)
         root = verilator_root()
         assert root is not None, "verilate has checked it"

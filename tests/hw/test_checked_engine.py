@@ -13,6 +13,7 @@ from microduet_hw.config import CHECKSUM_BITS, Array, Precision
 from microduet_hw.registers import Register
 from tests.hw.test_user_engine import engine
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.flow import Bare
 from tests.support.user_engine import Host, WholeEngine, words
 
@@ -110,6 +111,6 @@ async def a_reset_in_a_check_is_a_fresh_start(dut):
     assert len(again.answers) == 1
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", by_night(ENGINES, ["users at the output layer"]))
 def test_checks_between_items(name):
     run_bench(Bare(WholeEngine(config=checked(name))), module=__name__, parameters={"engine": name})

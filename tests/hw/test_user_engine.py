@@ -15,6 +15,7 @@ from microduet_hw.status import UserStatus
 from microduet_hw.user_bank import UserBank
 from microduet_hw.user_shape import user_shape
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.channel_counters import counters, since, wind_on
 from tests.support.flow import Bare
 from tests.support.models import random_model, small_config
@@ -291,7 +292,7 @@ async def in_a_read(dut):
     await ClockCycles(dut.clk, 12)
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", by_night(ENGINES, ["first layer of two on one array"]))
 def test_answers_queries(name):
     opened = counters(ENGINES[name], unit=UNIT)
     run_bench(Bare(WholeEngine(config=ENGINES[name])), module=__name__, parameters={"engine": name}, opened=opened)

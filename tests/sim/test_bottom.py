@@ -14,13 +14,14 @@ from microduet_sim.batch import Stalls
 from microduet_sim.build import Structure, build
 from microduet_sim.simulator import Simulator
 from tests.sim.engines import CONTROL, ITEMS, bottom_config, random_tables
+from tests.support.by_night import NIGHTLY
 from tests.support.models import random_model
 
 COUNT = 60
-CASES: list[tuple[Precision, Structure]] = [
+CASES = [
     (Precision.FIXED16, "composite"),
     (Precision.FIXED16, "flat"),
-    (Precision.INT8, "composite"),
+    pytest.param(Precision.INT8, "composite", marks=NIGHTLY),
 ]
 
 

@@ -15,6 +15,7 @@ from microduet_sim.build import Structure, build
 from microduet_sim.simulator import Simulator
 from microduet_sim.tables import StoredTable
 from tests.sim.engines import CONTROL, ITEMS, lookup_config, random_tables
+from tests.support.by_night import NIGHTLY, by_night
 from tests.support.models import random_model
 
 COUNT = 60
@@ -79,7 +80,7 @@ class Bench:
             return results
 
 
-@pytest.fixture(scope="module", params=list(Precision))
+@pytest.fixture(scope="module", params=by_night(Precision, [Precision.INT8, Precision.FIXED32], marks=NIGHTLY))
 def bench(request: pytest.FixtureRequest) -> Bench:
     return Bench(request.param)
 

@@ -12,6 +12,7 @@ from microduet_sim.build import RUNTIME, lane_unit
 from microduet_sim.compiler import Unit, compile_library
 from microduet_sim.lanes import UnsupportedModel, lane_header, port_widths
 from microduet_sim.tools import verilator_root
+from tests.support.by_night import NIGHTLY, by_night
 
 ROWS = 9
 WIDEST, AVX2, SSE = (), ("-mno-avx512f",), ("-mno-avx",)
@@ -41,18 +42,22 @@ def library(folder: Path, shape: PeShape, *, pes: int, drain: int, flags: tuple[
 CASES = [
     # precision, lanes, PEs, drain, instruction set
     (Precision.FIXED16, 5, 72, 7, WIDEST),  # 36 pairs: the last register is not full
+    (Precision.FIXED32, 1, 6, 1, AVX2),
+    (Precision.INT8, 4, 10, 5, SSE),
+]
+BY_NIGHT = [
     (Precision.FIXED16, 2, 8, 3, AVX2),
     (Precision.FIXED16, 3, 20, 20, SSE),
     (Precision.FIXED32, 3, 40, 6, WIDEST),
-    (Precision.FIXED32, 1, 6, 1, AVX2),
     (Precision.FIXED32, 64, 4, 2, WIDEST),  # a word of 2,048 bits
     (Precision.INT8, 9, 34, 4, WIDEST),
-    (Precision.INT8, 4, 10, 5, SSE),
     (Precision.INT8, 96, 4, 2, AVX2),  # so many signals that Verilator wraps them in structures without a name
 ]
 
 
-@pytest.mark.parametrize(("precision", "lanes", "pes", "drain", "flags"), CASES)
+@pytest.mark.parametrize(
+    ("precision", "lanes", "pes", "drain", "flags"), by_night([*CASES, *BY_NIGHT], BY_NIGHT, marks=NIGHTLY)
+)
 def test_many_at_a_time_equal_one_by_one(
     tmp_path: Path, *, precision: Precision, lanes: int, pes: int, drain: int, flags: tuple[str, ...]
 ) -> None:

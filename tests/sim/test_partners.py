@@ -13,12 +13,16 @@ from microduet_sim.batch import Stalls
 from microduet_sim.build import Structure, build
 from microduet_sim.simulator import Simulator
 from tests.sim.engines import CONTROL, ITEMS, partners_config, random_tables
+from tests.support.by_night import NIGHTLY
 from tests.support.models import random_model
 
 COUNT = 60
 
 
-@pytest.mark.parametrize(("precision", "structure"), [(Precision.FIXED16, "composite"), (Precision.INT8, "flat")])
+@pytest.mark.parametrize(
+    ("precision", "structure"),
+    [(Precision.FIXED16, "composite"), pytest.param(Precision.INT8, "flat", marks=NIGHTLY)],
+)
 def test_engine_with_partners_equals_the_reference(precision: Precision, structure: Structure) -> None:
     config = partners_config(precision)
     assert config.partners == ((0, 1, 2, 3), (4,), (5,))

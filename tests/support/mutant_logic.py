@@ -8,7 +8,7 @@ knows of all that depends on states that are never reached.
 
 from tests.support.mutant_model import ASSERTIONS, BITS, SELECT, Model, TooLongError, yosys
 
-LOGIC_S = 30
+LOGIC_S = 10
 """Seconds of the processor for one mutant."""
 
 FIRST_WINS = """\

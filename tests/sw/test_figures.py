@@ -35,7 +35,13 @@ def test_figures_have_the_promised_names(capsys, command, precision):
     assert (figures["clock_mhz"], figures["memory_clock_mhz"]) == (120, 450)
 
 
-@pytest.mark.parametrize("command", [["run", TINY], ["bench", "engine", "--model", TINY]], ids=["run", "bench engine"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["run", TINY], id="run", marks=pytest.mark.nightly),
+        pytest.param(["bench", "engine", "--model", TINY], id="bench engine"),
+    ],
+)
 def test_rows_are_checked_if_wanted(capsys, command):
     """Another engine, whose scores are the golden model's too."""
     digests = {}

@@ -11,6 +11,7 @@ from microduet_hw.lookup.endings import Endings
 from microduet_hw.lookup.merger import Merger
 from microduet_hw.lookup.splitter import Splitter
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.cover_plan import hit
 from tests.support.flow import Bare, begin, cycle
 from tests.support.streams import StreamSink, StreamSource, start_clocks
@@ -225,7 +226,7 @@ BUTTERFLY = ["leads_all_to_their_channels", "leads_all_while_one_is_slow", "lead
              "leads_a_row_per_lane_and_cycle"]  # fmt: skip
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", by_night(SIZES, ["card"]))
 def test_butterfly(size):
     lanes, channels, depth = SIZES[size]
     run_bench(

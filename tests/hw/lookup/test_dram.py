@@ -14,6 +14,7 @@ from microduet_hw.lookup.unit import LookupUnit
 from microduet_sim.dram.channels import default_parameters
 from microduet_sim.dram.parameters import DramParameters
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.cover_plan import hit
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
@@ -196,7 +197,7 @@ def test_idle_latency_of_a_unit(kind):
     )
 
 
-@pytest.mark.parametrize("refresh", REFRESHES)
+@pytest.mark.parametrize("refresh", by_night(REFRESHES, ["single_bank"]))
 @pytest.mark.parametrize("case", UNITS)
 def test_lookup_unit_on_dram(case, refresh):
     run_bench(

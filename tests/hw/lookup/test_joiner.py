@@ -13,6 +13,7 @@ from microduet_hw.lookup.joiner import Joiner, joined
 from microduet_hw.lookup.layouts import row_layout
 from microduet_hw.lookup.pooling import PoolingAdder, saturated
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.flow import Bare
 from tests.support.lookups import HBM, Table, lookup_config, replicas
 from tests.support.streams import start_clocks
@@ -126,7 +127,7 @@ async def adds_a_beat_in_every_cycle(dut):
     assert {out - ends.last_sent[place] for place, out in enumerate(ends.out_cycles)} == {latency}
 
 
-@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("precision", by_night(Precision, [Precision.FIXED32]))
 @pytest.mark.parametrize("shares", SHARES)
 def test_joiner(shares, precision):
     parameters = {"shares": shares, "precision": precision}

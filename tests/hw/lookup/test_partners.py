@@ -7,6 +7,7 @@ from microduet_hw.config import Precision
 from microduet_hw.lookup.unit import LookupUnit
 from tests.support.axi_memory import Fate
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
 from tests.support.lookups import HBM, ONCHIP, Place, Table, interleaved, lookup_config, replicas
@@ -105,7 +106,10 @@ async def waits_for_the_slowest_partner(dut):
     bench.check()
 
 
-@pytest.mark.parametrize("case", CASES)
+BY_NIGHT = ("two_features", "interleaved", "replicated_int8", "replicated_fixed32")
+
+
+@pytest.mark.parametrize("case", by_night(CASES, BY_NIGHT))
 def test_partners(case):
     config = CASES[case]()
     run_bench(Bare(LookupUnit(config=config)), module=__name__, parameters={"case": case})

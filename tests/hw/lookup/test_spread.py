@@ -7,6 +7,7 @@ from microduet_hw.config import Precision
 from microduet_hw.lookup.unit import LookupUnit
 from tests.support.axi_memory import Fate
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
 from tests.support.lookups import HBM, Table, interleaved, lookup_config
@@ -68,6 +69,6 @@ async def sums_one_row_that_all_lookups_ask_for(dut):
     bench.check()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", by_night(CASES, ["two_channels", "fixed32"]))
 def test_spread(case):
     run_bench(Bare(LookupUnit(config=CASES[case]())), module=__name__, parameters={"case": case})

@@ -16,6 +16,7 @@ from microduet_hw.lookup.spread_router import SpreadRouter
 from tests.hw.lookup.test_spread import CASES as UNITS
 from tests.hw.lookup.test_spread import spread
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.flow import Bare, cycle
 from tests.support.lookup_items import random_packet
 from tests.support.lookups import HBM, Table, lookup_config
@@ -131,7 +132,7 @@ async def offers_a_row_in_its_latency(dut):
     assert first - source.cycles[1] == SpreadRouter(config=config).latency
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", by_night(CASES, ["sixteen_lanes"]))
 def test_spread_router(case):
     config = CASES[case]()
     run_bench(Bare(SpreadRouter(config=config)), module=__name__, parameters={"case": case})

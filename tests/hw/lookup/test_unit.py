@@ -13,6 +13,7 @@ from microduet_hw.lookup.unit import LookupUnit
 from microduet_hw.status import Status
 from tests.support.axi_memory import Fate
 from tests.support.bench import bench_parameters, run_bench
+from tests.support.by_night import by_night
 from tests.support.channel_counters import counters, shown, since, wind_on
 from tests.support.flow import Bare
 from tests.support.lookup_bench import LookupBench
@@ -350,7 +351,10 @@ SCENARIOS = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+BY_NIGHT = ("far", "checked_partners", "checked_mixed", "checked_long_rows")
+
+
+@pytest.mark.parametrize("case", by_night(CASES, BY_NIGHT))
 def test_lookup_unit(case):
     config = CASES[case]()
     run_bench(

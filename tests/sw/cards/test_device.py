@@ -105,6 +105,7 @@ def test_a_card_that_cannot_be_opened_is_named(tmp_path: object, whole: Bundle) 
     assert set(multiprocessing.active_children()) == before
 
 
+@pytest.mark.nightly
 def test_three_cards_in_int8() -> None:
     bundle = md.compile_cards(Alike(), cards=3, precision="int8")
     sparse, dense = batch(bundle.shape, 31)
