@@ -292,7 +292,7 @@ async def in_a_read(dut):
     await ClockCycles(dut.clk, 12)
 
 
-@pytest.mark.parametrize("name", by_night(ENGINES, ["first layer of two on one array"]))
+@pytest.mark.parametrize("name", by_night(ENGINES, ["first layer of two on one array", "sums of the second array"]))
 def test_answers_queries(name):
     opened = counters(ENGINES[name], unit=UNIT)
     run_bench(Bare(WholeEngine(config=ENGINES[name])), module=__name__, parameters={"engine": name}, opened=opened)

@@ -20,7 +20,7 @@ from tests.support.models import random_model
 COUNT = 60
 CASES = [
     (Precision.FIXED16, "composite"),
-    (Precision.FIXED16, "flat"),
+    pytest.param(Precision.FIXED16, "flat", marks=NIGHTLY),
     pytest.param(Precision.INT8, "composite", marks=NIGHTLY),
 ]
 

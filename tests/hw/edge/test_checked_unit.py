@@ -5,6 +5,7 @@ import zlib
 
 import cocotb
 import numpy as np
+import pytest
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
@@ -237,5 +238,7 @@ async def the_end_of_a_run_interrupts_and_other_registers_stay_what_they_are(dut
         assert dut.interrupt.value == 0
 
 
+@pytest.mark.nightly
+@pytest.mark.counted
 def test_checks_between_messages():
     run_bench(EdgeUnit(config=CONFIG), module=__name__)

@@ -251,6 +251,7 @@ def test_joiner_adds_every_beat_once_and_never_overflows(partners):
     assert proof.passed, str(proof)
 
 
+@pytest.mark.nightly
 def test_joiner_relies_on_the_items_in_flight():
     assert not prove(Joining(partners=2, ahead=Joining.SLOTS + 2), depth=Joining.DEPTH)
 

@@ -69,6 +69,6 @@ async def sums_one_row_that_all_lookups_ask_for(dut):
     bench.check()
 
 
-@pytest.mark.parametrize("case", by_night(CASES, ["two_channels", "fixed32"]))
+@pytest.mark.parametrize("case", by_night(CASES, ["two_channels", "single_lookups", "fixed32"]))
 def test_spread(case):
     run_bench(Bare(LookupUnit(config=CASES[case]())), module=__name__, parameters={"case": case})

@@ -77,6 +77,7 @@ def _untimed(outcome: Outcome) -> Outcome:
     return Outcome(figures=msgspec.structs.replace(outcome.figures, seconds=0.0))
 
 
+@pytest.mark.nightly
 def test_two_workers_give_what_local_ones_give(eight):
     eight.write_text(eight.read_text().replace("from = 100, to = 107", "from = 1920, to = 4608, step = 896"))
     with local(evaluate) as pool:
