@@ -27,7 +27,12 @@ WAIVERS = Path(microduet_hw.__file__).parent / "verilator.vlt"
 VERILATOR_FLAGS = ("-Wall", "--assert", "--x-initial", "unique", "--output-split", "200000")
 """One C++ file for all but the largest: each file reads the same headers again."""
 # Benches are short: the compiler's time counts for more than the model's, most of all with counters.
-COMPILER_FLAGS = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+COMPILER_FLAGS = ("OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+FAST = "-O0"
+HEADERS = '#include "verilated.h"\n#include "verilated_syms.h"\n#include "verilated_vpi.h"\n'
+"""What every simulation includes: most of the compiler's work for a small one."""
+PLAIN = [f"-DVM_{what}=0" for what in ("COVERAGE", "SC", "TIMING", "TRACE", "TRACE_FST", "TRACE_VCD", "TRACE_SAIF")]
+"""Verilator's definitions without coverage and waves; for others the compiler leaves the precompiled headers alone."""
 INITIAL_VALUE = r"^(\s*reg (?:\[[^]\n]*\] )?\S+ ?) = \d+'[bdh][0-9a-f]+;"
 ZERO_CONTENTS = r"^  initial begin\n(?:    \S+ = \d+'[bdh]0+;\n)+  end\n"
 """What `without_initial_values` leaves out."""
@@ -43,13 +48,19 @@ class BuildError(AssertionError):
     """A component could not be built into a simulation. The message ends with what the simulator said."""
 
 
-def _environment_of(simulator: str) -> dict[str, str]:
-    if simulator == "icarus":
-        require_tool("iverilog")
-        return {}
-    environment = tools.verilator_environment()
-    environment["MAKEFLAGS"] += " " + " ".join(COMPILER_FLAGS)
-    return environment
+def _headers() -> Path:
+    """`HEADERS`, precompiled once."""
+    root = tools.verilator_root()
+    assert root is not None, "the environment was asked for"
+    flags = ["-std=gnu++17", "-DVERILATOR=1", *PLAIN, FAST, f"-I{root}/include", f"-I{root}/include/vltstd"]
+
+    def compile_into(folder: Path) -> None:
+        (folder / "headers.h").write_text(HEADERS)
+        command = [str(tools.require("g++")), *flags, "-x", "c++-header", "headers.h", "-o", "headers.h.gch"]
+        subprocess.run(command, cwd=folder, check=True)
+
+    key = _hash(HEADERS, simulator="verilator", waves=False, more=flags)
+    return _built(cache_folder() / "benches" / f"headers-{key}", compile_into) / "headers.h"
 
 
 def _key(text: str, *, simulator: str, waves: bool, coverage: bool, undefined: bool, opened: Sequence[str]) -> str:
@@ -99,6 +110,7 @@ def _hash(text: str, *, simulator: str, waves: bool, more: Sequence[object]) -> 
         libraries,
         VERILATOR_FLAGS,
         COMPILER_FLAGS,
+        FAST,
         WAIVERS.read_text(),
     ]
     return hashlib.sha256((text + json.dumps([*parts, *more])).encode()).hexdigest()[:24]
@@ -138,8 +150,9 @@ def _verilate(
     command += ["-Mdir", str(folder), "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "--timescale", "1ns/1ps"]
     command += ["-LDFLAGS", f"-Wl,-rpath,{library} -L{library} -lcocotbvpi_verilator", str(WAIVERS), str(seen)]
     command += [str(source), str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp")]
+    make = [str(tools.require("make")), "-C", str(folder), "-f", "Vtop.mk", *COMPILER_FLAGS]
     with (folder / "build.log").open("w") as log:
-        for step in (command, [str(tools.require("make")), "-C", str(folder), "-f", "Vtop.mk"]):
+        for step in (command, [*make, f"OPT_FAST={FAST} -include {_headers()}"]):
             subprocess.run(step, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
 
 
@@ -157,7 +170,7 @@ def _compile(
     source = folder / f"{TOP}.v"
     source.write_text(text)
     log = folder / "build.log"
-    environment = _environment_of(simulator)
+    environment = {} if simulator == "icarus" else tools.verilator_environment()
     try:
         if simulator != "icarus":
             every = (*flags, "--trace") if waves else flags
