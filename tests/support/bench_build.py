@@ -103,7 +103,7 @@ def _hash(text: str, *, simulator: str, waves: bool, more: Sequence[object]) -> 
     # A simulation finds cocotb's libraries where they were when it was linked.
     libraries = str(importlib.metadata.distribution("cocotb").locate_file(""))
     parts = [
-        GATES if simulator == "netlist" else simulator,
+        {"netlist": GATES, "icarus": "icarus, always_comb"}.get(simulator, simulator),
         waves,
         compiler,
         versions,
@@ -168,7 +168,8 @@ def _compile(
     folder: Path,
 ) -> None:
     source = folder / f"{TOP}.v"
-    source.write_text(text)
+    # Icarus would wait for a change before it works out anything for the first time.
+    source.write_text(text.replace("always @* begin", "always_comb begin") if simulator == "icarus" else text)
     log = folder / "build.log"
     environment = {} if simulator == "icarus" else tools.verilator_environment()
     try:
