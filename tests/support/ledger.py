@@ -150,6 +150,8 @@ def summary() -> str:
     def reach(kind: str, wanted: float) -> int:
         return sum((share := one.percent(kind)) is None or share >= wanted for one in fresh.values())
 
+    leaves = ledger_sources.leaves()
+    good = mutant_record.good()
     proofs, met = proof_record.read_kept().values(), cover_plan.read_kept()
     lines = [
         f"* {count} components, {len(plain_modules())} modules without hardware of their own, {len(unowned())} unowned",
@@ -157,7 +159,8 @@ def summary() -> str:
         f" 100 %: {reach('branch', 100)}, toggle 95 %: {reach('toggle', 95)}",
         f"* proofs: {sum(len(one['proofs']) for one in proofs)} of {len(proofs)} components",
         f"* cover plan: {sum(met.values())} of {len(cover_plan.bins())} situations met",
-        f"* mutants: {mutant_record.summary()}",
+        f"* mutants: {mutant_record.summary()}, of the {len(leaves)} that hold no other component:"
+        f" {sum(name in good for name in leaves)}",
         f"* Python mutants: {python_mutant_record.summary()}",
     ]
     return "\n".join(lines)

@@ -136,6 +136,12 @@ def holders(component: Component) -> list[str]:
     return found
 
 
+def leaves() -> list[str]:
+    """Components that hold no other one."""
+    holding = {holder for one in components() for holder in holders(one)}
+    return [one.name for one in components() if one.name not in holding]
+
+
 def module_tests(module: str) -> list[str]:
     """Test files that take anything from a module of the gateware, by themselves or by their support code."""
     return [str(path.relative_to(REPOSITORY)) for path in tests() if any(pair[0] == module for pair in used(path))]

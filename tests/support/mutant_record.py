@@ -75,15 +75,19 @@ def fresh(kept: Mapping[str, Record]) -> dict[str, Record]:
     return {name: one for name, one in kept.items() if one.source == source_hash(name)}
 
 
+def good() -> list[str]:
+    """Components of whose mutants, drawn of the file as it is, the benches kill what is `WANTED`."""
+    return [name for name, one in fresh(read_kept()).items() if one.share >= WANTED]
+
+
 def summary() -> str:
     """The ledger's line."""
     kept = read_kept()
     if not kept:
         return "none drawn yet"
     now = fresh(kept)
-    good = sum(one.share >= WANTED for one in now.values())
     killed, alive = sum(one.killed for one in now.values()), sum(len(one.survivors) for one in now.values())
     return (
         f"drawn and fresh: {sum(one.drawn for one in now.values())} of {len(now)} components; {killed} killed, {alive}"
-        f" alive; {WANTED:.0%} killed: {good}"
+        f" alive; {WANTED:.0%} killed: {len(good())}"
     )
