@@ -141,7 +141,9 @@ def _verilate(
 
     cocotb's own runner makes every signal public, which keeps Verilator from optimising: six times the compiler's work.
     """
-    public = [*((TOP, name) for name in _ports(text)), *map(_place, opened), *([(RAM, "words")] if RAM in text else [])]
+    # A memory may be one of several modules, named after their parameters.
+    public = [*((TOP, name) for name in _ports(text)), *map(_place, opened)]
+    public += [(f"*{RAM}*", "words")] if RAM in text else []
     seen = folder / "public.vlt"
     lines = [f'public_flat_rw -module "{module}" -var "{name}"\n' for module, name in public]
     seen.write_text("`verilator_config\n" + "".join(lines))

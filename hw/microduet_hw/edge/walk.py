@@ -79,15 +79,16 @@ class Walk(wiring.Component):
         m = Module()
         config, place = self._config, self.o_place.p
         rows = [config.rows(group) for group in range(len(config.histories))]
-        job = Signal(job_layout(config), reset_less=True)
+        job = self.i_job
+        more, whole = (Signal.like(job[name], name=name, reset_less=True) for name in ("more", "whole"))
         on, group, row, sums = Signal(), *(Signal.like(place[name]) for name in ("group", "row", "sums"))
         # `column` is the address of the row in the first entry, `entry` counts from there.
         address, column, entry = Signal.like(job.address), Signal.like(job.address), Signal.like(job.more)
         final, row_last, last = Signal(), Signal(), Signal()
         m.d.comb += [
-            final.eq(entry == job.more),
+            final.eq(entry == more),
             row_last.eq(final & (row == SignalArray(count - 1 for count in rows)[group])),
-            last.eq(row_last & (~job.whole | (group == len(rows) - 1))),
+            last.eq(row_last & (~whole | (group == len(rows) - 1))),
             self.o_place.valid.eq(on),
             place.group.eq(group),
             place.row.eq(row),
@@ -98,9 +99,9 @@ class Walk(wiring.Component):
             place.last.eq(last),
         ]
         with m.If(self.i_start):
-            begin = SignalArray(accumulate([0, *rows[:-1]]))[self.i_job.group]
-            m.d.sync += [job.eq(self.i_job), group.eq(self.i_job.group), sums.eq(begin), on.eq(1)]
-            m.d.sync += [address.eq(self.i_job.address), column.eq(self.i_job.address), entry.eq(0), row.eq(0)]
+            begin = SignalArray(accumulate([0, *rows[:-1]]))[job.group]
+            m.d.sync += [more.eq(job.more), whole.eq(job.whole), group.eq(job.group), sums.eq(begin), on.eq(1)]
+            m.d.sync += [address.eq(job.address), column.eq(job.address), entry.eq(0), row.eq(0)]
         with m.Elif(on & ~final):
             m.d.sync += [entry.eq(entry + 1), address.eq(address + SignalArray(rows)[group])]
         with m.Elif(on):
