@@ -48,6 +48,7 @@ async def takes_as_many_cycles_as_steps(dut):
     config, steps, expected = ENGINES[bench_parameters()["engine"]]
     source = VectorSource(dut, word_bits=config.input_lanes * config.precision.width)
     dut.i_space.value, dut.pairs__tail.value = 1, 0
+    dut.load__valid.value = dut.load_parameters.value = 0
     await start_clocks(dut)
     source.send([[0] * len(vector_words(config))] * VECTORS)
     starts, busy = [], 0
