@@ -108,7 +108,9 @@ async def observe(dut, records, payloads, *, stall):
         status ^= random.getrandbits(16) if random.random() < 0.3 else 0
         ready = random.random() >= stall
         await cycle(dut, m_axis_results__tready=int(ready), i_status=status, **inputs)
-        seen = {name: int(getattr(dut, f"m_axis_results__{name}").value) for name in ("tvalid", "tdata", "tlast")}
+        seen = {"tvalid": int(dut.m_axis_results__tvalid.value)}
+        if seen["tvalid"]:
+            seen |= {name: int(getattr(dut, f"m_axis_results__{name}").value) for name in ("tdata", "tlast")}
         trace.append({"tready": ready, "status": status, "o_sent": int(dut.o_sent.value), **seen})
         assert dut.o_space.value == space
         payloads.reserved += inputs["i_reserve"]
