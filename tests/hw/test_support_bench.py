@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from cocotb.triggers import ReadOnly, RisingEdge
 
+from tests.support import bench_build
 from tests.support.bench import BenchError, bench_parameters, run_bench
 from tests.support.bench_build import BuildError, ordered
 from tests.support.demo import Crossing, Queue
@@ -144,6 +145,12 @@ def test_unknown_scenario_is_a_failure():
 def test_component_that_does_not_build_says_why():
     with pytest.raises(BuildError, match="no_such_cell"):
         run_bench(Unbuildable(), module=__name__, scenarios=["keeps_order"])
+
+
+def test_a_model_of_several_files_is_built_too(monkeypatch):
+    """As the largest are: with precompiled headers of their own."""
+    monkeypatch.setattr(bench_build, "VERILATOR_FLAGS", (*bench_build.VERILATOR_FLAGS[:-1], "10000"))
+    run_bench(Queue(), module=__name__, scenarios=["keeps_order"], parameters={"wait": 0, "stall": 0})
 
 
 @pytest.mark.parametrize("wait", [-0.1, 1])

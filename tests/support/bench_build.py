@@ -1,6 +1,7 @@
 """Simulations of single components for benches, built once and kept by the hash of what they depend on."""
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -152,10 +153,13 @@ def _verilate(
     command += ["-Mdir", str(folder), "--top-module", TOP, "--prefix", "Vtop", "-o", TOP, "--timescale", "1ns/1ps"]
     command += ["-LDFLAGS", f"-Wl,-rpath,{library} -L{library} -lcocotbvpi_verilator", str(WAIVERS), str(seen)]
     command += [str(source), str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp")]
-    make = [str(tools.require("make")), "-C", str(folder), "-f", "Vtop.mk", *COMPILER_FLAGS]
     with (folder / "build.log").open("w") as log:
-        for step in (command, [*make, f"OPT_FAST={FAST} -include {_headers()}"]):
-            subprocess.run(step, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
+        run = functools.partial(subprocess.run, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
+        run(command)
+        # The files of a large model have a precompiled header of their own, and a compiler takes one.
+        alone = "VM_PARALLEL_BUILDS = 0" in (folder / "Vtop_classes.mk").read_text()
+        fast = f"{FAST} -include {_headers()}" if alone else FAST
+        run([str(tools.require("make")), "-C", str(folder), "-f", "Vtop.mk", *COMPILER_FLAGS, f"OPT_FAST={fast}"])
 
 
 def _compile(
