@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, deque
+from dataclasses import replace
 
 import cocotb
 import pytest
@@ -31,6 +32,15 @@ USERS = {
 }
 
 
+def near(item):
+    """An item that differs from another in one bit of what it is ranked by."""
+    bit = random.randrange(32 + LOGIT_BITS)
+    key = (item.logit & (1 << LOGIT_BITS) - 1) << 32 | item.tag
+    tag, logit = (key ^ 1 << bit) & (1 << 32) - 1, (key ^ 1 << bit) >> 32
+    logit -= (logit >> LOGIT_BITS - 1) << LOGIT_BITS
+    return replace(item, tag=tag, logit=logit, score=random.getrandbits(16))
+
+
 class Query:
     """A query with its items, and how many of them have gone."""
 
@@ -38,7 +48,9 @@ class Query:
         self.slot, self.number = slot, random.getrandbits(16)
         self.user_status = random.choice([UserStatus.OK] * 4 + [UserStatus.TIMEOUT])
         narrow = random.random() < 0.5  # many equal logits, and equal tags now and then
-        self.items = [self.item(narrow) for _ in range(random.randint(1, longest))]
+        self.items = [self.item(narrow)]
+        for _ in range(random.randrange(longest)):
+            self.items.append(near(random.choice(self.items)) if random.random() < 0.4 else self.item(narrow))
         self.scores = [random.random() < 0.2 for _ in self.items]
         self.sent = 0
 
