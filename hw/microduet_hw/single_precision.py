@@ -49,6 +49,12 @@ class Stages:
             self._m.d.sync += register.eq(value)
         return register
 
+    def wire(self, value: Value, name: str) -> Value:
+        """`value` as a signal: each use of an expression is hardware of its own until synthesis finds them alike."""
+        signal = Signal(value.shape(), name=name)
+        self._m.d.comb += signal.eq(value)
+        return signal
+
     def delayed(self, values: Mapping[str, Value]) -> "Delayed":
         """Values that move along with all stages but the last."""
         result: dict[str, list[Value]] = {}
@@ -72,18 +78,28 @@ class Stages:
             return self.keep(stage, value, f"{name}_{lane}_{stage}")
 
         total = keep(0, total, "total")
-        magnitude = Mux(total < 0, -total, total)[: len(total)]
-        kept, dropped = significant(magnitude)
+        magnitude = self.wire(Mux(total < 0, -total, total)[: len(total)], f"magnitude_{lane}")
+        kept, dropped = self.significant(magnitude, f"dropped_{lane}_1")
         kept, places = keep(1, kept, "kept"), keep(1, (exponent - dropped).as_signed(), "places")
         negative = keep(1, total < 0, "negative")
         product = keep(2, kept * mantissa[1], "product")
         places, negative = keep(2, places, "places"), keep(2, negative, "negative")
-        kept, dropped = significant(product)
+        kept, dropped = self.significant(product, f"dropped_{lane}_3")
         kept, places = keep(3, kept, "kept"), keep(3, (places - dropped).as_signed(), "places")
         negative = keep(3, negative, "negative")
         # At places <= 0 anything but zero is at least 2^23, far beyond every output: its exact value does not matter.
         value = Mux(places > 0, rounded(kept, places[:SHIFT_BITS]), Mux(kept == 0, 0, 1 << MANTISSA_BITS))
         return keep(4, Mux(negative, -value, value), "value")
+
+    def significant(self, value: Value, name: str) -> tuple[Value, Value]:
+        """Hardware of `round_significant` to 24 bits: (kept, dropped places); `name` is that of the places."""
+        if len(value) <= MANTISSA_BITS:
+            return value, Const(0)
+        dropped: Value = Mux(value[MANTISSA_BITS], 1, 0)
+        for excess in range(2, len(value) - MANTISSA_BITS + 1):
+            dropped = Mux(value[MANTISSA_BITS + excess - 1], excess, dropped)
+        dropped = self.wire(dropped, name)
+        return rounded(value, dropped)[: MANTISSA_BITS + 1], dropped
 
 
 class Delayed:
@@ -102,16 +118,6 @@ def rounded(value: Value, places: Value) -> Value:
     mask = ((1 << places) - 1)[: len(value)]
     odd = (value >> places)[0] & (places != 0)
     return (value + (mask >> 1) + odd) >> places
-
-
-def significant(value: Value) -> tuple[Value, Value]:
-    """Hardware of `round_significant` to 24 bits: (kept, dropped places)."""
-    if len(value) <= MANTISSA_BITS:
-        return value, Const(0)
-    dropped: Value = Mux(value[MANTISSA_BITS], 1, 0)
-    for excess in range(2, len(value) - MANTISSA_BITS + 1):
-        dropped = Mux(value[MANTISSA_BITS + excess - 1], excess, dropped)
-    return rounded(value, dropped)[: MANTISSA_BITS + 1], dropped
 
 
 def clip(value: Value, low: Value | int, high: Value | int) -> Value:
