@@ -3,6 +3,7 @@
 import os
 import socket
 import typing
+from pathlib import Path
 
 from microduet.errors import InputError
 
@@ -28,6 +29,9 @@ def connect(address: str | None, *, missing: str, processors: int | None = None)
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is not None and _has_token():
+        # Before Ray is imported. By itself it shows the token to clusters that it starts, and to no others.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
@@ -51,6 +55,12 @@ def connect(address: str | None, *, missing: str, processors: int | None = None)
             if not left:
                 raise InputError(f"Ray does not start on this machine: {error}") from error
     return ray
+
+
+def _has_token() -> bool:
+    """Whether this user has a token for clusters, where Ray looks for one."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _reach(address: str) -> None:
