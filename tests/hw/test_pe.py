@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from microduet_hw.config import Array, Precision
 from microduet_hw.pe import PAIR_BITS, PePair, PeShape, ProcessingElement, output_shape, pe_shape
 from tests.support.bench import bench_parameters, run_bench
-from tests.support.flow import cycle, signed_of
+from tests.support.flow import begin, cycle, signed_of
 from tests.support.models import small_config
-from tests.support.streams import start_clocks
 
 PAIR = 5
 STEPS = 4
@@ -90,6 +89,11 @@ class Element:
         return True
 
 
+CONTROL = ("i_first", "i_accumulate", "i_capture", "i_shift")
+IDLE = dict.fromkeys(["i_x", "i_address", "i_index", "i_load", "i_load_pair", "i_load_half", *CONTROL], 0)
+IDLE |= {"i_chain_0": 0, "i_chain_1": 0}
+
+
 def random_control(steps):
     """Random control; the accumulator starts again before it could overflow."""
     control = {name: int(random.random() < p) for name, p in (("i_first", 0.3), ("i_accumulate", 0.7))}
@@ -103,7 +107,7 @@ async def computes_as_told(dut):
     shape, extremes = shape_of(bench_parameters()["precision"]), bench_parameters()["extremes"]
     xs, ws = ranges(shape.precision)
     halves = [Element(shape), Element(shape)]
-    await start_clocks(dut)
+    await begin(dut, **IDLE)
     steps, compared, cycles, index = STEPS, 0, 2000, PAIR
     for number in range(cycles):
         control = random_control(steps)
@@ -149,9 +153,8 @@ async def computes_as_told(dut):
 async def sums_after_its_latency(dut):
     """A row read in one cycle, its operand in the next, the sum captured `SUM_LATENCY - 1` cycles later."""
     shape = shape_of(bench_parameters()["precision"])
-    idle = {"i_load": 0, "i_capture": 0, "i_shift": 0, "i_accumulate": 0, "i_first": 0}
-    await start_clocks(dut)
-    await cycle(dut, i_index=PAIR, i_load_pair=PAIR, **idle)
+    await begin(dut, **IDLE)
+    await cycle(dut, i_index=PAIR, i_load_pair=PAIR)
     for half in range(2):
         row = pack([half + 1] * shape.lanes, shape.precision.width)
         await cycle(dut, i_load=1, i_load_half=half, i_address=2, i_x=row)
