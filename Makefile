@@ -46,7 +46,7 @@ docs: setup
 # DUT=name picks the benches of one component, WAVES=1 keeps the waves. SIM=icarus changes the simulator, SIM=both compares,
 # SIM=netlist synthesises first.
 cocotb: setup
-	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 tests/hw $(if $(DUT),-k $(DUT)) -s
+	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 -m "not nightly or counted" tests/hw $(if $(DUT),-k $(DUT)) -s
 
 # Lines, branches and bits that the gateware's benches reach, kept in tests/data/coverage.json; DUT=name as above.
 coverage: setup

@@ -114,11 +114,11 @@ def call_of(*scenarios, module=__name__, component=Saturating):
 
 @functools.cache
 def examined(*benches, count=24):
-    """What `examine_again` says of all mutants; several tests look at the same."""
-    return examine_again(None, *benches, count=count)
+    """What `examine` says of all mutants; several tests look at the same."""
+    return examine(None, *benches, count=count)
 
 
-def examine_again(before, *benches, count=24):
+def examine(before, *benches, count=24):
     name = f"test_{'_and_'.join(benches)}_{count}{'_again' if before else ''}"
     return mutants.examine(name, [call_of(bench) for bench in benches], count=count, seed=3, source="", before=before)
 
@@ -147,7 +147,7 @@ def test_a_weak_bench_leaves_survivors_that_a_second_one_kills():
 
 def test_survivors_that_are_judged_again_give_what_all_of_them_would():
     weak, both = examined("begins_at_zero"), examined("begins_at_zero", "counts")
-    again = examine_again(weak, "counts")
+    again = examine(weak, "counts")
     assert (again.drawn, again.equivalent, again.survivors) == (both.drawn, both.equivalent, both.survivors)
     assert again.killed == both.killed > weak.killed
     assert sum(again.benches.values()) == again.killed
@@ -155,7 +155,7 @@ def test_survivors_that_are_judged_again_give_what_all_of_them_would():
 
 def test_survivors_of_another_draw_are_not_judged():
     with pytest.raises(mutants.MutantError, match="of another draw"):
-        examine_again(examined("begins_at_zero"), "counts", count=12)
+        examine(examined("begins_at_zero"), "counts", count=12)
 
 
 def test_a_bench_that_does_not_call_the_original_good_judges_nothing():

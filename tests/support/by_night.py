@@ -12,12 +12,7 @@ COUNTED = (pytest.mark.nightly, pytest.mark.counted)
 """Of benches: by night, and wherever coverage and situations are counted."""
 
 
-def by_night(
-    cases: Iterable[Any],
-    late: Sequence[object],
-    *,
-    marks: pytest.MarkDecorator | Collection[pytest.MarkDecorator] = COUNTED,
-) -> list[Any]:
+def by_night(cases: Iterable[Any], late: Sequence[object], *, marks: Marks = COUNTED) -> list[Any]:
     """The cases, those of `late` with the marks.
 
     Raises

@@ -64,7 +64,7 @@ class WeightStreamContract(Contract):
 
 
 def test_keeps_its_rules():
-    proof = prove(WeightStreamContract(), depth=8)
+    proof = prove(WeightStreamContract(), depth=11)
     assert proof, proof
 
 
