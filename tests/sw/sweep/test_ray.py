@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from microduet import ray_cluster
 from microduet.errors import InputError
 from microduet.sweep import config, results
 from microduet.sweep.point import Outcome
@@ -95,6 +97,30 @@ def test_a_worker_of_a_running_cluster_that_dies_costs_its_attempt_only(eight, c
     assert ran == Ran(done=8, failed=0, skipped=0)
     assert all(outcome.figures for outcome in outcomes.values())
     assert sorted(evaluations.calls(eight.parent)) == [str(size) for size in range(100, 108)]
+
+
+@pytest.mark.parametrize(
+    ("address", "token", "shown"),
+    [("head:6379", True, "token"), ("head:6379", False, None), (None, True, None)],
+    ids=["a running cluster", "a user without a token", "a cluster of its own"],
+)
+def test_the_users_token_is_shown_to_a_running_cluster(monkeypatch, tmp_path, address, token, shown):
+    """Ray itself does so for clusters that it starts only."""
+    said = []
+    fake = types.SimpleNamespace(
+        is_initialized=lambda: False, init=lambda **_: said.append(os.environ.get("RAY_AUTH_MODE"))
+    )
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setattr(ray_cluster, "_reach", lambda _: None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")  # so that what is set in between is taken back
+        monkeypatch.delenv(name)
+    if token:
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    ray_cluster.connect(address, missing="")
+    assert said == [shown]
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
