@@ -33,15 +33,16 @@ endmodule
 which is what benches run. Its solver would take the highest."""
 
 
-def flatten(model: Model) -> str:
-    """Yosys's commands for the mutated component as a flat module ``one``, its memories whole, the choice undriven."""
+def flatten(model: Model) -> None:
+    """Write ``whole.il``: the mutated component as a flat module ``one``, its memories whole, the choice undriven."""
     (model.folder / "first_wins.v").write_text(FIRST_WINS)
     # Streams are known by their names, which are those of the top level: a wrapper of the bench may be round it.
     root = "top" if model.call.depth == 0 else model.call.modules[0]
-    return (
+    script = (
         f"read_rtlil mutated.il\nhierarchy -top {root}\ndelete {ASSERTIONS}\nflatten\n"
         f"techmap -map first_wins.v\nmemory_collect\nopt_clean\nrename -top one\ndelete -port one/w:{SELECT}\n"
     )
+    yosys(f"{script}write_rtlil whole.il", folder=model.folder)
 
 
 def chosen(number: int, name: str) -> str:
@@ -53,9 +54,9 @@ def chosen(number: int, name: str) -> str:
 
 
 def same_logic(model: Model, number: int) -> bool:
-    """Whether all registers, memories and outputs of a mutant take what those of the original take."""
+    """Whether all registers, memories and outputs of a mutant of ``whole.il`` take what those of the original take."""
     script = (
-        f"{flatten(model)}design -save flat\n{chosen(0, 'gold')}design -stash gold\n{chosen(number, 'gate')}"
+        f"read_rtlil whole.il\ndesign -save flat\n{chosen(0, 'gold')}design -stash gold\n{chosen(number, 'gate')}"
         "design -copy-from gold -as gold gold\nequiv_make gold gate both\nhierarchy -top both\n"
         "equiv_simple\nequiv_status\n"
     )

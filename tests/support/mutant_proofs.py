@@ -40,7 +40,7 @@ class _Design:
 
 def _flat(model: Model) -> _Design | None:
     """Write ``flat.il``, with registers called r0, r1, ...; None if it is too large, or has another clock."""
-    prepare = f"{flatten(model)}memory_map\nopt_clean\n"
+    prepare = "read_rtlil whole.il\nmemory_map\nopt_clean\n"
     yosys(f"{prepare}write_json flat.json", folder=model.folder)
     module = json.loads((model.folder / "flat.json").read_text())["modules"]["one"]
     states = [cell["connections"] for cell in module["cells"].values() if "Q" in cell["connections"]]
@@ -147,6 +147,9 @@ def _equal(model: Model, number: int, registers: Sequence[str]) -> bool:
 
 def equivalent(model: Model, numbers: Sequence[int]) -> set[int]:
     """Those of the mutants that are proven to be the original."""
+    if not numbers:
+        return set()
+    flatten(model)
     same = {number for number in numbers if same_logic(model, number)}
     left = [number for number in numbers if number not in same]
     design = _flat(model) if left else None
