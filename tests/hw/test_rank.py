@@ -47,19 +47,20 @@ class Query:
     def __init__(self, slot, *, longest):
         self.slot, self.number = slot, random.getrandbits(16)
         self.user_status = random.choice([UserStatus.OK] * 4 + [UserStatus.TIMEOUT])
-        narrow = random.random() < 0.5  # many equal logits, and equal tags now and then
+        narrow = random.random() < 0.5  # many equal logits, the least too, and equal tags now and then
         self.items = [self.item(narrow)]
         for _ in range(random.randrange(longest)):
-            self.items.append(near(random.choice(self.items)) if random.random() < 0.4 else self.item(narrow))
+            self.items.append(near(random.choice(self.items)) if random.random() < 0.6 else self.item(narrow))
         self.scores = [random.random() < 0.2 for _ in self.items]
         self.sent = 0
 
     @staticmethod
     def item(narrow):
-        top = 2 if narrow else 1 << LOGIT_BITS - 1
+        top = 1 << LOGIT_BITS - 1
         tag = random.randrange(6) if narrow else random.getrandbits(32)
+        logit = random.choice([-top, -1, 0, top - 1]) if narrow else random.randint(-top, top - 1)
         status = random.choice([Status.OK] * 6 + [Status.TIMEOUT, Status.INDEX_RANGE | Status.LONG_PACKET])
-        return Ranked(tag=tag, logit=random.randint(-top, top - 1), score=random.getrandbits(16), status=status)
+        return Ranked(tag=tag, logit=logit, score=random.getrandbits(16), status=status)
 
     def pop(self):
         """The next item: bits of its header and its result, whether it is the last one."""
@@ -181,7 +182,7 @@ async def answers_with_the_best(dut):
     bench = Bench(dut, user, queries=60, longest=3 * user.top_k)
     await begin(dut, **IDLE)
     for feed, send, ready in ((0.9, 1.0, 1.0), (0.9, 0.6, 0.3), (0.3, 0.5, 0.9)):
-        bench.left = 40
+        bench.left = 60
         while not bench.idle:
             flags = (feed, send, ready)
             chosen = [random.random() < probability for probability in flags]

@@ -137,6 +137,33 @@ def test_failure_names_waves_of_the_same_seed(monkeypatch):
     assert waves.stat().st_size > 0
 
 
+def test_runs_as_many_seeds_as_it_is_told(monkeypatch, capsys):
+    monkeypatch.setenv("SEEDS", "3")
+    monkeypatch.setenv("COCOTB_RANDOM_SEED", "40")
+    run_bench(Queue(), module=__name__, scenarios=["keeps_order"], parameters={"wait": 0, "stall": 0.5})
+    assert re.findall(r"^seed (\d+);", capsys.readouterr().out, re.MULTILINE) == ["40", "41", "42"]
+
+
+def test_stops_at_the_first_seed_that_fails(monkeypatch):
+    monkeypatch.setenv("SEEDS", "3")
+    monkeypatch.setenv("COCOTB_RANDOM_SEED", "40")
+    with pytest.raises(BenchError, match="seed 40"):
+        run_bench(
+            Queue(fault="swaps_bits"),
+            module=__name__,
+            scenarios=["keeps_order"],
+            parameters={"wait": 0, "stall": 0},
+            waves_on_failure=False,
+        )
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "many"])
+def test_refuses_a_number_of_seeds_that_is_none(monkeypatch, asked):
+    monkeypatch.setenv("SEEDS", asked)
+    with pytest.raises(ValueError, match=f"SEEDS must be a positive number, not '{asked}'"):
+        run_bench(Queue(), module=__name__, scenarios=["keeps_order"])
+
+
 def test_unknown_scenario_is_a_failure():
     with pytest.raises(BenchError, match=r"did not run|no scenario ran|without results"):
         run_bench(Queue(), module=__name__, scenarios=["no_such_scenario"], waves_on_failure=False)

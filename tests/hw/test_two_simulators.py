@@ -13,6 +13,7 @@ from tests.support.bench import BenchError, run_bench
 from tests.support.cycle_log import differences, valid_of
 from tests.support.demo import Queue
 from tests.support.environment import REPOSITORY, require_tool
+from tests.support.mutants import bench_files, component_called
 
 SMALL = SIZES["small"]
 
@@ -21,11 +22,13 @@ SKIPPED: dict[str, str] = {}
 
 OWN = ("test_two_simulators.py", "test_initial_state.py")
 """They choose the simulator themselves."""
-LEAVES = [
+BENCHES = [
     str(path.relative_to(REPOSITORY))
     for path in ledger_sources.tests()
     if ledger_sources.is_bench(path) and "support" not in path.name and path.name not in OWN
 ]
+LEAVES = sorted({file for name in ledger_sources.leaves() for file in bench_files(component_called(name))})
+"""Those of components that hold no other one."""
 
 
 def run(file: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -70,6 +73,13 @@ def test_a_netlist_passes_the_bench_of_its_source(monkeypatch):
     run_bench(Store(rows=SMALL[0], bits=SMALL[1]), module="tests.hw.test_store", parameters={"size": "small"})
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("file", LEAVES)
+def test_every_leafs_netlist_passes(file):
+    done = run(file, SIM="netlist")
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
 def test_a_netlist_of_a_wrong_source_does_not(monkeypatch):
     monkeypatch.setenv("SIM", "netlist")
     with pytest.raises(BenchError, match="keeps_order"):
@@ -82,7 +92,7 @@ def test_a_netlist_of_a_wrong_source_does_not(monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("file", LEAVES)
+@pytest.mark.parametrize("file", BENCHES)
 def test_every_bench_is_the_same(file):
     if file in SKIPPED:
         pytest.skip(SKIPPED[file])

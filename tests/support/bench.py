@@ -5,8 +5,9 @@ pytest functions that call `run_bench`. Name the coroutines by their scenario an
 leaves them alone.
 
 Environment: ``SIM`` (verilator, icarus, both, netlist), ``WAVES=1`` (keep the waves), ``COCOTB_RANDOM_SEED`` (repeat a
-run), ``X_INITIAL=unique`` (registers without a reset begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches
-reach, see `coverage`), ``MICRODUET_MUTANTS=name`` (write benches down instead of running them, see `mutant_calls`).
+run), ``SEEDS=n`` (run every bench with n seeds, from that one on), ``X_INITIAL=unique`` (registers without a reset
+begin at random), ``MICRODUET_COVERAGE=1`` (keep what the benches reach, see `coverage`), ``MICRODUET_MUTANTS=name``
+(write benches down instead of running them, see `mutant_calls`).
 """
 
 import contextlib
@@ -51,6 +52,23 @@ def chosen_simulator() -> str:
     if name not in ("verilator", "icarus", "both", "netlist"):
         raise ValueError(f"SIM must be verilator, icarus, both or netlist, not {name!r}")
     return name
+
+
+def seeds(first: int | None) -> range:
+    """Seeds of a bench: `first` alone; if None, as many as SEEDS says from COCOTB_RANDOM_SEED or a new one on.
+
+    Raises
+    ------
+    ValueError
+        if SEEDS is no positive number
+    """
+    if first is not None:
+        return range(first, first + 1)
+    asked = os.environ.get("SEEDS") or "1"
+    if not asked.isdecimal() or not int(asked):
+        raise ValueError(f"SEEDS must be a positive number, not {asked!r}")
+    drawn = int(os.environ.get("COCOTB_RANDOM_SEED") or secrets.randbits(31))
+    return range(drawn, drawn + int(asked))
 
 
 def initial_state(seed: int) -> list[str]:
@@ -145,6 +163,29 @@ class _Bench:
             raise BenchError("\n".join([*said, f"seed {self.seed}; repeat with COCOTB_RANDOM_SEED={self.seed}"]))
         print(f"outputs equal in {cycles} cycles; {undefined} undefined values left out")
 
+    def judge(self, *, waves: bool, waves_on_failure: bool) -> None:
+        """Run it, and again for its waves if it failed.
+
+        Raises
+        ------
+        BenchError
+            if anything failed
+        """
+        print(f"seed {self.seed}; repeat with COCOTB_RANDOM_SEED={self.seed}")
+        if self.simulator == "both":
+            self.both()
+            return
+        failures = self.failures(waves=waves)
+        if failures and waves_on_failure and not waves:
+            waves = True
+            self.failures(waves=True)
+        if failures:
+            kept = f"waves in {self.waves}" if waves and self.waves.is_file() else "no waves kept"
+            again = f"repeat with COCOTB_RANDOM_SEED={self.seed}"
+            raise BenchError("\n".join([*failures, f"seed {self.seed}; {kept}; {again}"]))
+        if waves:
+            print(f"waves in {self.waves}")
+
     def _run(self, runner: Runner, folder: Path, *, waves: bool, arguments: Sequence[str]) -> tuple[list[str], str]:
         """What failed, and all that was said."""
         names = "|".join(re.escape(name) for name in self.scenarios)
@@ -193,7 +234,7 @@ def run_bench(
     parameters : anything that JSON can hold, read in the simulator's process by `bench_parameters`
     opened : registers that scenarios set, as counters that nothing else brings near their end; those below the top
         level with the instances that lead to them, ``bare.reader_00.o_reads``
-    seed : of the scenarios' random numbers; COCOTB_RANDOM_SEED, or a new one, if None
+    seed : of the scenarios' random numbers; if None, those of `seeds`
     waves_on_failure : whether a failed bench is run again for its waves
 
     Raises
@@ -206,30 +247,16 @@ def run_bench(
     if mutated():
         write_down(component, module=module, scenarios=scenarios, parameters=parameters or {}, opened=opened)
         return
-    if seed is None:
-        seed = int(os.environ.get("COCOTB_RANDOM_SEED") or secrets.randbits(31))
     test = os.environ.get("PYTEST_CURRENT_TEST", module).split("::", 1)[-1].split(" ")[0]
-    bench = _Bench(
-        component=component,
-        module=module,
-        scenarios=scenarios,
-        parameters=parameters or {},
-        opened=opened,
-        seed=seed,
-        simulator=chosen_simulator(),
-        folder=output_folder(f"benches/{module}/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}"),
-    )
-    waves = os.environ.get("WAVES", "") not in ("", "0")
-    print(f"seed {seed}; repeat with COCOTB_RANDOM_SEED={seed}")
-    if bench.simulator == "both":
-        bench.both()
-        return
-    failures = bench.failures(waves=waves)
-    if failures and waves_on_failure and not waves:
-        waves = True
-        bench.failures(waves=True)
-    if failures:
-        kept = f"waves in {bench.waves}" if waves and bench.waves.is_file() else "no waves kept"
-        raise BenchError("\n".join([*failures, f"seed {seed}; {kept}; repeat with COCOTB_RANDOM_SEED={seed}"]))
-    if waves:
-        print(f"waves in {bench.waves}")
+    for one in seeds(seed):
+        bench = _Bench(
+            component=component,
+            module=module,
+            scenarios=scenarios,
+            parameters=parameters or {},
+            opened=opened,
+            seed=one,
+            simulator=chosen_simulator(),
+            folder=output_folder(f"benches/{module}/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}"),
+        )
+        bench.judge(waves=os.environ.get("WAVES", "") not in ("", "0"), waves_on_failure=waves_on_failure)

@@ -235,6 +235,12 @@ def without_initial_values(text: str) -> str:
     return re.sub(ZERO_CONTENTS, "", text, flags=re.MULTILINE)
 
 
+@functools.lru_cache(maxsize=1)
+def _netlist(component: wiring.Component, *, sources: bool) -> str:
+    """RTLIL of a component, for several simulators or seeds made once."""
+    return rtlil.convert(component, name=TOP, emit_src=sources)
+
+
 def _verilog_of(netlist: str, *, attributes: bool) -> str:
     """The Verilog that Amaranth makes of RTLIL. Its public function makes the RTLIL again, which takes seconds."""
     return verilog._convert_rtlil_text(netlist, strip_internal_attrs=not attributes)
@@ -262,7 +268,7 @@ def build(
     """
 
     # Coverage is told by lines of the source, so its builds depend on those too.
-    netlist = rtlil.convert(component, name=TOP, emit_src=coverage)
+    netlist = _netlist(component, sources=coverage)
 
     def compile_into(folder: Path) -> None:
         text = with_modules(_verilog_of(netlist, attributes=coverage))

@@ -125,13 +125,27 @@ def bench_files(component: Component) -> list[str]:
     return [str(path.relative_to(REPOSITORY)) for path in tests() if is_bench(path) and pair in used(path)]
 
 
+@functools.cache
+def _named(path: Path) -> dict[str, frozenset[str]]:
+    """What each class of a file names, or the functions beside it; what only has a constant read does not count."""
+    found: dict[str, set[str]] = {}
+    for part in ast.parse(path.read_text()).body:
+        inside = part.body if isinstance(part, ast.ClassDef) else [part]
+        nodes = [node for statement in inside for node in ast.walk(statement)]
+        read = {node.value for node in nodes if isinstance(node, ast.Attribute)}
+        names = {node.id for node in nodes if isinstance(node, ast.Name) and node not in read}
+        found.setdefault(part.name if isinstance(part, ast.ClassDef) else "", set()).update(names)
+    return {kind: frozenset(names | found.get("", set())) for kind, names in found.items()}
+
+
 def holders(component: Component) -> list[str]:
-    """Components whose file takes this one: what it is simulated inside of."""
+    """Components that make this one: what it is simulated inside of."""
     pair = (component.module, component.kind)
     found: list[str] = []
     for other in components():
         path = REPOSITORY / other.path
-        if other.name != component.name and (pair in imported(path) or other.path == component.path):
+        known = pair in imported(path) or other.path == component.path
+        if other.name != component.name and known and component.kind in _named(path)[other.kind]:
             found.append(other.name)
     return found
 
