@@ -80,8 +80,10 @@ python-mutants: setup
 ledger: setup
 	$(BIN)/python -m tests.support.ledger
 
+# Every test, those of the night too, and all mutants anew; the next part runs even if one fails.
 nightly: setup
-	$(BIN)/python -m pytest -m "nightly or not nightly" --durations=20
+	@status=0; $(BIN)/python -m pytest -m "nightly or not nightly" --durations=20 || status=1; \
+	$(MAKE) --no-print-directory mutants || status=1; $(MAKE) --no-print-directory python-mutants || status=1; exit $$status
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

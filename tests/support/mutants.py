@@ -201,13 +201,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [*options.names, *(read_kept() if options.again else ())]
     if not names:
         parser.error("name a component, or say --again")
-    try:
-        components = [component_called(name) for name in names]
-        asked = {"count": options.count, "seed": options.seed, "kept": options.keep, "survivors": options.survivors}
-        return max(_examined(one.name, **asked) for one in components)
-    except MutantError as error:
-        print(f"mutants: {error}", file=sys.stderr)
-        return 2
+    asked = {"count": options.count, "seed": options.seed, "kept": options.keep, "survivors": options.survivors}
+    status = 0
+    for name in names:
+        try:
+            status = max(status, _examined(component_called(name).name, **asked))
+        except MutantError as error:
+            print(f"mutants: {error}", file=sys.stderr)
+            status = 2
+    return status
 
 
 if __name__ == "__main__":
