@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from microduet.boards import Channel
 from microduet.placement import PlannedSource, row_beats, stride_log2
-from microduet.planner.model import BANK_BITS, BANK_LOW, load
+from microduet.planner.model import BANK_BITS, BANK_LOW
 from microduet_hw.config import Feature, Part, Precision, Source, SourceKind
 
 MAX_LEVEL = 8
@@ -160,8 +160,3 @@ def _in_banks(channel: Channel, pieces: Sequence[Piece]) -> list[Part] | None:
         parts.append(piece.part(start | bank << (top - bits), hole_log2=top - bits if bits else 0, hole_bits=bits))
         cursor += unit >> share
     return parts
-
-
-def worst_ps(source: PlannedSource, tables: Sequence[Feature], precision: Precision) -> int:
-    """Picoseconds that a planned source takes for an item under the channel model."""
-    return load(source.source, tables, precision).ps(source.source.kind)
