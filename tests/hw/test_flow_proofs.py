@@ -8,7 +8,7 @@ from tests.support.formal import prove
 from tests.support.models import small_config
 
 CASES = {
-    # outputs of the layers before the last one; cycles that an item may take, fewer than it takes, and that are looked at
+    # layers before the last one; cycles that an item may take, fewer than it takes, and all that are looked at
     "an output layer alone": ((), 12, 6, 30),
     "an array before it": ((1,), 24, 16, 50),
     "two arrays before it": ((1, 1), 40, 24, 60),

@@ -14,8 +14,8 @@ ITEMS = 31
 class ComputeFlow(wiring.Component):
     """`Compute`: a vector that has come has its result after `patience` cycles in which nobody kept it from leaving.
 
-    Places are reserved, vectors come and results are taken whenever the proof wants; headers are there in time. Vectors,
-    of one word, and weights are zeros, for nothing waits because of a value.
+    Places are reserved, vectors come and results are taken whenever the proof wants; headers are there in time.
+    Vectors, of one word, and weights are zeros, for nothing waits because of a value.
 
     Parameters
     ----------

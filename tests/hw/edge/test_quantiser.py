@@ -117,7 +117,7 @@ async def quantises_every_step_in_time(dut):
     assert {0, 255} < seen
 
 
-@pytest.mark.parametrize(("lanes", "bits"), [(3, 40), (2, 32), (1, 25), (2, 17)])
+@pytest.mark.parametrize(("lanes", "bits"), [(3, 40), (2, 32), (1, 25), (2, 17), (1, 4)])
 def test_hardware_equals_single_precision(lanes, bits):
     run_bench(Bare(Quantiser(lanes=lanes, bits=bits)), module=__name__, parameters={"lanes": lanes, "bits": bits})
 
