@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from microduet_hw.edge.config import EdgeConfig
 from microduet_hw.edge.message import HEADER, HISTORY_KINDS, EdgeStatus, Kind, is_known, message_beats, message_elements
 from microduet_hw.edge.message_buffer import MessageBuffer
+from microduet_hw.edge.scratchpad import UserScratchpad, pooled_layout
 from microduet_hw.edge.tracker import LocationTracker
 from tests.support.contracts import Contract
 
@@ -125,4 +126,50 @@ class MessageCounts(Contract):
             Cover(ports["i_release"] & acts & gone),
             *(Cover(ports["i_release"] & acts & (header.kind == kind)) for kind in Kind),
             *(Cover(ports["i_release"] & (ports["o_status"] == status)) for status in (8, 16, 32, 1 | 2 | 16 | 32)),
+        ]
+
+
+class ScratchpadReads(Contract):
+    """`UserScratchpad`: what is read are sums of whole entries, before a click or after it, never of parts of one.
+
+    Beside it stand the entries of its one history, the latest first, which change all at once when a command is over.
+    """
+
+    def __init__(self, *, config: EdgeConfig, fault: bool = False) -> None:
+        self._config = config
+        super().__init__(UserScratchpad(config=config), fault=fault)
+
+    def rules(self, m: Module, ports: dict[str, Any]) -> None:
+        rows, slots = self._config.rows(0), self._config.histories[0].slots
+        start, read, busy, kind = ports["i_start"], ports["i_read"], ports["o_busy"], ports["i_kind"]
+        new, *entries = (
+            [Signal(signed(self._config.element_bits), name=f"entry_{k}_{row}") for row in range(rows)]
+            for k in range(slots + 1)
+        )
+        updates, age, place = Signal(), Signal(range(rows + 2)), Signal(range(rows))
+        sums = data.View(pooled_layout(self._config), ports["o_sums__payload"])
+        m.d.comb += [
+            Assume(~(start & read)),
+            Assume(~(start | read) | ~busy | self.fault),
+            Assume(~start | ((kind <= Kind.CLEAR) & (ports["i_group"] == 0))),
+        ]
+        # A row of the new entry comes two cycles after the start, and then one in each.
+        m.d.sync += age.eq(Mux(start | read, 0, age + (age != rows + 1)))
+        for row, word in enumerate(new):
+            with m.If(updates & (age == row + 1)):
+                m.d.sync += word.eq(ports["i_entry"])
+        with m.If(updates & ~busy):
+            m.d.sync += updates.eq(0)
+            for later, sooner in zip(entries, [new, *entries[:-1]], strict=True):
+                m.d.sync += [word.eq(value) for word, value in zip(later, sooner, strict=True)]
+        with m.If(start):
+            m.d.sync += updates.eq(kind != Kind.CLEAR)
+            with m.If(kind != Kind.CLICK):
+                m.d.sync += [word.eq(0) for entry in entries for word in entry]
+        with m.If(ports["o_sums__valid"]):
+            m.d.sync += place.eq(Mux(sums.last, 0, place + 1))
+        expected = Array(sum(entry[row] for entry in entries) for row in range(rows))[place]
+        m.d.comb += [
+            Assert(~ports["o_sums__valid"] | (sums.values[0] == expected)),
+            Cover(ports["o_sums__valid"] & (place == rows - 1) & (sums.values[0] == 3) & (entries[1][0] == 2)),
         ]

@@ -14,7 +14,7 @@ from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, ResetSigna
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import FlippedSignature, In
 
-from microduet_hw import crc
+from microduet_hw.modules import needed
 from microduet_sim import tools
 from tests.support.environment import output_folder, require_tool
 from tests.support.proof_record import record_proof
@@ -32,12 +32,12 @@ multiclock {multiclock}
 smtbmc yices
 
 [script]
-read_verilog -defer crc.v
+{reads}
 read_rtlil top.il
 prep -top top
 
 [files]
-crc.v
+{files}
 top.il
 """
 
@@ -159,11 +159,20 @@ def prove(
     test = os.environ.get("PYTEST_CURRENT_TEST", type(component).__name__).rsplit("/", 1)[-1].split(" ")[0]
     folder = output_folder(f"proofs/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}-{mode}")
     top = _harness(component, domains=domains, clocks=clocks)
-    (folder / "top.il").write_text(rtlil.convert(top, name="top", ports=_ports(component), emit_src=True))
-    (folder / "crc.v").write_text(crc.VERILOG)
-    multiclock = "on" if len(clocks) > 1 else "off"
-    script = SBY.format(mode=mode, depth=depth, timeout_s=timeout_s, multiclock=multiclock)
-    (folder / "proof.sby").write_text(script)
+    text = rtlil.convert(top, name="top", ports=_ports(component), emit_src=True)
+    written = {f"{name}.v": verilog for name, verilog in needed(text).items()}
+    for name, content in {"top.il": text, **written}.items():
+        (folder / name).write_text(content)
+    (folder / "proof.sby").write_text(
+        SBY.format(
+            mode=mode,
+            depth=depth,
+            timeout_s=timeout_s,
+            multiclock="on" if len(clocks) > 1 else "off",
+            reads="\n".join(f"read_verilog -defer {name}" for name in written),
+            files="\n".join(written),
+        )
+    )
     proof = _run(folder)
     record_proof(component, mode=mode, depth=depth, passed=proof.passed)
     return proof
