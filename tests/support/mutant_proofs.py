@@ -19,7 +19,7 @@ from tests.support.mutant_model import Model, TooLongError, yosys
 DEPTH = 4
 """Cycles of the induction."""
 ROUNDS = 8
-PROOF_S = 4
+PROOF_S = 20
 """Seconds of one mutant in one round, of the clock: Yosys in WebAssembly can't limit its solver."""
 MOST_REGISTERS = 400
 """Registers and words of memory, above which nothing is tried."""
