@@ -44,7 +44,7 @@ docs: setup
 	@echo "build/site/index.html"
 
 # DUT=name picks the benches of one component, WAVES=1 keeps the waves. SIM=icarus changes the simulator, SIM=both compares,
-# SIM=netlist synthesises first.
+# SIM=netlist synthesises first. SEEDS=20 runs each bench with 20 seeds, X_INITIAL=unique from registers that begin with anything.
 cocotb: setup
 	WAVES=$(WAVES) SIM=$(SIM) $(BIN)/python -m pytest -n 0 -m "not nightly or counted" tests/hw $(if $(DUT),-k $(DUT)) -s
 
