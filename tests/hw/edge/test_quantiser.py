@@ -84,6 +84,13 @@ def test_cases_by_hand(value, multiplier, zero_point, output):
     assert found == output
 
 
+def multiplier_beside_a_tie(rng, value):
+    """One that takes a value, not 0, to the middle between two outputs, or by a hair beside it."""
+    middle = rng.integers(min(abs(value), 256)) + 0.5
+    bits = np.float32(middle / abs(value)).view(np.uint32) + rng.integers(-2, 2, endpoint=True)
+    return max(MULTIPLIERS[0], np.uint32(bits).view(np.float32))
+
+
 def random_steps(shape, count):
     """Steps as fields, and their outputs as numpy makes them."""
     rng = np.random.default_rng(random.getrandbits(32))
@@ -92,9 +99,11 @@ def random_steps(shape, count):
         multiplier = MULTIPLIERS[rng.integers(len(MULTIPLIERS))]
         if rng.random() < 0.5:
             multiplier = np.float32(rng.uniform(1, 2) * 2.0 ** float(rng.integers(-39, -1)))
+        values = rng.choice(hard_values(rng, 8, bits=shape.bits, multiplier=multiplier), shape.lanes)
+        if rng.random() < 0.5 and values[0]:
+            multiplier = multiplier_beside_a_tie(rng, int(values[0]))
         mantissa, exponent = split_multiplier(multiplier)
         zero_point, last = int(rng.choice([0, 255, rng.integers(256)])), int(rng.random() < 0.2)
-        values = rng.choice(hard_values(rng, 8, bits=shape.bits, multiplier=multiplier), shape.lanes)
         fields = {"mantissa": mantissa, "exponent": exponent, "zero_point": zero_point, "last": last}
         outputs = single_precision(values, multiplier, zero_point).tolist()
         steps.append(({"values": values.tolist(), **fields}, {"values": outputs, "last": last}))
