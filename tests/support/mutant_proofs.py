@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tests.support.channels import channels
 from tests.support.mutant_logic import LOGIC_S, chosen, flatten, same_logic
@@ -23,7 +22,7 @@ ROUNDS = 8
 PROOF_S = 20
 """Seconds of one mutant in one round, of the clock: Yosys in WebAssembly can't limit its solver."""
 MOST_REGISTERS = 400
-"""Registers, above which nothing is tried; words of memory, above which memories are outside of what is compared."""
+"""Registers and words of memory, above which nothing is tried."""
 
 BOUNDS = (
     f"the same logic between registers, {LOGIC_S} s of the processor; or induction over at most {DEPTH} cycles, "
@@ -39,36 +38,11 @@ class _Design:
     registers: Sequence[str]
 
 
-def _prepared(model: Model) -> tuple[str, dict[str, Any]]:
-    """Commands that read the flat module without memories, and what it is then: JSON of Yosys.
-
-    Memories are registers, or outside, if they are large: what goes into them goes out, and has to be the same, so what
-    is read in both is one input.
-    """
-    path = model.folder / "flat.json"
-    yosys(f"read_rtlil whole.il\nwrite_json {path.name}", folder=model.folder)
-    design = json.loads(path.read_text())
-    module = design["modules"]["one"]
-    memories = {name: cell for name, cell in module["cells"].items() if cell["type"] == "$mem_v2"}
-    words = sum(int(cell["parameters"]["SIZE"], 2) for cell in memories.values())
-    read = "read_rtlil whole.il\nmemory_map\nopt_clean\n"
-    if words > MOST_REGISTERS:
-        for number, (name, cell) in enumerate(memories.items()):
-            for port, bits in cell["connections"].items():
-                out = cell["port_directions"][port] == "output"
-                if not port.endswith("CLK") and bits:
-                    ports = module["ports"]
-                    ports[f"memory_{number}_{port}"] = {"direction": "input" if out else "output", "bits": bits}
-            del module["cells"][name]
-        (model.folder / "cut.json").write_text(json.dumps(design))
-        read = "read_json cut.json\nopt_clean\n"
-    yosys(f"{read}write_json {path.name}", folder=model.folder)
-    return read, json.loads(path.read_text())["modules"]["one"]
-
-
 def _flat(model: Model) -> _Design | None:
     """Write ``flat.il``, with registers called r0, r1, ...; None if it is too large, or has another clock."""
-    prepare, module = _prepared(model)
+    prepare = "read_rtlil whole.il\nmemory_map\nopt_clean\n"
+    yosys(f"{prepare}write_json flat.json", folder=model.folder)
+    module = json.loads((model.folder / "flat.json").read_text())["modules"]["one"]
     states = [cell["connections"] for cell in module["cells"].values() if "Q" in cell["connections"]]
     by_bits = {tuple(net["bits"]): name for name, net in module["netnames"].items()}
     names = [by_bits[bits] for state in states if (bits := tuple(state["Q"])) in by_bits]
