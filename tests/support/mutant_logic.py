@@ -63,23 +63,33 @@ def flatten(model: Model) -> None:
     _relax(model, module["ports"], ports, registers)
 
 
-def _leave_outside(module: dict[str, Any], kind: str) -> list[str]:
-    """Make ports of a module, in Yosys's JSON, of all that cells of a kind are tied to; names that those begin with."""
+def _leave_outside(module: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Make ports of a module, in Yosys's JSON, of all that cells of a kind are tied to.
+
+    Returns what each was tied to, by what the names of its ports begin with.
+    """
     cells = {name: cell for name, cell in module["cells"].items() if cell["type"] == kind}
-    stems = [f"outside_{kind[1:]}_{number}" for number in range(len(cells))]
-    for stem, (name, cell) in zip(stems, cells.items(), strict=True):
+    found: dict[str, Any] = {}
+    for number, (name, cell) in enumerate(cells.items()):
+        stem = f"outside_{kind[1:]}_{number}"
+        found[stem] = cell["connections"]
         for port, bits in cell["connections"].items():
             if bits and not port.endswith("CLK"):
                 direction = "input" if cell["port_directions"][port] == "output" else "output"
                 module["ports"][f"{stem}_{port}"] = {"direction": direction, "bits": bits}
         del module["cells"][name]
-    return stems
+    return found
 
 
-def _relax(model: Model, cut: Mapping[str, Any], ports: Mapping[str, Any], registers: list[str]) -> None:
-    """Write ``logic.v`` in which as many registers as can be count only while a stream that leaves is valid."""
+def _relax(
+    model: Model, cut: Mapping[str, Any], ports: Mapping[str, Any], registers: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write ``logic.v`` in which as many registers as can be count only while a stream that leaves is valid.
+
+    Those of another clock than the valid's can't: it may change alone.
+    """
     leaving = [ports[one.valid]["bits"] for one in channels(ports) if ports[one.valid]["direction"] == "output"]
-    valids = [stem for stem in registers if cut[f"{stem}_Q"]["bits"] in leaving]
+    valids = [stem for stem, tied in registers.items() if tied["Q"] in leaving]
     held: dict[str, str] = {}
 
     def may(more: Mapping[str, str]) -> bool:
@@ -88,7 +98,8 @@ def _relax(model: Model, cut: Mapping[str, Any], ports: Mapping[str, Any], regis
         return same_logic(model, 0)
 
     for valid in valids:
-        others = [stem for stem in registers if stem not in held and stem not in valids]
+        beside = [stem for stem, tied in registers.items() if tied["CLK"] == registers[valid]["CLK"]]
+        others = [stem for stem in beside if stem not in held and stem not in valids]
         if others and may(every := dict.fromkeys(others, valid)):
             held |= every
         else:
@@ -101,11 +112,12 @@ def _both(ports: Mapping[str, Any], held: Mapping[str, str]) -> str:
     """Verilog of the logic of the original and of a mutant, from the same registers."""
     widths = {name: len(port["bits"]) for name, port in ports.items()}
     outputs = [name for name, port in ports.items() if port["direction"] == "output"]
-    own = {f"{stem}_Q" for stem in held}
+    own = [f"{stem}_Q" for stem in held]
     inputs = [name for name in ports if name not in outputs]
-    free = [*(name for name in inputs if name not in own), *(f"{one}_{name}" for name in own for one in "gh")]
+    free = {name: widths[name] for name in inputs if name not in own}
+    free |= {f"{one}_{name}": widths[name] for name in own for one in "gh"}
     lines = [f"module both({', '.join([*free, 'same'])});", "output same;"]
-    lines += [f"input [{widths[name.removeprefix('g_').removeprefix('h_')] - 1}:0] {name};" for name in free]
+    lines += [f"input [{width - 1}:0] {name};" for name, width in free.items()]
     for one, module in (("g", "gold"), ("h", "gate")):
         lines += [f"wire [{widths[name] - 1}:0] {one}_{name};" for name in outputs]
         ties = [f".{name}({one}_{name})" for name in [*outputs, *own]]
