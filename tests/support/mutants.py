@@ -110,7 +110,7 @@ def examine(
     first, refused, alive = _judged(model, calls, numbers, seed=seed)
     if len(refused) == len(calls):
         raise MutantError(f"{name}: no bench calls the original good: {next(iter(refused.values()))}")
-    same = proven_equal(model, alive)
+    same = proven_equal(model, alive, killed=[number for number in numbers if number not in alive])
     noticed = Counter(before.benches if before else {})
     noticed.update(first)
     return Record(
@@ -131,8 +131,8 @@ def _text(model: Model, number: int) -> str:
     return model.mutations[number - 1].removeprefix("mutate ")
 
 
-def proven_equal(model: Model, alive: Sequence[int]) -> set[int]:
-    """Those of the living mutants that are no other hardware.
+def proven_equal(model: Model, alive: Sequence[int], *, killed: Sequence[int]) -> set[int]:
+    """Those of the living mutants that are no other hardware, beside some that were killed just before.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def proven_equal(model: Model, alive: Sequence[int]) -> set[int]:
     """
     if not alive:
         return set()
-    controls = [number for number in range(1, len(model.mutations) + 1) if number not in alive][:CONTROLS]
+    controls = list(killed[:CONTROLS])
     same = equivalent(model, [*alive, *controls])
     if wrong := sorted(same & set(controls)):
         raise MutantError(f"a killed mutant was proven to be the original: {model.mutations[wrong[0] - 1]}")
