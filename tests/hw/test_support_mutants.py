@@ -173,6 +173,15 @@ def test_survivors_that_are_judged_again_give_what_all_of_them_would():
     assert sum(again.benches.values()) == again.killed
 
 
+def test_what_was_no_other_hardware_before_controls_no_proof(monkeypatch):
+    """Only what was killed may not be proven equal; with all as controls, those that were proven before would be too."""
+    monkeypatch.setattr(mutants, "CONTROLS", 24)
+    weak = examined("begins_at_zero")
+    assert weak.equivalent
+    again = examine(weak, "begins_at_zero")
+    assert (again.equivalent, again.survivors) == (weak.equivalent, weak.survivors)
+
+
 def test_survivors_of_another_draw_are_not_judged():
     with pytest.raises(mutants.MutantError, match="of another draw"):
         examine(examined("begins_at_zero"), "counts", count=12)

@@ -20,7 +20,7 @@ DEPTH = 4
 """Cycles of the induction."""
 ROUNDS = 8
 PROOF_S = 20
-"""Seconds of one mutant in one round, of the clock: Yosys in WebAssembly can't limit its solver."""
+"""Seconds of the processor for one mutant in one round."""
 MOST_REGISTERS = 400
 """Registers and words of memory, above which nothing is tried."""
 
