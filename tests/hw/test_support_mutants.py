@@ -174,7 +174,7 @@ def test_survivors_that_are_judged_again_give_what_all_of_them_would():
 
 
 def test_what_was_no_other_hardware_before_controls_no_proof(monkeypatch):
-    """Only what was killed may not be proven equal; with all as controls, those that were proven before would be too."""
+    """Only what was killed may not be proven equal; what was proven so before would be, were all others controls."""
     monkeypatch.setattr(mutants, "CONTROLS", 24)
     weak = examined("begins_at_zero")
     assert weak.equivalent
